@@ -69,6 +69,9 @@ type Ban struct {
 	N        int        // the how-manieth ban of this key, 1 for the first
 	Rule     string     // of the deciding failure
 	ByHand   bool       // decided by an admin
+	Ended    bool       // its end has been announced; it stays until the log has passed it
+
+	fresh bool // decided in this pass
 }
 
 // MaxUsers bounds the user names that are kept with a ban.
@@ -104,11 +107,11 @@ type Escalation struct {
 
 // Reach says what a ban keeps the client from. It is a part of [jail.X].
 type Reach struct {
-	Ports     []Port    `toml:"ports"`     // empty: the filter's; ["all"]: every port and protocol
-	Protocol  []string  `toml:"protocol"`  // "tcp" (default), "udp"
-	BlockType BlockType `toml:"blocktype"` // "drop" (default) or "reject"
-	Forwarded bool      `toml:"forwarded"` // also what this host routes for others
-	Enforce   bool      `toml:"enforce"`   // false: keep the ledger, leave the kernel alone
+	Ports     []Port    `toml:"ports" json:"ports"`         // empty: the filter's; ["all"]: every port and protocol
+	Protocol  []string  `toml:"protocol" json:"protocol"`   // "tcp" (default), "udp"
+	BlockType BlockType `toml:"blocktype" json:"blocktype"` // "drop" (default) or "reject"
+	Forwarded bool      `toml:"forwarded" json:"forwarded"` // also what this host routes for others
+	Enforce   bool      `toml:"enforce" json:"enforce"`     // false: keep the ledger, leave the kernel alone
 }
 
 // Options are the settings of this package that no jail owns: [state].

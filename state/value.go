@@ -187,6 +187,12 @@ func (p Port) String() string {
 	return fmt.Sprintf("%d-%d", p.From, p.To)
 }
 
+// MarshalText writes what String writes.
+func (p Port) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote, and port names.
+func (p *Port) UnmarshalText(text []byte) error { return p.parse(string(text)) }
+
 // UnmarshalTOML reads 22, "22", "ssh", "6000-6100", Fail2Ban's "6000:6100" and "all".
 func (p *Port) UnmarshalTOML(value any) error {
 	switch v := value.(type) {

@@ -1,0 +1,207 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// What is decided at the clock of a pass rather than in log time: endings, what
+// the configuration takes back, and what an admin does by hand.
+
+// Finish ends a judging at the clock time now, in seconds: bans whose end has
+// come are announced, those that the configuration no longer wants are
+// released, and what no later entry can need is dropped. kept names jails whose
+// configuration is broken; their bans stay as they are.
+func (j *Judge) Finish(now int64, kept map[string]bool) {
+	for _, name := range j.state.Names() {
+		jail := j.state.Jails[name]
+		r := j.rules[name]
+		switch {
+		case r != nil:
+			j.releaseIgnored(jail, r, now)
+		case name != ByHand && !kept[name]:
+			j.releaseAll(jail, now, "the jail is no longer in the configuration")
+			delete(j.state.Jails, name)
+			continue
+		}
+		j.expire(jail, now)
+	}
+	j.prune()
+}
+
+// expire announces the bans of the jail that are over.
+func (j *Judge) expire(jail *Jail, now int64) {
+	if jail.nextEnd == 0 || now < jail.nextEnd {
+		return
+	}
+	horizon, _ := j.state.Sources.Horizon()
+	for _, key := range sortedKeys(jail.Bans()) {
+		b := jail.Bans()[key]
+		if !b.Over(now) {
+			continue
+		}
+		if !b.Ended && !b.fresh {
+			j.Decisions = append(j.Decisions, b.decision(Expired, now))
+		}
+		b.Ended = true
+		jail.changed = true
+		if b.Over(horizon) || b.ByHand {
+			delete(jail.Bans(), key)
+		}
+	}
+	jail.nextEnd = 0
+	for _, b := range jail.Bans() {
+		if !b.Ended && b.Until != 0 && (jail.nextEnd == 0 || b.Until < jail.nextEnd) {
+			jail.nextEnd = b.Until
+		}
+	}
+}
+
+// releaseIgnored takes back the bans that share addresses with what is ignored,
+// whenever the ignore rules have changed.
+func (j *Judge) releaseIgnored(jail *Jail, r *Rules, now int64) {
+	print := r.Ignored.fingerprint()
+	if print == jail.Ignored {
+		return
+	}
+	jail.Ignored = print
+	jail.changed = true
+	for _, key := range sortedKeys(jail.Bans()) {
+		if entry, origin, ok := r.Ignored.Touches(key); ok && !jail.Bans()[key].Ended {
+			j.release(jail, key, now, fmt.Sprintf("ignored: %s (%s)", entry, origin))
+		}
+	}
+}
+
+func (j *Judge) releaseAll(jail *Jail, now int64, why string) {
+	for _, key := range sortedKeys(jail.Bans()) {
+		if !jail.Bans()[key].Over(now) {
+			j.release(jail, key, now, why)
+		}
+	}
+}
+
+func (j *Judge) release(jail *Jail, key Key, now int64, why string) {
+	d := jail.Bans()[key].decision(Released, now)
+	d.Text = why
+	j.Decisions = append(j.Decisions, d)
+	jail.dropBan(key)
+}
+
+// prune drops what no entry after the horizon can need. Windows that still lie
+// in the file as they were read are left there.
+func (j *Judge) prune() {
+	horizon, ok := j.state.Sources.Horizon()
+	if !ok {
+		return
+	}
+	for name, jail := range j.state.Jails {
+		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon })
+		r := j.rules[name]
+		if r == nil || !jail.changed {
+			continue
+		}
+		maps.DeleteFunc(jail.Successes, func(_ Key, t int64) bool { return t <= horizon-r.Spare.Seconds() })
+		maps.DeleteFunc(jail.Bans(), func(_ Key, b *Ban) bool { return b.Ended && b.Over(horizon) })
+		jail.sessions.get().prune(horizon)
+		for _, w := range jail.windows.get() {
+			if w.last() <= horizon-r.FindTime.Seconds() {
+				jail.forget(w)
+			}
+		}
+	}
+}
+
+// BanByHand lays a ban of an admin: in the jail, or in ByHand. until is in
+// seconds, 0 for ever. It gives the ban that is then in force, and false when
+// that is an earlier one which lasts as long.
+func (j *Judge) BanByHand(name string, key Key, now, until int64) (*Ban, bool) {
+	jail := j.state.Jail(name)
+	b := &Ban{Jail: name, Key: key, Since: now, Until: until, N: 1, ByHand: true, fresh: true}
+	if key.IsSingleIP() {
+		b.Addr = key.Addr()
+	}
+	if have := jail.Bans()[key]; have != nil && !have.Over(now) && !b.outlasts(have) {
+		return have, false
+	}
+	if name == ByHand {
+		jail.Reach, jail.Prefixes = Reach{Ports: []Port{AllPorts}, Protocol: []string{"tcp"}, BlockType: Drop, Enforce: true}, [2]int{32, 128}
+	}
+	if w := jail.windows.get()[key]; w != nil {
+		jail.forget(w)
+	}
+	jail.setBan(b)
+	d := b.decision(Banned, now)
+	d.Enforced = jail.Reach.Enforce
+	j.Decisions = append(j.Decisions, d)
+	return b, true
+}
+
+// UnbanByHand takes back every ban within p and every ban of a jail whose key
+// holds p, in the jails named, and makes void the failures of those keys and of
+// p up to now. It gives the bans that it took back. A CIDR that was banned by
+// hand and is wider than p cannot be taken back in part: that is an error, and
+// nothing is changed.
+func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
+	for _, name := range names {
+		for key, b := range j.state.Jail(name).Bans() {
+			if b.ByHand && !b.Over(now) && key != p && holds(key, p) {
+				return nil, fmt.Errorf("%s is banned by hand as part of %s: unban that", p, key)
+			}
+		}
+	}
+	var freed []*Ban
+	for _, name := range names {
+		jail := j.state.Jail(name)
+		jail.changed = true
+		for _, key := range sortedKeys(jail.Bans()) {
+			b := jail.Bans()[key]
+			if !holds(p, key) && !holds(key, p) || b.Over(now) {
+				continue
+			}
+			freed = append(freed, b)
+			d := b.decision(Unbanned, now)
+			j.Decisions = append(j.Decisions, d)
+			jail.dropBan(key)
+			jail.Pardons[key] = now
+		}
+		for key, w := range jail.windows.get() {
+			if holds(p, key) || holds(key, p) {
+				jail.Pardons[key] = now
+				jail.forget(w)
+			}
+		}
+		if name != ByHand && jail.Pardons[p] != now {
+			jail.Pardons[p] = now
+			d := (&Ban{Jail: name, Key: p, ByHand: true}).decision(Unbanned, now)
+			d.Until = nil
+			d.identify()
+			j.Decisions = append(j.Decisions, d)
+		}
+	}
+	return freed, nil
+}
+
+// holds tells whether every address of b is one of a.
+func holds(a, b Key) bool { return a.Bits() <= b.Bits() && a.Contains(b.Addr()) }
+
+// fingerprint is the same for the same set.
+func (g *Ignored) fingerprint() string {
+	if g == nil {
+		return ""
+	}
+	lines := make([]string, 0, len(g.entries))
+	for p := range g.entries {
+		lines = append(lines, p.String())
+	}
+	slices.Sort(lines)
+	return hash(strings.Join(lines, "\n"))
+}
+
+func sortedKeys[V any](m map[Key]V) []Key { return slices.SortedFunc(maps.Keys(m), compareKeys) }
+
+// Everything are the two prefixes that hold every address.
+var Everything = []Key{{netip.MustParsePrefix("0.0.0.0/0")}, {netip.MustParsePrefix("::/0")}}

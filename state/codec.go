@@ -1,0 +1,386 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// Version of state.json that this program writes, and the newest that it reads.
+const Version = 1
+
+// ErrNewer says that a newer scan2ban wrote the state.
+var ErrNewer = errors.New("written by a newer scan2ban")
+
+// The last member of the object is a CRC-32C of all bytes before it.
+const checksum = `,"checksum":"`
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Encode writes the state as one JSON object. Layout, with times in seconds
+// since the Unix epoch unless a name says otherwise:
+//
+//	{"version":1, "saved":T, "history":LENGTH, "seq":N,
+//	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}},
+//	 "jails":{"sshd":{
+//	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
+//	   "pardons":{KEY:T}, "successes":{KEY:T},
+//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"ended":B}},
+//	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
+//	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
+//	 "checksum":"CRC32C"}
+func (s *State) Encode() []byte {
+	b := make([]byte, 0, 4096)
+	b = fmt.Appendf(b, `{"version":%d,"saved":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
+		Version, s.Saved, s.History.Length, s.History.Seq, mustJSON(s.Sources))
+	for i, name := range s.Names() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '\n')
+		b = append(appendText(b, name), ':')
+		b = s.Jails[name].append(b)
+	}
+	b = append(b, "\n}"...)
+	return fmt.Appendf(b, "%s%08x\"}\n", checksum, crc32.Checksum(b, castagnoli))
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own plain structs
+	}
+	return b
+}
+
+func (j *Jail) append(b []byte) []byte {
+	b = fmt.Appendf(b, `{"reach":%s,"prefixes":[%d,%d],"seen":%s,"ignored":%q,"next_end":%d,"pardons":%s,"successes":%s`,
+		mustJSON(j.Reach), j.Prefixes[0], j.Prefixes[1], mustJSON(j.Seen), j.Ignored, j.nextEnd, mustJSON(j.Pardons), mustJSON(j.Successes))
+	b = appendLazy(append(b, `,"bans":`...), &j.bans, appendBans)
+	b = appendLazy(append(b, `,"sessions":`...), &j.sessions, appendSessions)
+	b = appendLazy(append(b, `,"window":`...), &j.windows, appendWindows)
+	return append(b, '}')
+}
+
+func appendLazy[T any](b []byte, l *lazy[T], write func([]byte, T) []byte) []byte {
+	if !l.ready {
+		return append(b, l.raw...)
+	}
+	return write(b, l.value)
+}
+
+// appendMap writes a map of keys, one a line.
+func appendMap[V any](b []byte, m map[Key]V, value func([]byte, V) []byte) []byte {
+	b = append(b, '{')
+	for i, key := range sortedKeys(m) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '\n', '"')
+		if key.IsSingleIP() {
+			b = key.Addr().AppendTo(b)
+		} else {
+			b = key.Prefix.AppendTo(b)
+		}
+		b = value(append(b, '"', ':'), m[key])
+	}
+	return append(b, '}')
+}
+
+func appendBans(b []byte, bans map[Key]*Ban) []byte {
+	return appendMap(b, bans, func(b []byte, x *Ban) []byte {
+		b = append(b, `{"address":`...)
+		b = appendText(b, addressText(x.Addr))
+		b = strconv.AppendInt(append(b, `,"since":`...), x.Since, 10)
+		b = append(b, `,"until":`...)
+		if x.Until == 0 {
+			b = append(b, "null"...)
+		} else {
+			b = strconv.AppendInt(b, x.Until, 10)
+		}
+		b = strconv.AppendInt(append(b, `,"failures":`...), int64(x.Failures), 10)
+		b = strconv.AppendInt(append(b, `,"late":`...), int64(x.Late), 10)
+		b = strconv.AppendInt(append(b, `,"n":`...), int64(x.N), 10)
+		b = append(b, `,"users":[`...)
+		for i, user := range x.Users {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(b, user)
+		}
+		b = appendText(append(b, `],"rule":`...), x.Rule)
+		if x.ByHand {
+			b = append(b, `,"by_hand":true`...)
+		}
+		if x.Ended {
+			b = append(b, `,"ended":true`...)
+		}
+		return append(b, '}')
+	})
+}
+
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func appendWindows(b []byte, windows map[Key]*window) []byte {
+	return appendMap(b, windows, func(b []byte, w *window) []byte {
+		b = append(b, '[')
+		for i, h := range w.hits {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(append(b, '['), h.time, 10)
+			b = strconv.AppendInt(append(b, ','), int64(h.weight), 10)
+			b = append(appendText(append(b, ','), h.user), ']')
+		}
+		return append(b, ']')
+	})
+}
+
+func appendSessions(b []byte, s *Sessions) []byte {
+	b = append(b, '{')
+	first := true
+	for _, id := range s.order {
+		x, ok := s.byID[id]
+		if !ok {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(appendText(append(b, '\n'), id), ':')
+		counted := 0
+		if x.counted {
+			counted = 1
+		}
+		b = fmt.Appendf(b, "[%d,%d,%d", x.last, x.stage, counted)
+		for _, mark := range x.marks {
+			b = appendText(append(b, ','), mark)
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+// Decode reads what Encode wrote, and keeps data. Anything else is an error:
+// ErrNewer for a version that this program does not know.
+func Decode(data []byte) (*State, error) {
+	body := bytes.TrimRight(data, "\n")
+	at := bytes.LastIndex(body, []byte(checksum))
+	if at < 0 {
+		return nil, cmpVersion(data, errors.New("no checksum: the file is cut short or was written by something else"))
+	}
+	want, err := strconv.ParseUint(string(bytes.TrimSuffix(body[at+len(checksum):], []byte(`"}`))), 16, 32)
+	if err != nil || uint32(want) != crc32.Checksum(body[:at], castagnoli) {
+		return nil, cmpVersion(data, errors.New("the checksum does not match: the file was altered or damaged"))
+	}
+	s := New()
+	version := int64(0)
+	body[at] = '}' // the object without its checksum
+	in := &scanner{data: body[:at+1]}
+	err = in.object(func(name string) (err error) {
+		switch name {
+		case "version":
+			version, err = in.integer()
+		case "saved":
+			s.Saved, err = in.integer()
+		case "history":
+			s.History.Length, err = in.integer()
+		case "seq":
+			s.History.Seq, err = in.integer()
+		case "sources":
+			err = in.value(&s.Sources)
+		case "jails":
+			err = in.object(func(name string) error { return s.Jail(name).decode(in) })
+		default:
+			_, err = in.raw()
+		}
+		return err
+	})
+	if version > Version {
+		return nil, fmt.Errorf("version %d: %w", version, ErrNewer)
+	}
+	if err == nil && version != Version {
+		err = fmt.Errorf("version %d is unknown", version)
+	}
+	return s, err
+}
+
+// cmpVersion lets a newer version's different layout not pass for damage.
+func cmpVersion(data []byte, err error) error {
+	var head struct{ Version int }
+	if json.Unmarshal(data, &head) == nil && head.Version > Version {
+		return fmt.Errorf("version %d: %w", head.Version, ErrNewer)
+	}
+	return err
+}
+
+func (j *Jail) decode(in *scanner) error {
+	return in.object(func(name string) (err error) {
+		var raw []byte
+		switch name {
+		case "reach":
+			err = in.value(&j.Reach)
+		case "prefixes":
+			err = in.value(&j.Prefixes)
+		case "seen":
+			err = in.value(&j.Seen)
+		case "ignored":
+			j.Ignored, err = in.text()
+		case "next_end":
+			j.nextEnd, err = in.integer()
+		case "pardons":
+			err = in.value(&j.Pardons)
+		case "successes":
+			err = in.value(&j.Successes)
+		case "bans":
+			raw, err = in.raw()
+			j.bans.later(raw, func(raw []byte) (map[Key]*Ban, error) { return readBans(j.Name, raw) })
+		case "sessions":
+			raw, err = in.raw()
+			j.sessions.later(raw, readSessions)
+		case "window":
+			raw, err = in.raw()
+			j.windows.later(raw, readWindows)
+		default:
+			_, err = in.raw()
+		}
+		return err
+	})
+}
+
+func readBans(jail string, raw []byte) (map[Key]*Ban, error) {
+	bans := map[Key]*Ban{}
+	in := &scanner{data: raw}
+	err := in.object(func(name string) error {
+		b := &Ban{Jail: jail}
+		if err := b.Key.UnmarshalText([]byte(name)); err != nil {
+			return err
+		}
+		bans[b.Key] = b
+		return in.object(func(name string) (err error) { return b.decode(in, name) })
+	})
+	return bans, err
+}
+
+func (b *Ban) decode(in *scanner, name string) (err error) {
+	var n int64
+	var text string
+	switch name {
+	case "address":
+		if text, err = in.text(); err == nil && text != "" {
+			b.Addr, err = netip.ParseAddr(text)
+		}
+	case "since":
+		b.Since, err = in.integer()
+	case "until":
+		if in.peek() == 'n' {
+			_, err = in.raw()
+			break
+		}
+		b.Until, err = in.integer()
+	case "failures":
+		n, err = in.integer()
+		b.Failures = int(n)
+	case "late":
+		n, err = in.integer()
+		b.Late = int(n)
+	case "n":
+		n, err = in.integer()
+		b.N = int(n)
+	case "users":
+		err = in.array(func() error {
+			user, err := in.text()
+			b.Users = append(b.Users, user)
+			return err
+		})
+	case "rule":
+		b.Rule, err = in.text()
+	case "by_hand":
+		err = in.value(&b.ByHand)
+	case "ended":
+		err = in.value(&b.Ended)
+	default:
+		_, err = in.raw()
+	}
+	return err
+}
+
+func readWindows(raw []byte) (map[Key]*window, error) {
+	windows := map[Key]*window{}
+	in := &scanner{data: raw}
+	err := in.object(func(name string) error {
+		w := &window{}
+		if err := w.key.UnmarshalText([]byte(name)); err != nil {
+			return err
+		}
+		windows[w.key] = w
+		err := in.array(func() error {
+			var h hit
+			place := 0
+			err := in.array(func() (err error) {
+				var n int64
+				switch place {
+				case 0:
+					h.time, err = in.integer()
+				case 1:
+					n, err = in.integer()
+					h.weight = int(n)
+				case 2:
+					h.user, err = in.text()
+				}
+				place++
+				return err
+			})
+			w.hits = append(w.hits, h)
+			w.weight += h.weight
+			return err
+		})
+		if err == nil && (len(w.hits) == 0 || !slices.IsSortedFunc(w.hits, func(a, b hit) int { return int(a.time - b.time) })) {
+			err = fmt.Errorf("window of %s: %w", name, errSyntax)
+		}
+		return err
+	})
+	return windows, err
+}
+
+func readSessions(raw []byte) (*Sessions, error) {
+	s := newSessions()
+	in := &scanner{data: raw}
+	err := in.object(func(id string) error {
+		x := &session{}
+		place := 0
+		s.byID[id] = x
+		s.order = append(s.order, id)
+		return in.array(func() (err error) {
+			var n int64
+			var mark string
+			switch place {
+			case 0:
+				x.last, err = in.integer()
+			case 1:
+				n, err = in.integer()
+				x.stage = int(n)
+			case 2:
+				n, err = in.integer()
+				x.counted = n != 0
+			default:
+				mark, err = in.text()
+				x.marks = append(x.marks, mark)
+			}
+			place++
+			return err
+		})
+	})
+	return s, err
+}

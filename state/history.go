@@ -1,0 +1,205 @@
+package state
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+)
+
+// Prior knows when each key was banned before, from the history.
+type Prior struct{ since map[priorKey][]int64 }
+
+type priorKey struct {
+	jail string
+	key  Key
+}
+
+// Count gives how many bans of key began in (from, to), in the jail or in all.
+func (p *Prior) Count(jail string, key Key, from, to int64, acrossJails bool) (n int) {
+	inside := func(jail string) {
+		for _, t := range p.since[priorKey{jail, key}] {
+			if t > from && t < to {
+				n++
+			}
+		}
+	}
+	inside(jail)
+	if acrossJails {
+		for k := range p.since {
+			if k.key == key && k.jail != jail {
+				inside(k.jail)
+			}
+		}
+	}
+	return n
+}
+
+// Add notes that a ban of key began at t.
+func (p *Prior) Add(jail string, key Key, t int64) {
+	k := priorKey{jail, key}
+	if !slices.Contains(p.since[k], t) {
+		p.since[k] = append(p.since[k], t)
+	}
+}
+
+// ReadHistory calls each with the decisions of a history in their order and the
+// offset at which their line ends. Lines that cannot be read are passed over and
+// counted; a last line without its line feed is none yet.
+func ReadHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, err error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	for end := int64(0); ; {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF {
+			return damaged, nil
+		}
+		if err != nil {
+			return damaged, err
+		}
+		end += int64(len(line))
+		var d Decision
+		if json.Unmarshal(line, &d) != nil || d.Seq == 0 {
+			damaged++
+			continue
+		}
+		each(d, end)
+	}
+}
+
+// History calls each with the decisions that the state vouches for; all that
+// can be read where vouch is nil. A missing file holds none.
+func (s *Store) History(vouch *Vouch, each func(d Decision, end int64)) error {
+	f, err := s.open(s.history, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	defer f.Close()
+	_, err = ReadHistory(f, func(d Decision, end int64) {
+		if vouch == nil || d.Seq <= vouch.Seq {
+			each(d, end)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	return nil
+}
+
+// Prior reads the earlier bans that the state vouches for. It is a function so
+// that only a judging that bans somebody reads the history.
+func (s *Store) Prior(vouch Vouch) func() (*Prior, error) {
+	var known *Prior
+	return func() (*Prior, error) {
+		if known != nil {
+			return known, nil
+		}
+		p := NewPrior()
+		err := s.History(&vouch, func(d Decision, _ int64) {
+			if d.Verb == Banned && d.Key != nil && !d.ByHand {
+				p.Add(d.Jail, *d.Key, d.Since)
+			}
+		})
+		if err == nil {
+			known = p
+		}
+		return p, err
+	}
+}
+
+// NewPrior knows of no ban.
+func NewPrior() *Prior { return &Prior{since: map[priorKey][]int64{}} }
+
+// vouched gives the length of the history that the state vouches for. That is
+// Vouch.Length, unless the history was pruned by a pass that did not live to
+// save its state: the numbers of the decisions tell.
+func vouched(f *os.File, v Vouch) (int64, error) {
+	if v.Seq == 0 {
+		return 0, nil
+	}
+	const lineMost = 16 << 10
+	tail := make([]byte, min(v.Length, lineMost))
+	if _, err := f.ReadAt(tail, v.Length-int64(len(tail))); err == nil && len(tail) > 0 {
+		var last struct{ Seq int64 }
+		line := tail[bytes.LastIndexByte(tail[:len(tail)-1], '\n')+1:]
+		if json.Unmarshal(line, &last) == nil && last.Seq == v.Seq {
+			return v.Length, nil
+		}
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	var length int64
+	_, err := ReadHistory(f, func(d Decision, end int64) {
+		if d.Seq <= v.Seq {
+			length = end
+		}
+	})
+	return length, err
+}
+
+// Prune rewrites the history without the decisions from before cutoff, in
+// seconds. Bans still in force stay.
+func (s *Store) Prune(state *State, cutoff int64) error {
+	type laid struct {
+		jail string
+		key  Key
+	}
+	live := map[laid]int64{}
+	note := func(d Decision, _ int64) {
+		if d.Key == nil {
+			return
+		}
+		k := laid{d.Jail, *d.Key}
+		switch d.Verb {
+		case Banned:
+			live[k] = d.Seq
+		case Expired, Unbanned, Released:
+			delete(live, k)
+		}
+	}
+	if err := s.History(&state.History, note); err != nil {
+		return err
+	}
+	var kept []byte
+	var failed error
+	keep := func(d Decision, _ int64) {
+		if d.Time >= cutoff || d.Key != nil && live[laid{d.Jail, *d.Key}] == d.Seq {
+			line, err := encodeDecisions([]Decision{d}, d.Seq-1)
+			kept, failed = append(kept, line...), errors.Join(failed, err)
+		}
+	}
+	if err := s.History(&state.History, keep); err != nil || failed != nil {
+		return errors.Join(err, failed)
+	}
+	if int64(len(kept)) == state.History.Length {
+		return nil
+	}
+	if err := s.replace(s.history, kept); err != nil {
+		return fmt.Errorf("prune the history: %w", err)
+	}
+	state.History.Length = int64(len(kept))
+	return nil
+}
+
+// encodeDecisions writes one line each, numbered from seq+1 on.
+func encodeDecisions(decisions []Decision, seq int64) ([]byte, error) {
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	for i := range decisions {
+		seq++
+		decisions[i].Seq = seq
+		if err := out.Encode(&decisions[i]); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,282 @@
+package state
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Rules are what a jail is judged by in one pass.
+type Rules struct {
+	Policy
+	Reach
+	Ignored *Ignored
+	Ledger  bool // a recidive jail: its failures are the bans of all other jails
+
+	holding map[netip.Prefix]bool // keys that hold an ignored address: banned address by address
+}
+
+// Judge folds events into a state. It is a pure function of the state, the
+// rules and the events in their order: it reads no clock, no file but the
+// earlier bans that prior looks up, and leaves its decisions for the caller to
+// apply to the kernel and to save, in that order.
+//
+// Events are to come in time order. One that comes late is judged at its own
+// time: it may complete a window, and never moves a ban that is recorded.
+type Judge struct {
+	state  *State
+	rules  map[string]*Rules
+	recid  []string // the jails fed by the ledger, in order
+	memory int64
+	prior  func() (*Prior, error)
+
+	Decisions []Decision // what was decided, in order
+	Err       error      // the history could not be read: nothing of this judging may be saved
+}
+
+// NewJudge judges by rules, a map from jail to its rules. prior gives the bans
+// of the history, and is called when the first ban is decided.
+func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior, error)) *Judge {
+	j := &Judge{state: s, rules: rules, memory: o.Memory.Seconds(), prior: prior}
+	for name, r := range rules {
+		jail := s.Jail(name)
+		jail.Reach, jail.Prefixes = r.Reach, [2]int{r.IPv4Prefix, r.IPv6Prefix}
+		r.holding = r.Ignored.within(jail.Prefixes)
+		if r.Ledger {
+			j.recid = append(j.recid, name)
+		}
+	}
+	slices.Sort(j.recid)
+	return j
+}
+
+// Event judges what a filter understood of one entry, and tells whether it
+// counted as a failure.
+func (j *Judge) Event(e Event) bool {
+	r := j.rules[e.Jail]
+	if r == nil || j.Err != nil {
+		return false
+	}
+	jail := j.state.Jail(e.Jail)
+	switch e.Kind {
+	case KindMark:
+		jail.sessions.get().Mark(&e)
+		jail.changed = true
+	case KindSuccess:
+		j.success(jail, r, e)
+	case KindFailure:
+		if e.Session != "" {
+			jail.changed = true
+		}
+		if !countable(e.Addr) || !jail.sessions.get().Counts(&e) {
+			return false
+		}
+		return j.failure(jail, r, e.Failure)
+	}
+	return false
+}
+
+// countable tells whether an address can stand for a client: not loopback,
+// link-local, multicast or unspecified.
+func countable(a netip.Addr) bool {
+	return a.IsValid() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() && !a.IsUnspecified()
+}
+
+// nat64 is the well-known prefix of RFC 6052; its addresses are IPv4 hosts.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// key is what failures of addr are counted for.
+func (r *Rules) key(addr netip.Addr) Key {
+	full := Key{netip.PrefixFrom(addr, addr.BitLen())}
+	bits := r.IPv4Prefix
+	if addr.Is6() {
+		bits = r.IPv6Prefix
+		if nat64.Contains(addr) || slices.ContainsFunc(r.NAT64, func(p Prefix) bool { return p.Contains(addr) }) {
+			return full
+		}
+	}
+	masked := netip.PrefixFrom(addr, bits).Masked()
+	if r.holding[masked] {
+		return full
+	}
+	return Key{masked}
+}
+
+func (j *Judge) success(jail *Jail, r *Rules, e Event) {
+	if !e.Addr.IsValid() || (!r.Forgive && r.Spare == 0) {
+		return
+	}
+	key := r.key(e.Addr)
+	if r.Spare != 0 {
+		jail.Successes[key] = max(jail.Successes[key], e.Time)
+		jail.changed = true
+	}
+	if w := jail.windows.get()[key]; w != nil && r.Forgive {
+		jail.forget(w)
+	}
+}
+
+func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
+	if _, _, ignored := r.Ignored.Covers(f.Addr); ignored {
+		return false
+	}
+	key := r.key(f.Addr)
+	if jail.pardoned(key, f) {
+		return false
+	}
+	f.User = cleanUser(f.User)
+	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
+	if b := jail.Bans()[key]; b != nil && b.covers(f.Time) {
+		b.late(f)
+		jail.changed = true
+		return true
+	}
+	findtime := r.FindTime.Seconds()
+	w, evicted := jail.hit(key, hit{f.Time, f.Weight, f.User}, findtime, r.MaxTracked)
+	if evicted != nil {
+		j.full(jail, r, f.Time)
+	}
+	if i, ok := w.decides(f.Time, findtime, r.MaxRetry); ok && w != evicted {
+		j.ban(jail, r, w, i, f)
+	}
+	return true
+}
+
+// pardoned tells whether an unban has made a failure void.
+func (jail *Jail) pardoned(key Key, f Failure) bool {
+	if t, ok := jail.Pardons[key]; ok && f.Time <= t {
+		return true
+	}
+	for k, t := range jail.Pardons {
+		if f.Time <= t && k.Contains(f.Addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// late counts a failure that came while the ban was in force.
+func (b *Ban) late(f Failure) {
+	b.Late += f.Weight
+	b.Users = addUser(b.Users, f.User)
+}
+
+// ban decides on the i-th hit of the window.
+func (j *Judge) ban(jail *Jail, r *Rules, w *window, i int, f Failure) {
+	t := w.hits[i].time
+	b := &Ban{Jail: jail.Name, Key: w.key, Addr: f.Addr, Since: t, Rule: f.Rule, fresh: true}
+	for k, h := range w.hits {
+		if k <= i && h.time > t-r.FindTime.Seconds() {
+			b.Failures += h.weight
+			b.Users = addUser(b.Users, h.user)
+		}
+	}
+	after := slices.Clone(w.hits[i+1:])
+	jail.forget(w)
+	if s, ok := jail.Successes[w.key]; ok && r.Spare != 0 && s <= t && t-s < r.Spare.Seconds() {
+		d := b.decision(Spared, t)
+		d.Text = fmt.Sprintf("logged in %s before", Duration(time.Duration(t-s)*time.Second))
+		j.Decisions = append(j.Decisions, d)
+		return
+	}
+	prior, err := j.prior()
+	if err != nil {
+		j.Err = err
+		return
+	}
+	b.N = 1 + prior.Count(jail.Name, w.key, t-j.memory, t, r.Escalation.AcrossJails)
+	b.Until = r.end(t, w.key, b.N)
+	prior.Add(jail.Name, w.key, t)
+	for _, h := range after { // read before the late failure that decided
+		if b.covers(h.time) {
+			b.Late += h.weight
+			b.Users = addUser(b.Users, h.user)
+		}
+	}
+	j.record(jail, b)
+	for _, name := range j.recid {
+		if name != jail.Name && !r.Ledger {
+			j.failure(j.state.Jail(name), j.rules[name], Failure{Jail: name, Addr: f.Addr, Time: t, Weight: 1, Rule: "ban in " + jail.Name})
+		}
+	}
+}
+
+// record enters a new ban into the ledger. A ban that is there and ends later
+// stays: both are in the history.
+func (j *Judge) record(jail *Jail, b *Ban) {
+	if have := jail.Bans()[b.Key]; have == nil || b.outlasts(have) {
+		jail.setBan(b)
+	}
+	jail.changed = true
+	jail.Seen.Add(b.Since, Tally{Bans: 1})
+	d := b.decision(Banned, b.Since)
+	d.Enforced = jail.Reach.Enforce
+	j.Decisions = append(j.Decisions, d)
+}
+
+// end of the n-th ban of key that begins at t; 0: never.
+func (r *Rules) end(t int64, key Key, n int) int64 {
+	if r.BanTime == Permanent {
+		return 0
+	}
+	seconds := float64(r.BanTime.Seconds())
+	if e := r.Escalation; e.Factor > 1 && n > 1 {
+		seconds *= math.Pow(e.Factor, float64(n-1))
+		if e.Max > 0 {
+			seconds = min(seconds, float64(e.Max.Seconds()))
+		}
+		seconds = min(seconds, time.Duration(maxDuration).Seconds())
+	}
+	return t + int64(seconds) + r.jitter(t, key)
+}
+
+// jitter spreads the ends of escalated bans; a replay gives the same.
+func (r *Rules) jitter(t int64, key Key) int64 {
+	span := r.Escalation.Jitter.Seconds()
+	if span <= 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d", key, t)
+	return int64(h.Sum64() % uint64(span+1))
+}
+
+// full warns, once in a judging, that a jail tracks all that it may.
+func (j *Judge) full(jail *Jail, r *Rules, t int64) {
+	text := fmt.Sprintf("jail %q tracks %d keys (max_tracked): the lightest and stalest are being forgotten", jail.Name, r.MaxTracked)
+	if !slices.ContainsFunc(j.Decisions, func(d Decision) bool { return d.Verb == Warned && d.Text == text }) {
+		j.Warn(jail.Name, t, text)
+	}
+}
+
+// Warn puts a message for the admin among the decisions.
+func (j *Judge) Warn(jail string, t int64, text string) {
+	d := Decision{Verb: Warned, Time: t, Jail: jail, Text: text}
+	d.identify()
+	j.Decisions = append(j.Decisions, d)
+}
+
+// cleanUser bounds what a client wrote as its name, and keeps it valid UTF-8.
+func cleanUser(user string) string {
+	const most = 64 // bytes
+	if len(user) > most {
+		cut := most
+		for cut > 0 && !utf8.RuneStart(user[cut]) {
+			cut--
+		}
+		user = user[:cut]
+	}
+	return strings.ToValidUTF8(user, "\uFFFD")
+}
+
+func addUser(users []string, user string) []string {
+	if user == "" || len(users) >= MaxUsers || slices.Contains(users, user) {
+		return users
+	}
+	return append(users, user)
+}

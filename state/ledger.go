@@ -1,0 +1,201 @@
+package state
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// ByHand is the name under which bans live that an admin laid without naming a
+// jail. No jail may have it.
+const ByHand = "by-hand"
+
+// State is what one pass leaves to the next: all that judging depends on.
+type State struct {
+	Saved   int64 // when it was written, seconds since the Unix epoch; 0: never
+	History Vouch
+	Sources Sources
+	Jails   map[string]*Jail
+}
+
+// Vouch is how much of history.jsonl a state knows of. What lies beyond was
+// written by a pass that died before it saved its state, and is cut.
+type Vouch struct {
+	Length int64 // bytes
+	Seq    int64 // number of the last decision within them; 0: none
+}
+
+// Sources are the positions up to which everything has been judged.
+type Sources struct {
+	Journal *JournalPosition `json:"journal,omitempty"`
+}
+
+// Horizon is the log time, in seconds, before which no source brings anything
+// new: that of the oldest position. ok is false when nothing was read yet.
+func (s Sources) Horizon() (t int64, ok bool) {
+	if s.Journal == nil {
+		return 0, false
+	}
+	return s.Journal.Time / 1e6, true
+}
+
+// Jail is one jail's share of the state. Windows and bans stay as they lie in
+// the file until they are asked for: an idle pass asks for neither.
+type Jail struct {
+	Name      string
+	Reach     Reach         // as of the last pass: bans stay enforced while the configuration is broken
+	Prefixes  [2]int        // bits of an IPv4 and of an IPv6 key, as of the last pass
+	Seen      Seen          // tallies
+	Pardons   map[Key]int64 // unbans: failures of the key at or before that second are void
+	Successes map[Key]int64 // second of the last log-in of a key; kept only where a policy asks
+	Ignored   string        // fingerprint of the ignore rules that the bans were last held against
+
+	windows  lazy[map[Key]*window]
+	bans     lazy[map[Key]*Ban]
+	sessions lazy[*Sessions]
+	nextEnd  int64 // the earliest end of a live ban; 0: none ends
+	ranking  *ranking
+	changed  bool // windows, sessions or bans differ from what was loaded
+}
+
+// New is the state before the first pass.
+func New() *State { return &State{Jails: map[string]*Jail{}} }
+
+// Jail gives the share of the jail of that name, empty when it is new.
+func (s *State) Jail(name string) *Jail {
+	j, ok := s.Jails[name]
+	if !ok {
+		j = &Jail{Name: name, Reach: DefaultReach(), Prefixes: [2]int{32, 64}, Pardons: map[Key]int64{}, Successes: map[Key]int64{}}
+		j.windows.set(map[Key]*window{})
+		j.bans.set(map[Key]*Ban{})
+		j.sessions.set(newSessions())
+		s.Jails[name] = j
+	}
+	return j
+}
+
+// Names lists the jails of the state in order.
+func (s *State) Names() []string { return slices.Sorted(maps.Keys(s.Jails)) }
+
+// Bans are the bans in the ledger of the jail, by key. A ban that is over stays
+// until the log has passed its end, so that what is read late still finds it.
+func (j *Jail) Bans() map[Key]*Ban { return j.bans.get() }
+
+// Live are the bans of the jail in force at now, in the order of their keys.
+func (j *Jail) Live(now int64) []*Ban {
+	live := make([]*Ban, 0, len(j.Bans()))
+	for _, b := range j.Bans() {
+		if !b.Over(now) {
+			live = append(live, b)
+		}
+	}
+	slices.SortFunc(live, func(a, b *Ban) int { return compareKeys(a.Key, b.Key) })
+	return live
+}
+
+// Tracked is the number of keys with a window.
+func (j *Jail) Tracked() int { return len(j.windows.get()) }
+
+// Changed tells whether judging has altered anything but tallies since loading.
+func (s *State) Changed() bool {
+	for _, j := range s.Jails {
+		if j.changed {
+			return true
+		}
+	}
+	return false
+}
+
+// NextEnd is the earliest end of a ban of the ledger, 0 when none ends.
+func (s *State) NextEnd() (next int64) {
+	for _, j := range s.Jails {
+		if j.nextEnd != 0 && (next == 0 || j.nextEnd < next) {
+			next = j.nextEnd
+		}
+	}
+	return next
+}
+
+// Over tells whether the ban has ended at now.
+func (b *Ban) Over(now int64) bool { return b.Until != 0 && now >= b.Until }
+
+// covers tells whether a failure at t falls into the ban.
+func (b *Ban) covers(t int64) bool { return t >= b.Since && !b.Over(t) }
+
+// outlasts tells whether b ends after other.
+func (b *Ban) outlasts(other *Ban) bool {
+	return other.Until != 0 && (b.Until == 0 || b.Until > other.Until)
+}
+
+func (j *Jail) setBan(b *Ban) {
+	j.Bans()[b.Key] = b
+	j.changed = true
+	if b.Until != 0 && (j.nextEnd == 0 || b.Until < j.nextEnd) {
+		j.nextEnd = b.Until
+	}
+}
+
+func (j *Jail) dropBan(key Key) {
+	delete(j.Bans(), key)
+	j.changed = true // nextEnd may now be too early, which only costs a look
+}
+
+func compareKeys(a, b Key) int {
+	if c := a.Addr().Compare(b.Addr()); c != 0 {
+		return c
+	}
+	return a.Bits() - b.Bits()
+}
+
+// Tally counts what a jail has seen.
+type Tally struct {
+	Entries    int64 `json:"entries"`    // read for this jail
+	Understood int64 `json:"understood"` // of them, matched by a rule of any kind
+	Failures   int64 `json:"failures"`   // attempts counted, ignored ones left out
+	Bans       int64 `json:"bans"`
+}
+
+// Seen are the tallies of a jail: in total, and by UTC day of the log for the
+// last seven days seen.
+type Seen struct {
+	Total Tally             `json:"total"`
+	Days  map[string]*Tally `json:"days,omitempty"` // by day, "2026-11-22"
+
+	day   int64 // the day counted last, in days since the Unix epoch, and its tally
+	today *Tally
+}
+
+const daysKept = 7
+
+// Add counts t at that second of log time.
+func (s *Seen) Add(second int64, t Tally) {
+	s.Total.add(t)
+	if day := second / 86400; s.today == nil || s.day != day {
+		s.day, s.today = day, s.of(time.Unix(second, 0).UTC().Format(time.DateOnly))
+	}
+	s.today.add(t)
+}
+
+// of gives the tally of a day, and drops the oldest day when there are too many.
+func (s *Seen) of(day string) *Tally {
+	if s.Days[day] == nil {
+		if s.Days == nil {
+			s.Days = map[string]*Tally{}
+		}
+		s.Days[day] = &Tally{}
+		if len(s.Days) > daysKept {
+			delete(s.Days, slices.Min(slices.Collect(maps.Keys(s.Days))))
+		}
+		if s.Days[day] == nil { // older than all that is kept
+			return &Tally{}
+		}
+	}
+	return s.Days[day]
+}
+
+func (t *Tally) add(u Tally) {
+	t.Entries += u.Entries
+	t.Understood += u.Understood
+	t.Failures += u.Failures
+	t.Bans += u.Bans
+}

@@ -1,0 +1,212 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"unicode/utf8"
+)
+
+// scanner reads JSON (RFC 8259) as this package writes it, in one go and
+// without building what nobody asks for. state.json holds windows and bans of
+// a hundred thousand keys; an idle pass steps over them.
+type scanner struct {
+	data []byte
+	at   int
+}
+
+var errSyntax = errors.New("not the JSON that scan2ban writes")
+
+// peek skips white space and gives the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	for s.at < len(s.data) {
+		switch c := s.data[s.at]; c {
+		case ' ', '\n', '\t', '\r':
+			s.at++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// take consumes c when it comes next.
+func (s *scanner) take(c byte) bool {
+	if s.peek() != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+// object calls member at each value of an object; member must consume it.
+func (s *scanner) object(member func(name string) error) error {
+	return s.list('{', '}', func() error {
+		name, err := s.text()
+		if err != nil {
+			return err
+		}
+		if !s.take(':') {
+			return errSyntax
+		}
+		return member(name)
+	})
+}
+
+// array calls element at each value of an array; element must consume it.
+func (s *scanner) array(element func() error) error { return s.list('[', ']', element) }
+
+func (s *scanner) list(open, close byte, element func() error) error {
+	if !s.take(open) {
+		return errSyntax
+	}
+	if s.take(close) {
+		return nil
+	}
+	for {
+		if err := element(); err != nil {
+			return err
+		}
+		if s.take(close) {
+			return nil
+		}
+		if !s.take(',') {
+			return errSyntax
+		}
+	}
+}
+
+// text reads a string.
+func (s *scanner) text() (string, error) {
+	raw, plain, err := s.quoted()
+	if err != nil {
+		return "", err
+	}
+	if plain {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	var text string
+	err = json.Unmarshal(raw, &text)
+	return text, err
+}
+
+// quoted steps over a string and gives it with its quotes; plain when it holds
+// no escape.
+func (s *scanner) quoted() (raw []byte, plain bool, err error) {
+	if s.peek() != '"' {
+		return nil, false, errSyntax
+	}
+	start := s.at
+	plain = true
+	for i := start + 1; i < len(s.data); i++ {
+		switch s.data[i] {
+		case '\\':
+			plain = false
+			i++
+		case '"':
+			s.at = i + 1
+			return s.data[start:s.at], plain, nil
+		}
+	}
+	return nil, false, errSyntax
+}
+
+// integer reads a whole number.
+func (s *scanner) integer() (int64, error) {
+	s.peek()
+	start := s.at
+	for s.at < len(s.data) && (s.data[s.at] == '-' || s.data[s.at]-'0' <= 9) {
+		s.at++
+	}
+	n, err := strconv.ParseInt(string(s.data[start:s.at]), 10, 64)
+	if err != nil {
+		return 0, errSyntax
+	}
+	return n, nil
+}
+
+// raw steps over any value and gives its bytes. It only looks for the end: what
+// lies within is checked when it is read.
+func (s *scanner) raw() ([]byte, error) {
+	s.peek()
+	start, depth := s.at, 0
+	for s.at < len(s.data) {
+		switch s.data[s.at] {
+		case '"':
+			if _, _, err := s.quoted(); err != nil {
+				return nil, err
+			}
+			if depth == 0 {
+				return s.data[start:s.at], nil
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return nil, errSyntax
+			} else if depth == 0 {
+				s.at++
+				return s.data[start:s.at], nil
+			}
+		case ',', ' ', '\n':
+			if depth == 0 {
+				return s.data[start:s.at], nil
+			}
+		}
+		s.at++
+		if depth == 0 && (s.at == len(s.data) || s.data[s.at] == '}' || s.data[s.at] == ']') {
+			return s.data[start:s.at], nil
+		}
+	}
+	return nil, errSyntax
+}
+
+// value reads any value with encoding/json.
+func (s *scanner) value(into any) error {
+	raw, err := s.raw()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// appendText appends a JSON string.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(text) // of a string: cannot fail
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
+}
+
+// lazy is a part of the state that stays as it lies in the file until it is
+// asked for.
+type lazy[T any] struct {
+	raw   []byte
+	value T
+	read  func(raw []byte) (T, error)
+	ready bool
+}
+
+func (l *lazy[T]) set(value T) { *l = lazy[T]{value: value, ready: true} }
+
+// defer keeps raw until get.
+func (l *lazy[T]) later(raw []byte, read func([]byte) (T, error)) { *l = lazy[T]{raw: raw, read: read} }
+
+// get reads the part. The file's checksum has vouched for it, so what cannot be
+// read is a mistake in this program.
+func (l *lazy[T]) get() T {
+	if !l.ready {
+		value, err := l.read(l.raw)
+		if err != nil {
+			panic("state: a part that the checksum vouches for cannot be read: " + err.Error())
+		}
+		l.set(value)
+	}
+	return l.value
+}

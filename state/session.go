@@ -1,0 +1,103 @@
+package state
+
+import "slices"
+
+// One wrong password writes up to four lines. Sessions remember what each
+// server process has been counted for, so that an attempt counts once.
+//
+// The rule: a line with a Stage begins a new attempt when its session has
+// reached that stage already, and goes on with the counted attempt when it has
+// not; a Once line counts only where the session has counted nothing.
+
+const (
+	sessionSpan = 10 * 60 // seconds of log time after which a session is forgotten
+	maxSessions = 65_536  // per jail; the oldest is forgotten first
+)
+
+// Sessions of one jail.
+type Sessions struct {
+	byID  map[string]*session
+	order []string // by first sight; may hold names already forgotten
+}
+
+type session struct {
+	last    int64    // second of the last line
+	stage   int      // the furthest stage of the attempt counted last
+	counted bool     // whether anything was counted
+	marks   []string // names of the marking rules seen
+}
+
+func newSessions() *Sessions { return &Sessions{byID: map[string]*session{}} }
+
+// Counts tells whether the failure e is an attempt not counted before.
+func (s *Sessions) Counts(e *Event) bool {
+	if e.Session == "" {
+		return !e.Once && e.After == ""
+	}
+	if e.After != "" && !s.marked(e.Session, e.After, e.Time) {
+		return false
+	}
+	x := s.at(e.Session, e.Time)
+	counts := true
+	switch {
+	case e.Once:
+		counts = !x.counted
+	case e.Stage > 0:
+		counts = !x.counted || e.Stage <= x.stage
+		x.stage = e.Stage
+	}
+	x.counted = x.counted || counts
+	return counts
+}
+
+// Mark notes that the session has written a line of that rule.
+func (s *Sessions) Mark(e *Event) {
+	if e.Session == "" {
+		return
+	}
+	if x := s.at(e.Session, e.Time); !slices.Contains(x.marks, e.Rule) {
+		x.marks = append(x.marks, e.Rule)
+	}
+}
+
+func (s *Sessions) marked(id, rule string, t int64) bool {
+	x, ok := s.byID[id]
+	return ok && !x.stale(t) && slices.Contains(x.marks, rule)
+}
+
+func (x *session) stale(t int64) bool { return t-x.last > sessionSpan }
+
+// at gives the session, a new one when it is unknown or too long ago.
+func (s *Sessions) at(id string, t int64) *session {
+	x, ok := s.byID[id]
+	switch {
+	case !ok:
+		x = &session{}
+		s.byID[id] = x
+		s.order = append(s.order, id)
+		s.bound()
+	case x.stale(t):
+		*x = session{}
+	}
+	x.last = max(x.last, t)
+	return x
+}
+
+func (s *Sessions) bound() {
+	for len(s.byID) > maxSessions {
+		delete(s.byID, s.order[0])
+		s.order = s.order[1:]
+	}
+}
+
+// prune forgets the sessions that no entry after the horizon can belong to.
+func (s *Sessions) prune(horizon int64) {
+	s.order = slices.DeleteFunc(s.order, func(id string) bool {
+		x, ok := s.byID[id]
+		if ok && x.stale(horizon) {
+			delete(s.byID, id)
+			ok = false
+		}
+		return !ok
+	})
+}

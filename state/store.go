@@ -1,0 +1,253 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Store keeps a state and its history in a directory:
+//
+//	state.json      what the next pass needs, replaced as a whole
+//	history.jsonl   every decision, one JSON object a line, appended to
+//	state.json.lock one pass at a time
+//
+// Names are opened relative to the directory and never through a symbolic link;
+// what root creates gets the owner of the directory, because the timer runs as
+// a user of its own.
+//
+// The order that keeps the crash law: the caller changes the kernel, then calls
+// Commit, which appends to the history and then replaces the state. A pass that
+// dies in between leaves the old state, and the next one cuts the part of the
+// history that it does not vouch for, and decides the same again.
+type Store struct {
+	path    string // of the state file
+	dir     *os.File
+	name    string // of the state file in dir
+	history string
+	lock    *os.File
+
+	// Fault is called before each step that changes a file, with the name of
+	// the step; tests stop the program there. An error makes the step fail.
+	Fault func(step string) error
+}
+
+// ErrLocked says that another pass holds the lock.
+var ErrLocked = errors.New("another pass is running")
+
+// DamagedError says that a state file cannot be read for what it holds.
+type DamagedError struct {
+	Path string
+	Err  error
+}
+
+func (e *DamagedError) Error() string { return fmt.Sprintf("%s is damaged: %v", e.Path, e.Err) }
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// OpenStore opens the directory of the state file. create makes it (mode 0700)
+// when it is missing; otherwise a missing one is an error that is fs.ErrNotExist.
+func OpenStore(path string, create bool) (*Store, error) {
+	parent := filepath.Dir(path)
+	if create {
+		if err := os.MkdirAll(parent, 0o700); err != nil {
+			return nil, fmt.Errorf("create the state directory: %w", err)
+		}
+	}
+	dir, err := os.OpenFile(parent, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the state directory: %w", err)
+	}
+	s := &Store{path: path, dir: dir, name: filepath.Base(path), history: "history.jsonl",
+		Fault: func(string) error { return nil }}
+	if s.name != "state.json" {
+		s.history = strings.TrimSuffix(s.name, ".json") + ".history.jsonl"
+	}
+	return s, nil
+}
+
+// Close releases the lock and the directory.
+func (s *Store) Close() error {
+	if s.lock != nil {
+		s.lock.Close()
+	}
+	return s.dir.Close()
+}
+
+// Lock takes the lock, waiting at most that long; then the error is ErrLocked.
+func (s *Store) Lock(wait time.Duration) error {
+	f, err := s.open(s.name+".lock", os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return fmt.Errorf("open the lock: %w", err)
+	}
+	const pause = 50 * time.Millisecond
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+			break
+		}
+		if wait <= 0 {
+			f.Close()
+			return ErrLocked
+		}
+		time.Sleep(pause)
+		wait -= pause
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("lock %s.lock: %w", s.path, err)
+	}
+	s.lock = f
+	return nil
+}
+
+// open opens a name in the directory, mode 0600 when it makes it.
+func (s *Store) open(name string, flags int) (*os.File, error) {
+	fd, err := unix.Openat(int(s.dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		if err == unix.ELOOP {
+			err = errors.New("is a symbolic link, which is not followed")
+		}
+		return nil, &fs.PathError{Op: "open", Path: filepath.Join(s.dir.Name(), name), Err: err}
+	}
+	f := os.NewFile(uintptr(fd), filepath.Join(s.dir.Name(), name))
+	if flags&os.O_CREATE != 0 && os.Geteuid() == 0 {
+		var of unix.Stat_t
+		if err := unix.Fstat(int(s.dir.Fd()), &of); err == nil && of.Uid != 0 {
+			err = unix.Fchown(fd, int(of.Uid), int(of.Gid))
+			if err != nil {
+				f.Close()
+				return nil, fmt.Errorf("give %s to the directory's owner: %w", f.Name(), err)
+			}
+		}
+	}
+	return f, nil
+}
+
+// Load reads the state. A missing file gives fs.ErrNotExist, a damaged one a
+// *DamagedError, that of a newer version ErrNewer.
+func (s *Store) Load() (*State, error) {
+	f, err := s.open(s.name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	state, err := Decode(data)
+	if errors.Is(err, ErrNewer) {
+		return nil, fmt.Errorf("%s: %w (upgrade scan2ban, or move the file away to begin anew)", s.path, err)
+	}
+	if err != nil {
+		return nil, &DamagedError{s.path, err}
+	}
+	return state, nil
+}
+
+// Commit appends the decisions to the history and then replaces the state,
+// which it makes vouch for them. Nothing is durable before it returns nil.
+func (s *Store) Commit(state *State, decisions []Decision) error {
+	if len(decisions) > 0 {
+		if err := s.append(state, decisions); err != nil {
+			return fmt.Errorf("append to the history: %w", err)
+		}
+	}
+	if err := s.replace(s.name, state.Encode()); err != nil {
+		return fmt.Errorf("save the state: %w", err)
+	}
+	for _, jail := range state.Jails {
+		jail.changed = false
+	}
+	return nil
+}
+
+func (s *Store) append(state *State, decisions []Decision) error {
+	f, err := s.open(s.history, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if state.History.Length, err = vouched(f, state.History); err != nil {
+		return err
+	}
+	lines, err := encodeDecisions(decisions, state.History.Seq)
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		step{"cut the history", func() error { return f.Truncate(state.History.Length) }},
+		step{"append to the history", func() error { _, err := f.WriteAt(lines, state.History.Length); return err }},
+		step{"sync the history", f.Sync},
+		step{"vouch for the history", func() error {
+			state.History.Length += int64(len(lines))
+			state.History.Seq += int64(len(decisions))
+			return nil
+		}},
+	)
+}
+
+// replace writes a file as a whole: either the old bytes are there or the new.
+func (s *Store) replace(name string, data []byte) error {
+	temp := name + ".new"
+	unix.Unlinkat(int(s.dir.Fd()), temp, 0) // left by a pass that died
+	f, err := s.open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return s.steps(
+		step{"write " + name, func() error { _, err := f.Write(data); return err }},
+		step{"sync " + name, f.Sync},
+		step{"rename " + name, func() error { return unix.Renameat(int(s.dir.Fd()), temp, int(s.dir.Fd()), name) }},
+		step{"sync the directory", s.dir.Sync},
+	)
+}
+
+type step struct {
+	name string
+	do   func() error
+}
+
+func (s *Store) steps(steps ...step) error {
+	for _, step := range steps {
+		if err := s.Fault(step.name); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		if err := step.do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const damagedKept = 3
+
+// SetAside renames a damaged state file to NAME.damaged-TIME and gives that
+// path; of earlier ones the newest are kept.
+func (s *Store) SetAside(now int64) (string, error) {
+	aside := fmt.Sprintf("%s.damaged-%s", s.name, time.Unix(now, 0).UTC().Format("20060102T150405Z"))
+	if err := unix.Renameat(int(s.dir.Fd()), s.name, int(s.dir.Fd()), aside); err != nil {
+		return "", fmt.Errorf("set the damaged state aside: %w", err)
+	}
+	names, err := filepath.Glob(filepath.Join(s.dir.Name(), s.name+".damaged-*"))
+	if err == nil && len(names) > damagedKept {
+		slices.Sort(names)
+		for _, name := range names[:len(names)-damagedKept] {
+			unix.Unlinkat(int(s.dir.Fd()), filepath.Base(name), 0)
+		}
+	}
+	return filepath.Join(s.dir.Name(), aside), nil
+}
