@@ -1,0 +1,73 @@
+package filter
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// check finds what is wrong with a filter whose keys are all known.
+func (d *decoder) check(f *Filter) {
+	for _, term := range f.Journal.Match {
+		if err := CheckTerm(term, f.Journal.Require); err != nil {
+			d.fail(toml.Key{"journal", "match"}, "%v", err)
+		}
+	}
+	if len(f.Journal.Match) == 0 && len(f.Journal.Require) > 0 {
+		d.fail(toml.Key{"journal", "require"}, "require without match: nothing would be read from the journal")
+	}
+	if len(f.Rules) == 0 {
+		d.fail(nil, "filter %q has no rule (add one [[rule]])", f.Name)
+	}
+	var names []string
+	for i := range f.Rules {
+		name := f.Rules[i].Name
+		if slices.Contains(names, name) {
+			d.fail(toml.Key{"rule", index(i), "name"}, "two rules are named %q", name)
+		}
+		names = append(names, name)
+	}
+	for i := range f.Rules {
+		d.checkRule(&f.Rules[i], toml.Key{"rule", index(i)}, names)
+	}
+}
+
+func (d *decoder) checkRule(r *Rule, at toml.Key, names []string) {
+	fail := func(key, format string, args ...any) {
+		d.fail(slices.Concat(at, toml.Key{key}), format, args...)
+	}
+	if r.Name == "" {
+		fail("name", "a rule without a name")
+	}
+	if r.After != "" && (r.After == r.Name || !slices.Contains(names, r.After)) {
+		fail("after", "after names no other rule: %q%s", r.After, DidYouMean(r.After, names))
+	}
+	if r.Alone && (r.Once || r.After != "" || r.Stage != 0) {
+		fail("alone", "rule %q is alone: once, after and stage need a session", r.Name)
+	}
+	if r.Pattern == "" {
+		fail("pattern", "rule %q has no pattern", r.Name)
+		return
+	}
+	expanded := expand(r.Pattern)
+	tree, err := syntax.Parse(expanded, syntax.Perl)
+	if err == nil {
+		_, err = regexp.Compile(expanded) // too large
+	}
+	if err != nil {
+		fail("pattern", "rule %q: %s", r.Name, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return
+	}
+	s := shapeOf(tree)
+	switch {
+	case !s.anchored:
+		fail("pattern", "rule %q is not anchored at both ends (write '^...$')", r.Name)
+	case !s.hasAddr && (r.Kind == Failure || r.Kind == Success):
+		fail("pattern", `rule %q has no <ADDR>: whom does it blame? (kind = "mark" or "benign" needs none)`, r.Name)
+	case s.hasAddr && !s.delimited:
+		fail("pattern", "rule %q: what stands before <ADDR> could be a part of it (put a fixed character, such as a space, between them)", r.Name)
+	}
+}

@@ -1,0 +1,275 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/BurntSushi/toml"
+
+	"scan2ban/state"
+)
+
+// Parse reads a filter's text; file is its name in errors. All errors come at
+// once, but for a text that is no TOML at all.
+func Parse(name, file, text string) (*Filter, error) {
+	var root map[string]any
+	if _, err := toml.Decode(text, &root); err != nil {
+		if at := (toml.ParseError{}); errors.As(err, &at) {
+			return nil, fmt.Errorf("%s:%d: %s", file, at.Position.Line, at.Message)
+		}
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	d := &decoder{file: file, text: text}
+	f := &Filter{Name: name}
+	d.table(nil, root, fields{
+		"description": d.word(&f.Description),
+		"ports":       d.ports(&f.Ports),
+		"spoofable":   d.flag(&f.Spoofable),
+		"max_length":  d.number(&f.MaxLength, 0),
+		"journal": d.section(fields{
+			"match":   d.terms(&f.Journal.Match),
+			"require": d.list(&f.Journal.Require),
+		}),
+		"file": d.section(fields{
+			"paths":   d.list(&f.File.Paths),
+			"program": d.list(&f.File.Program),
+		}),
+		"rule": d.rules(&f.Rules),
+	})
+	d.check(f)
+	if len(d.errs) > 0 {
+		slices.SortStableFunc(d.errs, func(a, b located) int { return a.line - b.line })
+		var errs []error
+		for _, e := range d.errs {
+			errs = append(errs, e)
+		}
+		return nil, errors.Join(errs...)
+	}
+	return f, nil
+}
+
+// located is an error at a line of a file.
+type located struct {
+	file string
+	line int
+	what string
+}
+
+func (e located) Error() string { return fmt.Sprintf("%s:%d: %s", e.file, e.line, e.what) }
+
+// decoder puts a decoded TOML tree into a Filter and collects what is wrong.
+type decoder struct {
+	file, text string
+	errs       []located
+}
+
+// field sets one key's value; key is the whole path, for the error.
+type field func(key toml.Key, value any)
+
+type fields map[string]field
+
+func (d *decoder) fail(key toml.Key, format string, args ...any) {
+	line := max(1, KeyLine(d.text, key))
+	d.errs = append(d.errs, located{d.file, line, fmt.Sprintf(format, args...)})
+}
+
+func (d *decoder) wrongType(key toml.Key, want string, value any) {
+	d.fail(key, "%s wants %s, not %s", key[len(key)-1], want, typeName(value))
+}
+
+func typeName(value any) string {
+	switch value.(type) {
+	case string:
+		return "a string"
+	case int64, float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	case []map[string]any:
+		return "tables"
+	}
+	return "a date"
+}
+
+func (d *decoder) table(at toml.Key, raw map[string]any, known fields) {
+	names := slices.Sorted(maps.Keys(known))
+	for name, value := range raw {
+		key := slices.Concat(at, toml.Key{name})
+		if set, ok := known[name]; ok {
+			set(key, value)
+		} else {
+			d.fail(key, "unknown key %q%s", name, DidYouMean(name, names))
+		}
+	}
+}
+
+func (d *decoder) section(known fields) field {
+	return func(key toml.Key, value any) {
+		if raw, ok := value.(map[string]any); ok {
+			d.table(key, raw, known)
+		} else {
+			d.wrongType(key, "a table ["+key[0]+"]", value)
+		}
+	}
+}
+
+func (d *decoder) word(dst *string) field {
+	return func(key toml.Key, value any) {
+		var ok bool
+		if *dst, ok = value.(string); !ok {
+			d.wrongType(key, "a string", value)
+		}
+	}
+}
+
+func (d *decoder) flag(dst *bool) field {
+	return func(key toml.Key, value any) {
+		var ok bool
+		if *dst, ok = value.(bool); !ok {
+			d.wrongType(key, "true or false", value)
+		}
+	}
+}
+
+func (d *decoder) number(dst *int, least int) field {
+	return func(key toml.Key, value any) {
+		n, ok := value.(int64)
+		if _, whole := value.(float64); !ok && !whole {
+			d.wrongType(key, "a number", value)
+		} else if !ok || n < int64(least) || n > 1<<20 {
+			d.fail(key, "%s = %v is out of range (a whole number from %d)", key[len(key)-1], value, least)
+		}
+		*dst = int(n)
+	}
+}
+
+func (d *decoder) list(dst *[]string) field {
+	return func(key toml.Key, value any) { *dst = d.strings(key, value) }
+}
+
+func (d *decoder) strings(key toml.Key, value any) []string {
+	const want = `a list of strings`
+	items, ok := value.([]any)
+	if !ok {
+		d.wrongType(key, want, value)
+		return nil
+	}
+	var list []string
+	for _, item := range items {
+		if text, ok := item.(string); ok {
+			list = append(list, text)
+		} else {
+			d.wrongType(key, want, item)
+			return nil
+		}
+	}
+	return list
+}
+
+func (d *decoder) terms(dst *[][]string) field {
+	return func(key toml.Key, value any) {
+		items, ok := value.([]any)
+		if !ok {
+			d.wrongType(key, `a list of lists: [["FIELD=value"], ...]`, value)
+			return
+		}
+		for _, item := range items {
+			if _, ok := item.([]any); !ok {
+				d.wrongType(key, `a list of lists: [["FIELD=value"], ...]`, item)
+				return
+			}
+			*dst = append(*dst, d.strings(key, item))
+		}
+	}
+}
+
+func (d *decoder) ports(dst *[]state.Port) field {
+	return func(key toml.Key, value any) {
+		items, ok := value.([]any)
+		if !ok {
+			d.wrongType(key, "a list of ports", value)
+			return
+		}
+		for _, item := range items {
+			var p state.Port
+			if err := p.UnmarshalTOML(item); err != nil {
+				d.fail(key, "%v", err)
+				continue
+			}
+			*dst = append(*dst, p)
+		}
+	}
+}
+
+func (d *decoder) rules(dst *[]Rule) field {
+	return func(key toml.Key, value any) {
+		tables, ok := value.([]map[string]any)
+		if !ok {
+			d.wrongType(key, "tables [[rule]]", value)
+			return
+		}
+		*dst = make([]Rule, len(tables))
+		for i, raw := range tables {
+			r := &(*dst)[i]
+			r.Kind, r.Weight = Failure, 1
+			d.table(slices.Concat(key, toml.Key{index(i)}), raw, fields{
+				"name":    d.word(&r.Name),
+				"kind":    d.kind(&r.Kind),
+				"modes":   d.modes(&r.Modes),
+				"pattern": d.word(&r.Pattern),
+				"program": d.list(&r.Program),
+				"weight":  d.number(&r.Weight, 1),
+				"stage":   d.number(&r.Stage, 0),
+				"once":    d.flag(&r.Once),
+				"after":   d.word(&r.After),
+				"alone":   d.flag(&r.Alone),
+			})
+			if r.Modes == nil {
+				r.Modes = []Mode{Normal}
+			}
+		}
+	}
+}
+
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+
+func (d *decoder) kind(dst *Kind) field {
+	valid := []Kind{Failure, Success, Benign, Mark}
+	return func(key toml.Key, value any) {
+		var names []string
+		for _, k := range valid {
+			if value == k.String() {
+				*dst = k
+				return
+			}
+			names = append(names, k.String())
+		}
+		if word, ok := value.(string); ok {
+			d.fail(key, "%q is not a kind%s", word, DidYouMean(word, names))
+		} else {
+			d.wrongType(key, "a string", value)
+		}
+	}
+}
+
+func (d *decoder) modes(dst *[]Mode) field {
+	return func(key toml.Key, value any) {
+		var names []string
+		for _, m := range Modes {
+			names = append(names, string(m))
+		}
+		for _, word := range d.strings(key, value) {
+			if !slices.Contains(names, word) {
+				d.fail(key, "%q is not a mode%s", word, DidYouMean(word, names))
+			}
+			*dst = append(*dst, Mode(word))
+		}
+	}
+}

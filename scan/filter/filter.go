@@ -1,0 +1,162 @@
+// Package filter knows what services write to their logs.
+//
+// A filter is one TOML file: where a service logs, and rules that each explain
+// one line. The shipped ones are embedded (catalogue/*.toml); a file of the
+// same name in a directory given to [Load] replaces one whole. [Filter.Compile]
+// makes the rules of a mode ready, [Matcher.Match] gives a [Verdict] on one
+// message, and [Verdict.Event] is what package state judges. Nothing here reads
+// a log, asks for the time, or resolves a name.
+//
+// # The file
+//
+//	description = "OpenSSH server"
+//	ports       = ["ssh"]
+//	spoofable   = false            # true: the source address can be forged (UDP)
+//	max_length  = 500              # the daemon cuts its lines here; longer ones prove nothing
+//
+//	[journal]
+//	match   = [["_SYSTEMD_UNIT=ssh.service"], ["SYSLOG_IDENTIFIER=sshd"]]   # OR of ANDs
+//	require = ["_UID=0"]                                                   # AND, with each of them
+//
+//	[file]
+//	paths   = ["/var/log/auth.log"]
+//	program = ["sshd"]             # the tags whose lines are this filter's
+//
+//	[[rule]]
+//	name    = "failed-password"
+//	pattern = '^Failed password for <USER> from <ADDR> port \d+ ssh2$'
+//
+// A rule further has
+//
+//	kind    = "failure"    # the default; "success", "benign" (understood, nothing to do),
+//	                       # "mark" (no address; explains a later line of its session)
+//	modes   = ["normal"]   # the default: in every mode; ["ddos"]: in ddos and aggressive
+//	weight  = 1            # failures that the line counts for
+//	stage   = 0            # its place among the lines of one attempt, see state.Event
+//	once    = false        # counts only when its session has counted nothing
+//	after   = "RULE"       # counts only after RULE in its session
+//	alone   = false        # written by a listener that serves everybody: it has no session
+//	program = ["sshd"]     # only lines of these programs
+//
+// In a pattern (RE2, https://golang.org/s/re2syntax) <ADDR> is the client's
+// address, <USER> is greedy text, and <PID> the process whose session a line of
+// the listener speaks of.
+//
+// # What is proven
+//
+// A log line is half written by the attacker. A verdict blames an address only
+// where the line can be read in one way:
+//
+//   - Patterns are anchored at both ends; [Load] refuses others. The daemon's
+//     own reading of its line is therefore always among ours.
+//   - Text before <ADDR> is greedy and the text after it is fixed, so the last
+//     address wins, which is the one that the daemon wrote. Where free text
+//     stands on both sides the line is read a second time without the address
+//     that was found: if it still matches, it is refused.
+//   - <ADDR> matches host names too, so that a name cannot make an address
+//     earlier in the line the last one. Names are never resolved and never blamed.
+//   - A message of max_length bytes or more may have lost its end and is refused;
+//     so is one with a line feed or NUL, and one over 8 KiB whose address does
+//     not stand before all free text.
+//   - Loopback, link-local, multicast and unspecified addresses and those with a
+//     zone are refused.
+//
+// The first rule of the file that matches decides; a rule that the mode leaves
+// out decides too, as benign: the line was understood.
+package filter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"scan2ban/state"
+)
+
+// Filter is one service: where it logs and what its lines mean.
+type Filter struct {
+	Name        string
+	Description string
+	Ports       []state.Port
+	Spoofable   bool // a source address can be forged: bans want the admin's word
+	MaxLength   int  // messages this long or longer prove nothing; 0: no such limit
+
+	Journal struct {
+		Match   [][]string // OR of ANDs of FIELD=value
+		Require []string   // AND, with each term of Match
+	}
+	File struct {
+		Paths   []string // globs
+		Program []string // syslog tags; empty: every line is the service's
+	}
+	Rules []Rule
+}
+
+// Rule explains one line.
+type Rule struct {
+	Name    string
+	Kind    Kind   // Failure, Success, Benign or Mark
+	Modes   []Mode // never empty; Normal: in every mode
+	Pattern string // with <ADDR>, <USER>, <PID>
+	Program []string
+	Weight  int // at least 1
+	Stage   int
+	Once    bool
+	After   string
+	Alone   bool
+}
+
+// Kind is what a line says.
+type Kind uint8
+
+const (
+	None    Kind = iota // no rule understands it
+	Failure             // an attempt that failed
+	Success             // a log-in
+	Benign              // understood, nothing to do
+	Refused             // it cannot be proven whom it blames
+	Mark                // explains a later line of its session
+)
+
+var kindNames = [...]string{"none", "failure", "success", "benign", "refused", "mark"}
+
+// String writes the word that `match --json` shows.
+func (k Kind) String() string { return kindNames[k] }
+
+// Active tells whether the rule counts in mode.
+func (r *Rule) Active(mode Mode) bool {
+	return mode == Aggressive || slices.Contains(r.Modes, Normal) || slices.Contains(r.Modes, mode)
+}
+
+// Matches are the journal's match terms, an OR of ANDs, with Require in each.
+func (f *Filter) Matches() [][]string {
+	terms := make([][]string, 0, len(f.Journal.Match))
+	for _, term := range f.Journal.Match {
+		terms = append(terms, slices.Concat(term, f.Journal.Require))
+	}
+	return terms
+}
+
+// CheckTerm says what is wrong with one AND of journal matches, require
+// included, or nil. A field named twice is an error because journald would
+// take either value.
+func CheckTerm(term, require []string) error {
+	if len(term) == 0 {
+		return fmt.Errorf("empty match term: it would take every entry")
+	}
+	seen := map[string]bool{}
+	for _, match := range slices.Concat(term, require) {
+		field, _, found := strings.Cut(match, "=")
+		if !found {
+			return fmt.Errorf("match %q is not FIELD=value", match)
+		}
+		if field == "" || strings.Trim(field, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
+			return fmt.Errorf("match %q: %q is not a journal field (capitals, digits and _)", match, field)
+		}
+		if seen[field] {
+			return fmt.Errorf("match term names %s twice: journald would take either value (write two terms)", field)
+		}
+		seen[field] = true
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package filter
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+//go:embed catalogue/*.toml
+var catalogue embed.FS
+
+// UnknownError says that no filter has that name.
+type UnknownError struct {
+	Name  string
+	Valid []string // the names that there are
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("no such filter %q%s", e.Name, DidYouMean(e.Name, e.Valid))
+}
+
+// Names are the filters that Load finds, sorted: the shipped ones and those of dirs.
+func Names(dirs ...string) []string {
+	entries, _ := fs.ReadDir(catalogue, "catalogue")
+	for _, dir := range dirs {
+		more, _ := os.ReadDir(dir) // a directory that is missing adds nothing
+		entries = append(entries, more...)
+	}
+	var names []string
+	for _, entry := range entries {
+		if name, ok := strings.CutSuffix(entry.Name(), ".toml"); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Load reads the filter NAME.toml of the last of dirs that has it, else the
+// shipped one. The error is an *UnknownError, or everything that is wrong with
+// the file, joined, each as "FILE:LINE: what (remedy)".
+func Load(name string, dirs ...string) (*Filter, error) {
+	base := name + ".toml"
+	if name == "" || filepath.Base(base) != base {
+		return nil, &UnknownError{name, Names(dirs...)}
+	}
+	for _, dir := range slices.Backward(dirs) {
+		path := filepath.Join(dir, base)
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read filter: %w", err)
+		}
+		return Parse(name, path, string(text))
+	}
+	text, err := catalogue.ReadFile("catalogue/" + base)
+	if err != nil {
+		return nil, &UnknownError{name, Names(dirs...)}
+	}
+	return Parse(name, base, string(text))
+}

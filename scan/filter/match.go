@@ -1,0 +1,252 @@
+package filter
+
+import (
+	"bytes"
+	"net/netip"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"scan2ban/state"
+)
+
+// Matcher is a filter made ready for one mode. It keeps nothing between lines:
+// several goroutines may use it.
+type Matcher struct {
+	maxLength int
+	rules     []compiled
+	byFirst   [256][]candidate // by a message's first byte, in the order of the rules
+}
+
+// candidate is a rule that a message with this beginning may match.
+type candidate struct {
+	prefix []byte
+	rule   int
+}
+
+type compiled struct {
+	*Rule
+	shape
+	engine
+	active          bool
+	suffix, literal []byte
+	addr, user, pid int // groups of the engine; 0: not there
+}
+
+// engine is all that a rule asks of its regular expression: Go's own, in time
+// linear in the line.
+type engine interface {
+	FindSubmatchIndex([]byte) []int
+	Match([]byte) bool
+}
+
+// Compile makes the filter's rules ready. It fails only for a filter that Load
+// did not make.
+func (f *Filter) Compile(mode Mode) (*Matcher, error) {
+	m := &Matcher{maxLength: f.MaxLength}
+	for i := range f.Rules {
+		r := &f.Rules[i]
+		expanded := expand(r.Pattern)
+		tree, err := syntax.Parse(expanded, syntax.Perl)
+		if err != nil {
+			return nil, err
+		}
+		re, err := regexp.Compile(expanded)
+		if err != nil {
+			return nil, err
+		}
+		c := compiled{
+			Rule: r, engine: re, shape: shapeOf(tree), active: r.Active(mode),
+			addr: max(0, re.SubexpIndex("addr")), user: max(0, re.SubexpIndex("user")), pid: max(0, re.SubexpIndex("pid")),
+		}
+		c.suffix, c.literal = []byte(c.shape.suffix), []byte(c.shape.literal)
+		for _, p := range c.prefixes {
+			m.dispatch(p, i)
+		}
+		m.rules = append(m.rules, c)
+	}
+	return m, nil
+}
+
+func (m *Matcher) dispatch(prefix string, rule int) {
+	c := candidate{[]byte(prefix), rule}
+	if prefix != "" {
+		m.byFirst[prefix[0]] = append(m.byFirst[prefix[0]], c)
+		return
+	}
+	for first := range m.byFirst {
+		m.byFirst[first] = append(m.byFirst[first], c)
+	}
+}
+
+// Verdict is what a message proves.
+type Verdict struct {
+	Kind   Kind
+	Rule   *Rule      // that decided; nil where none matched
+	Addr   netip.Addr // valid for Failure and Success alone; never mapped, never with a zone
+	User   string     // as the client wrote it; escape before showing
+	PID    string     // the process whose session the line speaks of, where it is not the writer
+	Reason string     // why Refused; why a rule that matched is Benign
+}
+
+// maxMessage is the longest message whose address may stand after free text.
+const maxMessage = 8 << 10
+
+// Reasons of a Verdict.
+const (
+	ReasonTooLong    = "longer than the daemon writes lines whole"
+	ReasonControl    = "a line feed or NUL inside the message"
+	ReasonTwoAddr    = "can be read with two addresses"
+	ReasonHostName   = "a host name, not an address"
+	ReasonZone       = "address with a zone"
+	ReasonLoopback   = "loopback address"
+	ReasonLinkLocal  = "link-local address"
+	ReasonMulticast  = "multicast address"
+	ReasonUnspec     = "unspecified address"
+	reasonInMode     = "counts in mode "
+	ReasonOwnSuccess = "log-in from "
+)
+
+// Match judges one message without its syslog prefix. program gives who wrote
+// it, SYSLOG_IDENTIFIER or the syslog tag; it is called only when a rule that
+// asks for programs has matched, so a reader may fetch the field in it. Where
+// it is nil or answers "" the program is unknown, and every rule's list holds it.
+func (m *Matcher) Match(message []byte, program func() string) Verdict {
+	switch {
+	case len(message) == 0:
+		return Verdict{}
+	case m.maxLength > 0 && len(message) >= m.maxLength:
+		return Verdict{Kind: Refused, Reason: ReasonTooLong}
+	case bytes.IndexByte(message, '\n') >= 0 || bytes.IndexByte(message, 0) >= 0:
+		return Verdict{Kind: Refused, Reason: ReasonControl}
+	}
+	for _, c := range m.byFirst[message[0]] {
+		if !bytes.HasPrefix(message, c.prefix) {
+			continue
+		}
+		r := &m.rules[c.rule]
+		if !bytes.HasSuffix(message, r.suffix) || !bytes.Contains(message, r.literal) {
+			continue
+		}
+		if v, ok := r.match(message, program); ok {
+			return v
+		}
+	}
+	return Verdict{}
+}
+
+// match tries one rule; ok tells that it decided.
+func (r *compiled) match(message []byte, program func() string) (v Verdict, ok bool) {
+	v = Verdict{Kind: r.Kind, Rule: r.Rule}
+	if r.Kind == Benign || !r.active {
+		if !r.Match(message) || !r.writtenBy(program) {
+			return v, false
+		}
+		if r.Kind != Benign {
+			v.Kind, v.Reason = Benign, reasonInMode+string(r.Modes[0])
+		}
+		return v, true
+	}
+	at := r.FindSubmatchIndex(message)
+	if at == nil || !r.writtenBy(program) {
+		return v, false
+	}
+	v.User, v.PID = group(message, at, r.user), group(message, at, r.pid)
+	if r.addr == 0 {
+		return v, true
+	}
+	found := at[2*r.addr : 2*r.addr+2]
+	switch {
+	case len(message) > maxMessage && r.freeLeft:
+		v.Kind, v.Reason = Refused, ReasonTooLong
+	case r.freeLeft && r.freeRight && r.readsWithout(message, found):
+		v.Kind, v.Reason = Refused, ReasonTwoAddr
+	default:
+		v.blame(message[found[0]:found[1]])
+	}
+	return v, true
+}
+
+func group(message []byte, at []int, n int) string {
+	if n == 0 || at[2*n] < 0 {
+		return ""
+	}
+	return string(message[at[2*n]:at[2*n+1]])
+}
+
+// writtenBy tells whether the rule is for that program.
+func (r *compiled) writtenBy(program func() string) bool {
+	if len(r.Program) == 0 || program == nil {
+		return true
+	}
+	name := program()
+	return name == "" || slices.Contains(r.Program, name)
+}
+
+// readsWithout tells whether the message still matches when the address that
+// was found is no address: then another place can be read as one.
+func (r *compiled) readsWithout(message []byte, found []int) bool {
+	other := bytes.Clone(message)
+	for i := found[0]; i < found[1]; i++ {
+		other[i] = '~' // free text, but of no address
+	}
+	return r.Match(other)
+}
+
+// blame parses the address that stands in the line.
+func (v *Verdict) blame(text []byte) {
+	addr, err := netip.ParseAddr(string(text))
+	if err != nil {
+		v.Kind, v.Reason = Benign, ReasonHostName
+		return
+	}
+	v.Addr = addr.Unmap()
+	reason := ""
+	switch {
+	case addr.Zone() != "":
+		reason = ReasonZone
+	case v.Addr.IsLoopback():
+		reason = ReasonLoopback
+	case v.Addr.IsUnspecified():
+		reason = ReasonUnspec
+	case v.Addr.IsMulticast():
+		reason = ReasonMulticast
+	case v.Addr.IsLinkLocalUnicast():
+		reason = ReasonLinkLocal
+	default:
+		return
+	}
+	v.Addr = netip.Addr{}
+	if v.Kind == Success { // nothing to refuse: nobody is blamed
+		v.Kind, v.Reason = Benign, ReasonOwnSuccess+reason
+		return
+	}
+	v.Kind, v.Reason = Refused, reason
+}
+
+// Event is the verdict for the judging: of jail, at t in seconds since the Unix
+// epoch, in the session of the process that wrote the line ("BOOT/PID", or the
+// pid alone; "" where there is none). ok is false for what judging has no use for.
+func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok bool) {
+	switch v.Kind {
+	case Failure:
+		e.Kind = state.KindFailure
+	case Success:
+		e.Kind = state.KindSuccess
+	case Mark:
+		e.Kind = state.KindMark
+	default:
+		return e, false
+	}
+	r := v.Rule
+	switch {
+	case r.Alone:
+		session = ""
+	case v.PID != "" && session != "":
+		session = session[:strings.LastIndexByte(session, '/')+1] + v.PID
+	}
+	e.Failure = state.Failure{Jail: jail, Addr: v.Addr, Time: t, Weight: r.Weight, User: v.User, Rule: r.Name}
+	e.Session, e.Stage, e.Once, e.After = session, r.Stage, r.Once, r.After
+	return e, true
+}

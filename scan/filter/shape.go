@@ -1,0 +1,196 @@
+package filter
+
+import (
+	"regexp/syntax"
+	"strings"
+	"unicode"
+)
+
+// The placeholders of a pattern. An address matches host names too: the daemon
+// may have written one, and an address earlier in the line must not take its place.
+var placeholders = strings.NewReplacer(
+	"<ADDR>", `(?P<addr>[0-9A-Za-z_.:%-]+)`,
+	"<USER>", `(?P<user>.*)`,
+	"<PID>", `(?P<pid>\d+)`,
+)
+
+func expand(pattern string) string { return placeholders.Replace(pattern) }
+
+func addrRune(c rune) bool {
+	return c < unicode.MaxASCII && (unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("_.:%-", c))
+}
+
+// shape is what a pattern's syntax tree tells before any line is seen.
+type shape struct {
+	anchored  bool
+	hasAddr   bool
+	delimited bool // no text before <ADDR> can run into it
+	freeLeft  bool // text that can spell an address stands before <ADDR>
+	freeRight bool // and after it
+
+	prefixes []string // every match begins with one of them
+	suffix   string   // every match ends with it
+	literal  string   // the longest literal that every match has besides
+}
+
+func shapeOf(tree *syntax.Regexp) shape {
+	s := shape{anchored: anchored(tree)}
+	if path := pathTo(tree, "addr"); path != nil {
+		s.hasAddr = true
+		s.delimited, s.freeLeft, s.freeRight = surroundings(path)
+	}
+	for _, p := range prefixes(tree) {
+		s.prefixes = append(s.prefixes, p.text)
+	}
+	s.suffix = suffix(tree)
+	s.literal = longest(tree)
+	return s
+}
+
+func anchored(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpConcat:
+		return re.Sub[0].Op == syntax.OpBeginText && re.Sub[len(re.Sub)-1].Op == syntax.OpEndText
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			if !anchored(sub) {
+				return false
+			}
+		}
+		return true
+	case syntax.OpCapture:
+		return anchored(re.Sub[0])
+	}
+	return false
+}
+
+// pathTo is the chain of expressions from re down to the named group.
+func pathTo(re *syntax.Regexp, name string) []*syntax.Regexp {
+	if re.Op == syntax.OpCapture && re.Name == name {
+		return []*syntax.Regexp{re}
+	}
+	for _, sub := range re.Sub {
+		if path := pathTo(sub, name); path != nil {
+			return append([]*syntax.Regexp{re}, path...)
+		}
+	}
+	return nil
+}
+
+// surroundings looks at what stands left and right of the end of path.
+func surroundings(path []*syntax.Regexp) (delimited, freeLeft, freeRight bool) {
+	touching := true // everything between the address and here can be empty
+	delimited = true
+	for i := len(path) - 2; i >= 0; i-- {
+		if path[i].Op != syntax.OpConcat {
+			if path[i].Op != syntax.OpCapture && path[i].Op != syntax.OpAlternate && path[i].Op != syntax.OpQuest {
+				delimited = false // repeated: an address beside an address
+			}
+			continue
+		}
+		at := 0
+		for path[i].Sub[at] != path[i+1] {
+			at++
+		}
+		for j := at - 1; j >= 0; j-- {
+			sub := path[i].Sub[j]
+			freeLeft = freeLeft || free(sub)
+			if touching {
+				runsOn, empty := tail(sub)
+				delimited = delimited && !runsOn
+				touching = empty && sub.Op != syntax.OpBeginText
+			}
+		}
+		for _, sub := range path[i].Sub[at+1:] {
+			freeRight = freeRight || free(sub)
+		}
+	}
+	return delimited, freeLeft, freeRight
+}
+
+// free tells whether re can match a text that holds an address.
+func free(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpStar, syntax.OpPlus, syntax.OpRepeat:
+		return holds(re.Sub[0], '.', '1') || holds(re.Sub[0], ':', '1') || free(re.Sub[0])
+	}
+	for _, sub := range re.Sub {
+		if free(sub) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds tells whether one character or more of re can be each of want.
+func holds(re *syntax.Regexp, want ...rune) bool {
+	for _, c := range want {
+		if !canBe(re, c) {
+			return false
+		}
+	}
+	return true
+}
+
+func canBe(re *syntax.Regexp, c rune) bool {
+	switch re.Op {
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true
+	case syntax.OpLiteral:
+		return strings.ContainsRune(string(re.Rune), c)
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			if re.Rune[i] <= c && c <= re.Rune[i+1] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, sub := range re.Sub {
+		if canBe(sub, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// tail tells whether a match of re can end in a character of an address, and
+// whether it can be empty.
+func tail(re *syntax.Regexp) (runsOn, empty bool) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return addrRune(re.Rune[len(re.Rune)-1]), false
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true, false
+	case syntax.OpCharClass:
+		for c := rune(0); c < unicode.MaxASCII; c++ {
+			if addrRune(c) && canBe(re, c) {
+				return true, false
+			}
+		}
+		return false, false
+	case syntax.OpConcat:
+		for i := len(re.Sub) - 1; i >= 0; i-- {
+			on, hollow := tail(re.Sub[i])
+			if runsOn = runsOn || on; !hollow {
+				return runsOn, false
+			}
+		}
+		return runsOn, true
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			on, hollow := tail(sub)
+			runsOn, empty = runsOn || on, empty || hollow
+		}
+		return runsOn, empty
+	case syntax.OpCapture, syntax.OpPlus:
+		return tail(re.Sub[0])
+	case syntax.OpStar, syntax.OpQuest:
+		runsOn, _ = tail(re.Sub[0])
+		return runsOn, true
+	case syntax.OpRepeat:
+		runsOn, empty = tail(re.Sub[0])
+		return runsOn, empty || re.Min == 0
+	}
+	return false, true
+}
