@@ -1,0 +1,158 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// State of a journal file: STATE_* in systemd's journal-def.h.
+type State uint8
+
+const (
+	Offline  State = iota // closed by its writer
+	Online                // being written, or its writer died
+	Archived              // rotated away: never written again
+)
+
+// FileInfo is what the header of a journal file says, without libsystemd.
+type FileInfo struct {
+	Path         string
+	FileID       string // 32 hexadecimal digits; kept when the file is renamed at rotation
+	MachineID    string
+	SeqnumID     string // names the numbering that the sequence numbers belong to
+	BootID       string // of the last entry if TailBoot, else of the last process that opened the file for writing
+	TailBoot     bool   // JOURNAL_COMPATIBLE_TAIL_ENTRY_BOOT_ID (systemd 254): BootID belongs to TailMonotonic
+	State        State
+	Entries      uint64 // number of entries
+	HeadSeqnum   uint64
+	TailSeqnum   uint64
+	HeadRealtime int64 // µs since the Unix epoch, of the first entry; 0: no entry
+	TailRealtime int64 // µs since the Unix epoch, of the last entry
+	TailMono     uint64
+	Size         int64 // bytes of the file
+
+	tailObject  uint64
+	fingerprint string // size, mtime and inode: a damaged file that has not changed since
+}
+
+// Offsets in the header, little endian, from "The Header" of systemd's
+// JOURNAL_FILE_FORMAT and struct Header of src/libsystemd/sd-journal/journal-def.h.
+// The first 208 bytes have been the same since the format's first release.
+const (
+	atSignature    = 0   // "LPKSHHRH"
+	atCompatible   = 8   // uint32
+	atState        = 16  // uint8
+	atFileID       = 24  // 16 bytes
+	atMachineID    = 40  // 16 bytes
+	atBootID       = 56  // 16 bytes, tail_entry_boot_id
+	atSeqnumID     = 72  // 16 bytes
+	atHeaderSize   = 88  // uint64, bytes
+	atArenaSize    = 96  // uint64, bytes behind the header that are in use
+	atTailObject   = 136 // uint64, offset of the last object
+	atEntries      = 152 // uint64
+	atTailSeqnum   = 160 // uint64
+	atHeadSeqnum   = 168 // uint64
+	atHeadRealtime = 184 // uint64, µs
+	atTailRealtime = 192 // uint64, µs
+	atTailMono     = 200 // uint64, µs
+	headerSize     = 208
+
+	signature         = "LPKSHHRH"
+	compatTailBoot    = 1 << 1
+	maxObjectType     = 7       // OBJECT_TAG
+	plausibleRealtime = 1 << 62 // beyond it an int64 would turn negative
+)
+
+// errDamaged is the cause of every file that is passed over for what it holds.
+var errDamaged = errors.New("damaged")
+
+// parseHeader reads the first bytes of a journal file of the given size.
+func parseHeader(b []byte, size int64) (FileInfo, error) {
+	if len(b) < headerSize {
+		return FileInfo{}, fmt.Errorf("%w: %d bytes are no journal", errDamaged, len(b))
+	}
+	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	id := func(at int) string { return hex.EncodeToString(b[at : at+16]) }
+	if string(b[atSignature:atSignature+8]) != signature {
+		return FileInfo{}, fmt.Errorf("%w: it does not begin like a journal", errDamaged)
+	}
+	head, arena := u64(atHeaderSize), u64(atArenaSize)
+	switch {
+	case b[atState] > uint8(Archived), head < headerSize, head > 1<<20,
+		u64(atHeadRealtime) >= plausibleRealtime, u64(atTailRealtime) >= plausibleRealtime:
+		return FileInfo{}, fmt.Errorf("%w: impossible header", errDamaged)
+	case arena > uint64(size) || head+arena > uint64(size):
+		return FileInfo{}, fmt.Errorf("%w: truncated, %d bytes of %d", errDamaged, size, head+arena)
+	}
+	return FileInfo{
+		FileID: id(atFileID), MachineID: id(atMachineID), BootID: id(atBootID), SeqnumID: id(atSeqnumID),
+		TailBoot:   binary.LittleEndian.Uint32(b[atCompatible:])&compatTailBoot != 0,
+		State:      State(b[atState]),
+		Entries:    u64(atEntries),
+		HeadSeqnum: u64(atHeadSeqnum), TailSeqnum: u64(atTailSeqnum),
+		HeadRealtime: int64(u64(atHeadRealtime)), TailRealtime: int64(u64(atTailRealtime)),
+		TailMono: u64(atTailMono), Size: size, tailObject: u64(atTailObject),
+	}, nil
+}
+
+// readInfo reads the header of one file: an open, a stat and a read.
+func readInfo(path string) (FileInfo, error) {
+	info := FileInfo{Path: path}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return info, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return info, err
+	}
+	inode := uint64(0)
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		inode = sys.Ino
+	}
+	print := fmt.Sprintf("%d:%d:%d", inode, st.Size(), st.ModTime().UnixNano())
+	info.fingerprint = print
+	if !st.Mode().IsRegular() {
+		return info, fmt.Errorf("%w: not a file", errDamaged)
+	}
+	var b [headerSize]byte
+	n, err := f.ReadAt(b[:], 0)
+	if err != nil && err != io.EOF {
+		return info, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	parsed, err := parseHeader(b[:n], st.Size())
+	parsed.Path, parsed.fingerprint = path, print
+	return parsed, err
+}
+
+// checkTail looks whether the last object of the file is one: a cheap proof
+// that a file cut short and filled up with zeros does not give. libsystemd
+// itself passes over such a file without a word while it reads.
+func checkTail(info FileInfo) error {
+	if info.tailObject == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var b [16]byte // ObjectHeader: type uint8, flags uint8, 6 reserved, size uint64
+	if info.tailObject > uint64(info.Size) {
+		return fmt.Errorf("%w: its last object lies behind its end", errDamaged)
+	}
+	if _, err := f.ReadAt(b[:], int64(info.tailObject)); err != nil {
+		return fmt.Errorf("%w: its last object lies behind its end", errDamaged)
+	}
+	size := binary.LittleEndian.Uint64(b[8:])
+	if b[0] == 0 || b[0] > maxObjectType || size < 16 || size > uint64(info.Size) {
+		return fmt.Errorf("%w: its last object is none", errDamaged)
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+// Package journal reads systemd's journal from where the last pass ended.
+//
+//	r, err := journal.Open(ctx, journal.Options{Matches: m, After: saved.Position, Exhausted: saved.Exhausted, Now: now})
+//	for r.Next() {
+//		judge(r.Time(), r.Message())
+//	}
+//	// r.Err, r.Gaps, r.Warnings; then save r.Position and r.Exhausted together
+//
+// # What it promises
+//
+// Every entry that matches is handed out once, in the journal's order, however
+// the journal is cut into passes: across rotation, vacuuming, --flush, reboots,
+// clock steps and hosts without a clock. What is known to be lost is a [Gap].
+// A damaged or unreadable file costs a warning, not the pass. A pass reads what
+// stood in the journal when it was opened; what is written meanwhile is the next
+// pass's.
+//
+// # In which order things happen
+//
+// [Open] reads the header of each file (one open and one read a file, without
+// libsystemd), passes over the files in which the earlier pass left nothing, and
+// only if any is left loads a reader, seeks, and skips what is not after the
+// position. So a pass over an unchanged journal costs some header reads,
+// whatever the size of the journal. [Reader.Position] and [Reader.Exhausted] are
+// final when Next has returned false.
+//
+// # The readers
+//
+// With cgo libsystemd reads (github.com/coreos/go-systemd/v22/sdjournal, which
+// loads it at run time). Without cgo, or where the library cannot be loaded,
+// "journalctl -o export" does, as a child process. Both give the same entries.
+//
+// # What it never does
+//
+// It does not write, does not ask what time it is (Options.Now), and starts no
+// goroutine but what os/exec needs for the child. A [Reader] is for one
+// goroutine.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"scan2ban/state"
+)
+
+// ErrNoJournal says that there is no journal file at all where one was looked
+// for. (libsystemd opens an empty directory without complaint.)
+var ErrNoJournal = errors.New("no journal files")
+
+// Match is one conjunction: FIELD=value and FIELD=value ... A field may be
+// named once.
+type Match []string
+
+// Options say what to read.
+type Options struct {
+	// Path is a directory (it and its subdirectories that are named for a
+	// machine id) or one file. "": the host's journal, which is its own machine
+	// id's directories under /run/log/journal and /var/log/journal.
+	Path    string
+	Matches []Match  // ORed; none: everything
+	Fields  []string // what Field may be asked for, beside MESSAGE
+
+	After     *state.JournalPosition // go on after this entry; nil: from Since
+	Since     int64                  // µs since the Unix epoch, where After is nil or of no use; 0: from the oldest entry
+	Now       int64                  // µs since the Unix epoch, the clock of the pass; 0: unknown
+	Exhausted *Exhausted             // what the pass that saved After knew; nil: nothing
+
+	// Boot is the id of the running boot (32 hexadecimal digits), which is later
+	// than any other, whatever the clock says. "": the host's for Path "", else unknown.
+	Boot   string
+	Reader string // "" automatic; "library" or "journalctl" force one
+}
+
+// Gap is a stretch of time in which messages were lost.
+type Gap struct {
+	From   int64  `json:"from"`           // µs since the Unix epoch
+	To     int64  `json:"to"`             // µs since the Unix epoch
+	Lost   int    `json:"lost"`           // messages, of all services where Unit is empty; -1: unknown
+	Unit   string `json:"unit,omitempty"` // whose, where one unit is known
+	Reason string `json:"reason"`
+}
+
+// Open finds the files and begins to read. It fails with [ErrNoJournal] where
+// there are none, with an error that wraps fs.ErrPermission where none may be
+// read, and for a match that makes no sense.
+func Open(ctx context.Context, o Options) (*Reader, error) {
+	terms, err := o.terms()
+	if err != nil {
+		return nil, err
+	}
+	if o.Boot == "" && o.Path == "" {
+		// Not there under ProcSubset=pid: then the headers must do.
+		text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+		o.Boot = strings.ReplaceAll(strings.TrimSpace(string(text)), "-", "")
+	}
+	l, err := list(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	p := newPlan(&o, l)
+	r := &Reader{ctx: ctx, o: o, plan: p, comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
+	r.passOver(l)
+	if len(p.open) == 0 {
+		return r, nil
+	}
+	if err := r.findTail(ctx); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if p.tail != nil {
+		r.near = int64(p.tail.Realtime) - settle
+	}
+	q := query{files: p.open, terms: terms, fields: withOwn(o.Fields), seek: p.seek}
+	src, kind, bad, err := openSource(ctx, o.Reader, q)
+	for _, b := range bad {
+		if !isVanished(b.err) {
+			r.passed(b.file, b.err)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	r.src, r.kind = src, kind
+	return r, nil
+}
+
+// withOwn adds the fields that suppressed messages are known by.
+func withOwn(fields []string) []string {
+	return append(append([]string{}, fields...), "MESSAGE_ID", "_TRANSPORT")
+}
+
+// passOver warns of the files that cannot be read, and takes out of the plan
+// those whose last object is none.
+func (r *Reader) passOver(l *listing) {
+	for _, f := range l.bad {
+		r.passed(f, l.errs[f.Path])
+	}
+	if len(l.denied) > 0 {
+		f := FileInfo{Path: l.denied[0], fingerprint: fmt.Sprintf("denied:%d", len(l.denied))}
+		more := ""
+		if n := len(l.denied) - 1; n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		r.passed(f, withRemedy(fmt.Errorf("%w%s", fs.ErrPermission, more)))
+	}
+	var open []FileInfo
+	for _, f := range r.plan.open {
+		if err := checkTail(f); err != nil && !isVanished(err) {
+			r.passed(f, err)
+			continue
+		}
+		open = append(open, f)
+	}
+	r.plan.open = open
+}
+
+// passed warns of a file that is passed over, once while it does not change.
+func (r *Reader) passed(f FileInfo, err error) {
+	if r.bad == nil {
+		r.bad = map[string]string{}
+	}
+	r.bad[f.Path] = f.fingerprint
+	if known := r.plan.known; known != nil && known.Damaged[f.Path] == f.fingerprint {
+		return
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		r.warnf("journal file %s is not read: %v", f.Path, err)
+		return
+	}
+	r.warnf("journal file %s is passed over: %v (what it holds: journalctl --verify --file=%s; if it is of no use, move it away)", f.Path, err, f.Path)
+}
+
+// badFile is a file that a reader could not open.
+type badFile struct {
+	file FileInfo
+	err  error
+}
+
+// openSource opens the reader that was asked for.
+func openSource(ctx context.Context, kind string, q query) (reader, string, []badFile, error) {
+	switch kind {
+	case "", "library":
+		src, bad, err := openLibrary(q)
+		if err == nil || kind == "library" || !errors.Is(err, errNoLibrary) {
+			return src, "library", bad, err
+		}
+	case "journalctl":
+	default:
+		return nil, "", nil, fmt.Errorf("no reader %q: want library or journalctl", kind)
+	}
+	src, bad, err := openChild(ctx, q)
+	return src, "journalctl", bad, err
+}
+
+// errNoLibrary says that libsystemd is not there.
+var errNoLibrary = errors.New("libsystemd cannot be loaded")
+
+// Held tells whether the journal holds an entry for the matches. It looks into
+// the files that are being written first, so the usual yes is cheap.
+func Held(ctx context.Context, o Options) (bool, error) {
+	for _, m := range o.Matches {
+		if err := m.check(); err != nil {
+			return false, err
+		}
+	}
+	l, err := list(o.Path)
+	if err != nil {
+		return false, err
+	}
+	var active, archived []FileInfo
+	for _, f := range l.files {
+		switch {
+		case f.Entries == 0:
+		case f.State == Archived:
+			archived = append(archived, f)
+		default:
+			active = append(active, f)
+		}
+	}
+	for _, files := range [][]FileInfo{active, archived} {
+		if len(files) == 0 {
+			continue
+		}
+		src, _, _, err := openSource(ctx, o.Reader, query{files: files, terms: coalesce(o.Matches), last: true})
+		if err != nil {
+			return false, fmt.Errorf("open journal: %w", err)
+		}
+		held, err := src.next()
+		if closeErr := src.close(); err == nil {
+			err = closeErr
+		}
+		if held || err != nil {
+			return held, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,160 @@
+//go:build cgo
+
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/sdjournal"
+)
+
+// library reads through libsystemd.
+type library struct {
+	j        *sdjournal.Journal
+	at       int64 // µs of the current entry
+	last     bool  // query.last
+	broken   int   // entries with a MESSAGE that could not be read
+	brokenBy error // why, of the first
+}
+
+// openLibrary opens the files together. sd_journal_open_files(3) fails as a
+// whole on one bad file, so on failure each is tried by itself.
+func openLibrary(q query) (reader, []badFile, error) {
+	paths := make([]string, len(q.files))
+	for i, f := range q.files {
+		paths[i] = f.Path
+	}
+	j, err := sdjournal.NewJournalFromFiles(paths...)
+	if err != nil && !isErrno(err) {
+		return nil, nil, fmt.Errorf("%w: %w", errNoLibrary, err)
+	}
+	var bad []badFile
+	if err != nil {
+		var good []string
+		for _, f := range q.files {
+			one, err := sdjournal.NewJournalFromFiles(f.Path)
+			if err != nil {
+				bad = append(bad, badFile{f, cause(err)})
+				continue
+			}
+			one.Close()
+			good = append(good, f.Path)
+		}
+		if len(good) == 0 {
+			return empty{}, bad, nil
+		}
+		if j, err = sdjournal.NewJournalFromFiles(good...); err != nil {
+			return nil, bad, err
+		}
+	}
+	l := &library{j: j, last: q.last}
+	if err := l.begin(q); err != nil {
+		j.Close()
+		return nil, bad, err
+	}
+	return l, bad, nil
+}
+
+func isErrno(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno)
+}
+
+// cause is the bare errno, without the list of paths that sdjournal adds.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return fmt.Errorf("libsystemd cannot read it: %w", errno)
+	}
+	return err
+}
+
+// begin sets matches, threshold and place.
+func (l *library) begin(q query) error {
+	for i, term := range q.terms {
+		if i > 0 {
+			if err := l.j.AddDisjunction(); err != nil {
+				return err
+			}
+		}
+		for _, expr := range term {
+			if err := l.j.AddMatch(expr); err != nil {
+				return err
+			}
+		}
+	}
+	// The default of 64 KiB cuts compressed values without a word.
+	if err := l.j.SetDataThreshold(maxValue); err != nil {
+		return err
+	}
+	switch {
+	case q.last:
+		return l.j.SeekTail()
+	case q.seek != "":
+		return l.j.SeekCursor(q.seek)
+	}
+	return l.j.SeekHead()
+}
+
+func (l *library) next() (bool, error) {
+	step := l.j.Next
+	if l.last {
+		step = l.j.Previous
+	}
+	n, err := step()
+	if err != nil || n == 0 {
+		return false, err
+	}
+	µs, err := l.j.GetRealtimeUsec()
+	l.at = int64(µs)
+	return true, err
+}
+
+func (l *library) time() int64 { return l.at }
+
+func (l *library) message() []byte {
+	value, _ := l.field("MESSAGE")
+	return value
+}
+
+func (l *library) field(name string) ([]byte, bool) {
+	data, err := l.j.GetDataBytes(name) // NAME=value
+	if err != nil {
+		if !errors.Is(err, syscall.ENOENT) {
+			if l.broken++; l.broken == 1 {
+				l.brokenBy = err
+			}
+		}
+		return nil, false
+	}
+	if len(data) <= len(name) {
+		return nil, false
+	}
+	data = data[len(name)+1:]
+	return data[:min(len(data), maxValue)], true
+}
+
+func (l *library) cursor() (string, error) { return l.j.GetCursor() }
+
+func (l *library) previousCursor() (string, error) {
+	if n, err := l.j.Previous(); err != nil || n == 0 {
+		return "", fmt.Errorf("no entry before this one: %w", err)
+	}
+	text, err := l.j.GetCursor()
+	if err != nil {
+		return "", err
+	}
+	_, err = l.j.Next()
+	return text, err
+}
+
+func (l *library) warnings() []string {
+	if l.broken == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("journal: %d fields could not be read, the first because: %v (journalctl --verify names the damaged file)", l.broken, l.brokenBy)}
+}
+
+func (l *library) close() error { return l.j.Close() }

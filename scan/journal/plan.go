@@ -1,0 +1,210 @@
+package journal
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// plan is what Open decides from the headers alone: which files to open, where
+// to begin, and how an entry is known to be new.
+type plan struct {
+	after *Cursor    // go on after this; nil: from since
+	known *Exhausted // what the pass that saved after knew; nil: nothing
+	since int64      // µs; entries before are passed over when after is nil
+	boot  string     // the running boot, "" unknown
+	now   int64      // µs, 0 unknown
+
+	files []FileInfo // all that can be read
+	open  []FileInfo // those that may hold something new
+	seek  string     // the cursor to begin at; "": the head
+	all   bool       // compare every entry, not only the first ones
+
+	tail  *Cursor           // the last entry of the open files at Open; nil: not known
+	tails map[string]uint64 // by seqnum id: the last sequence number, by the headers
+
+	gaps     []Gap
+	warnings []string
+}
+
+// newPlan reads the position and chooses the files.
+func newPlan(o *Options, l *listing) *plan {
+	p := &plan{since: o.Since, boot: o.Boot, now: o.Now, files: l.files, tails: map[string]uint64{}}
+	for _, f := range l.files {
+		p.tails[f.SeqnumID] = max(p.tails[f.SeqnumID], f.TailSeqnum)
+	}
+	if o.After != nil && o.After.Cursor != "" {
+		p.goOn(o)
+	}
+	for _, f := range l.files {
+		if f.Entries > 0 && !p.known.exhausts(f) {
+			p.open = append(p.open, f)
+		}
+	}
+	p.chooseSeek()
+	return p
+}
+
+// goOn reads the position that an earlier pass saved.
+func (p *plan) goOn(o *Options) {
+	c, err := ParseCursor(o.After.Cursor)
+	if err != nil {
+		p.warnf("journal: the saved position cannot be read (%v): going on from %s", err, since(o.Since))
+		return
+	}
+	if !c.HasRealtime && o.After.Time > 0 {
+		c.Realtime, c.HasRealtime = uint64(o.After.Time), true
+	}
+	if o.Exhausted != nil && o.Exhausted.Cursor == o.After.Cursor {
+		p.known = o.Exhausted
+	}
+	p.after = &c
+	if p.now > 0 && int64(c.Realtime) > p.now {
+		told := p.known != nil || slices.ContainsFunc(p.files, func(f FileInfo) bool {
+			return f.SeqnumID == c.SeqnumID || f.BootID == c.BootID
+		})
+		if !told {
+			p.after = nil
+			p.warnf("journal: the saved position lies in the future (%s) and nothing in the journal goes on from it: the clock stepped back; going on from %s",
+				clock(c.Realtime), since(o.Since))
+			return
+		}
+		p.warnf("journal: the saved position lies in the future (%s): the clock stepped back; going on by sequence number", clock(c.Realtime))
+	}
+	p.findGap(c)
+}
+
+// findGap tells from the headers whether the entry of the cursor is gone and
+// what may be gone with it. A file of the same numbering that covers it, or
+// begins right behind it, says no.
+func (p *plan) findGap(c Cursor) {
+	var first *FileInfo // the oldest entry that is left: of the same numbering, else of all
+	same := false
+	for i, f := range p.files {
+		if f.Entries == 0 {
+			continue
+		}
+		if f.SeqnumID == c.SeqnumID {
+			if f.HeadSeqnum <= c.Seqnum+1 {
+				return
+			}
+			if !same || f.HeadSeqnum < first.HeadSeqnum {
+				first, same = &p.files[i], true
+			}
+		} else if !same && (first == nil || f.HeadRealtime < first.HeadRealtime) {
+			first = &p.files[i]
+		}
+	}
+	if first == nil || !same && first.HeadRealtime <= int64(c.Realtime) {
+		return
+	}
+	gap := Gap{From: int64(c.Realtime), To: first.HeadRealtime, Lost: -1,
+		Reason: "the saved position is no longer in the journal: what was logged in between was deleted before it was read (SystemMaxUse= in journald.conf keeps more)"}
+	if same {
+		gap.Lost = int(min(first.HeadSeqnum-c.Seqnum-1, 1<<31-1))
+	}
+	p.gaps = append(p.gaps, gap)
+	length := (time.Duration(max(0, gap.To-gap.From)) * time.Microsecond).Round(time.Second)
+	p.warnf("journal: %s; %s lost, from %s to %s; going on from the oldest entry left in %s",
+		gap.Reason, length, clock(c.Realtime), clock(uint64(first.HeadRealtime)), first.Path)
+}
+
+// chooseSeek finds the cursor that makes libsystemd begin, in every open file,
+// at or before the first entry that is new.
+//
+// sd_journal_seek_cursor(3) places each file by itself: by the sequence number
+// where the numbering is the cursor's, else by the monotonic time where the
+// file knows the cursor's boot, else by the wall clock. The last is wrong for
+// a boot that began with an older clock (a host without one). Such a file is
+// sought by the head of its own boot instead, which the same cursor can carry:
+// b and m are replaced. Where that boot is not known for sure everything is read.
+func (p *plan) chooseSeek() {
+	if p.after == nil {
+		if p.since > 0 {
+			p.seek = Cursor{Realtime: uint64(p.since), HasRealtime: true}.String()
+		}
+		return
+	}
+	c := *p.after
+	doubtful := map[string]bool{}
+	for _, f := range p.open {
+		if f.SeqnumID == c.SeqnumID {
+			continue
+		}
+		p.all = true
+		if f.BootID == c.BootID && c.HasMonotonic || f.HeadRealtime >= int64(c.Realtime) {
+			continue
+		}
+		if p.known == nil && f.BootID != p.boot {
+			continue // the wall clock must do
+		}
+		if !f.TailBoot && (f.BootID != p.boot || f.State == Archived) {
+			return
+		}
+		doubtful[f.BootID] = true
+	}
+	if len(doubtful) > 1 {
+		return
+	}
+	for boot := range doubtful {
+		c.BootID, c.Monotonic, c.HasMonotonic, c.HasXor = boot, 0, true, false
+	}
+	p.seek = c.String()
+}
+
+// isNew tells whether the entry was written after the position.
+//
+// The order of [Cursor.Compare] decides where sequence numbers or a boot are
+// shared. Else what the earlier pass knew of the numbering, which is exact;
+// else that the running boot is later than any other; else the wall clock.
+func (p *plan) isNew(e Cursor) bool {
+	if p.after == nil {
+		return true
+	}
+	c := *p.after
+	if c.Same(e) {
+		return false
+	}
+	if c.sameSeqnums(e) || c.sameBoot(e) {
+		return e.Compare(c) > 0
+	}
+	if p.known != nil {
+		last, ok := p.known.lastSeqnum(e.SeqnumID)
+		switch {
+		case !ok:
+			return c.BootID != e.BootID || e.Realtime > c.Realtime
+		case last > 0 && e.Seqnum <= last:
+			return false
+		case last > 0 && c.BootID != e.BootID:
+			return true
+		}
+	}
+	if p.later(e, c) {
+		return true
+	}
+	return false
+}
+
+// later is the order of [Cursor.Compare], and that the running boot is later
+// than any other.
+func (p *plan) later(c, d Cursor) bool {
+	if !c.sameSeqnums(d) && p.boot != "" && (c.BootID == p.boot) != (d.BootID == p.boot) && c.BootID != "" && d.BootID != "" {
+		return c.BootID == p.boot
+	}
+	return c.Compare(d) > 0
+}
+
+func (p *plan) warnf(format string, args ...any) {
+	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
+}
+
+func clock(µs uint64) string {
+	return time.UnixMicro(int64(µs)).UTC().Format(time.RFC3339)
+}
+
+func since(µs int64) string {
+	if µs <= 0 {
+		return "the oldest entry"
+	}
+	return clock(uint64(µs))
+}

@@ -1,0 +1,328 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"scan2ban/state"
+)
+
+// reader is one way to read journal files: libsystemd, or journalctl as a child.
+type reader interface {
+	next() (bool, error)              // goes to the next entry; false at the end
+	time() int64                      // µs realtime of the entry
+	message() []byte                  // whole, up to maxValue; valid until next; nil: none
+	field(name string) ([]byte, bool) // one of query.fields, the first of several
+	cursor() (string, error)          // of the entry; at the end, of the last one
+	previousCursor() (string, error)  // of the entry before this one
+	warnings() []string               // so far
+	close() error
+}
+
+// query is what a reader is asked for.
+type query struct {
+	files  []FileInfo
+	terms  []Match  // ORed; none: everything
+	fields []string // beside MESSAGE
+	seek   string   // begin at or after this cursor; "": at the head
+	last   bool     // only the last entry
+}
+
+// maxValue bounds one field's value in memory, in bytes. journald itself takes
+// at most 48 KiB a line from a service's output (LineMax=) and what a client
+// can send natively is bounded by its memory; a rule refuses long messages
+// anyway. What is longer is cut.
+const maxValue = 32 << 20
+
+// Reader hands out the entries of the journal in order. It is for one
+// goroutine.
+type Reader struct {
+	ctx  context.Context
+	o    Options
+	plan *plan
+	src  reader // nil: nothing can be new
+	kind string
+
+	comparing bool   // entries may still be before the position
+	near      int64  // µs; from here on an entry may be beyond the tail
+	steps     int    // entries looked at
+	taken     bool   // one was new, handed out or not
+	last      string // cursor of the last one that was taken; "": ask src
+	skipped   bool   // an entry beyond the tail was left to the next pass
+
+	now      int64 // µs of the current entry
+	previous int64 // µs of the one before
+	stepped  int64 // µs, the largest step back of the clock
+	at       int64 // µs, where it happened
+	msg      []byte
+	done     bool
+	end      *state.JournalPosition
+	exhaust  *Exhausted
+	gaps     []Gap
+	warned   []string
+	bad      map[string]string // files passed over: path, fingerprint
+	err      error
+}
+
+// Next goes to the next entry. It is false at the end and on an error; see Err.
+func (r *Reader) Next() bool {
+	for !r.done {
+		if r.src == nil {
+			r.finish()
+			break
+		}
+		if r.steps++; r.steps%1024 == 0 && r.ctx.Err() != nil {
+			r.fail(r.ctx.Err())
+			break
+		}
+		ok, err := r.src.next()
+		if err != nil {
+			r.fail(err)
+			break
+		}
+		if !ok {
+			r.finish()
+			break
+		}
+		t := r.src.time()
+		if !r.take(t) {
+			continue
+		}
+		r.taken = true
+		if r.previous-t > r.stepped {
+			r.stepped, r.at = r.previous-t, t
+		}
+		r.previous, r.now = t, t
+		if r.plan.after == nil && t < r.plan.since {
+			continue
+		}
+		r.msg = r.src.message()
+		if bytes.HasPrefix(r.msg, suppressedPrefix) && r.suppressed() {
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// take tells whether the entry, of time t, is new and was there at Open. It
+// leaves its cursor in last where it had to ask for it.
+func (r *Reader) take(t int64) bool {
+	if !r.comparing && t < r.near {
+		r.last = ""
+		return true
+	}
+	text, err := r.src.cursor()
+	if err != nil {
+		r.warnf("journal: an entry has no cursor: %v", err)
+		return true
+	}
+	c, err := ParseCursor(text)
+	if err != nil {
+		r.warnf("journal: %v", err)
+		return true
+	}
+	if r.comparing {
+		if !r.plan.isNew(c) {
+			return false
+		}
+		r.comparing = r.plan.all
+	}
+	if r.plan.beyond(c) {
+		if r.taken && r.last == "" && !r.skipped {
+			if r.last, err = r.src.previousCursor(); err != nil {
+				r.fail(err)
+			}
+		}
+		r.skipped = true
+		return false
+	}
+	r.last = text
+	return true
+}
+
+// fail ends the reading with an error.
+func (r *Reader) fail(err error) {
+	if r.ctx.Err() != nil {
+		err = r.ctx.Err() // and not that the child was killed for it
+	}
+	r.err, r.done = fmt.Errorf("read journal: %w", err), true
+	r.end, r.exhaust = r.lastTaken(), nil
+}
+
+// lastTaken is the position after the last entry that was taken, else the one
+// that the pass began with.
+func (r *Reader) lastTaken() *state.JournalPosition {
+	if !r.taken {
+		return r.o.After
+	}
+	text := r.last
+	if text == "" {
+		var err error
+		if text, err = r.src.cursor(); err != nil {
+			r.warnf("journal: no cursor: %v", err)
+			return r.o.After
+		}
+	}
+	return &state.JournalPosition{Cursor: text, Time: r.now}
+}
+
+// finish ends a reading that met the end of the journal.
+func (r *Reader) finish() {
+	r.done = true
+	r.end = r.lastTaken()
+	if r.stepped >= stepWorthTelling {
+		r.warnf("journal: the clock stepped back by %s, to %s: the journal's own order is kept",
+			(time.Duration(r.stepped) * time.Microsecond).Round(time.Second), clock(uint64(r.at)))
+	}
+	if !r.unmoved() {
+		return // another file stood at the path than the one whose header we read
+	}
+	if tail := r.plan.safeTail(); tail != nil && r.isLater(*tail) {
+		r.end = &state.JournalPosition{Cursor: tail.String(), Time: int64(tail.Realtime)}
+	}
+	if r.end != nil {
+		r.exhaust = r.plan.newExhausted(r.end.Cursor)
+		r.exhaust.Damaged = r.bad
+	}
+}
+
+// isLater tells whether the cursor lies behind where the reading ended.
+func (r *Reader) isLater(tail Cursor) bool {
+	if r.end == nil {
+		return true
+	}
+	c, err := ParseCursor(r.end.Cursor)
+	if err != nil || r.plan.after == nil && !r.taken {
+		return true
+	}
+	if !r.taken { // the position of an earlier pass
+		return r.plan.isNew(tail)
+	}
+	return r.plan.later(tail, c)
+}
+
+// stepWorthTelling is in µs: smaller steps are an NTP client at work, and
+// entries of two files may interleave within less.
+const stepWorthTelling = 10_000_000
+
+// unmoved tells whether the paths that were opened still hold the files whose
+// headers were read. journald may rename a file and put a new one in its place
+// in between; then the old one was not read to its end.
+func (r *Reader) unmoved() bool {
+	for _, f := range r.plan.open {
+		now, err := readInfo(f.Path)
+		if err != nil || now.FileID != f.FileID {
+			return false
+		}
+	}
+	return true
+}
+
+// Time is the realtime of the current entry, in µs since the Unix epoch.
+func (r *Reader) Time() int64 { return r.now }
+
+// Message is the MESSAGE of the current entry, nil when it has none. It is
+// valid until the next call of Next.
+func (r *Reader) Message() []byte { return r.msg }
+
+// Field is the value of a field of the current entry, one of Options.Fields;
+// the first one where the entry has several. It is valid until the next call
+// of Next.
+func (r *Reader) Field(name string) ([]byte, bool) {
+	if r.src == nil || r.done || !slices.Contains(r.o.Fields, name) {
+		return nil, false
+	}
+	return r.src.field(name)
+}
+
+// Position is where the next pass goes on: after the current entry, or, at the
+// end, behind everything that was there at Open. It is Options.After when
+// nothing moved it, so nil for a journal without any entry.
+func (r *Reader) Position() *state.JournalPosition {
+	if r.done {
+		return r.end
+	}
+	return r.lastTaken()
+}
+
+// Exhausted is to be kept with Position for the next pass. nil before the end,
+// and where the reading ended with an error.
+func (r *Reader) Exhausted() *Exhausted { return r.exhaust }
+
+// Gaps are the losses known so far.
+func (r *Reader) Gaps() []Gap { return r.gaps }
+
+// Warnings say what went otherwise than it should, so far, one line each.
+func (r *Reader) Warnings() []string {
+	if r.src == nil {
+		return r.warned
+	}
+	return append(slices.Clip(r.warned), r.src.warnings()...)
+}
+
+// Err is the error that ended the reading, nil at the end of the journal.
+func (r *Reader) Err() error { return r.err }
+
+// Source names what reads: "library", "journalctl", or "" when no file could
+// hold anything new and so neither was needed.
+func (r *Reader) Source() string { return r.kind }
+
+// Close ends the reading. Position, Exhausted, Gaps and Warnings stay.
+func (r *Reader) Close() error {
+	if r.src == nil {
+		return nil
+	}
+	if !r.done {
+		r.end, r.done = r.lastTaken(), true
+	}
+	r.warned = append(r.warned, r.src.warnings()...)
+	err := r.src.close()
+	r.src = nil
+	return err
+}
+
+func (r *Reader) warnf(format string, args ...any) {
+	r.warned = append(r.warned, fmt.Sprintf(format, args...))
+}
+
+var (
+	suppressedPrefix  = []byte("Suppressed ")
+	suppressedMessage = regexp.MustCompile(`^Suppressed (\d+) messages from (.+)$`)
+)
+
+// suppressInterval is journald's default RateLimitIntervalSec=, in µs: the word
+// on suppressed messages comes after such an interval.
+const suppressInterval = 30_000_000
+
+// suppressed notes a gap if the entry is journald's own word on a flood.
+// MESSAGE and MESSAGE_ID can be written by anybody, _TRANSPORT cannot.
+func (r *Reader) suppressed() bool {
+	id, _ := r.src.field("MESSAGE_ID")
+	if string(id) != suppressedID {
+		return false
+	}
+	if transport, _ := r.src.field("_TRANSPORT"); string(transport) != "driver" {
+		return false
+	}
+	gap := Gap{From: r.now - suppressInterval, To: r.now, Lost: -1,
+		Reason: "journald suppressed messages in a flood (RateLimitBurst= in journald.conf, LogRateLimitBurst= in the unit)"}
+	if m := suppressedMessage.FindSubmatch(r.msg); m != nil {
+		if n, err := strconv.Atoi(string(m[1])); err == nil {
+			gap.Lost = n
+		}
+		gap.Unit = string(m[2])
+	}
+	r.gaps = append(r.gaps, gap)
+	return true
+}
+
+// isVanished tells of a file that was deleted between the listing and the opening.
+func isVanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }
