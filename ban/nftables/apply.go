@@ -18,14 +18,10 @@ const perCommit = 1000
 func (l *link) apply(ctx context.Context, p Plan, want *arrangement, failed map[string]error) (commits int, err error) {
 	changes := p.Changes
 	if len(p.Structure) > 0 {
-		done, err := l.mend(p, want, failed)
-		if err != nil {
+		if changes, err = l.mend(p, want, failed); err != nil {
 			return 0, err
 		}
 		commits++
-		if done {
-			return commits, nil
-		}
 	}
 	var pending []piece
 	count := 0
@@ -59,13 +55,14 @@ func (l *link) apply(ctx context.Context, p Plan, want *arrangement, failed map[
 }
 
 // mend makes the structure right in one transaction, and everything with it if
-// the table itself must be made anew (done). Groups that the kernel refuses are
-// left out: a refused transaction has changed nothing.
-func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (done bool, err error) {
+// the table itself must be made anew, and returns what is still to be done.
+// Groups that the kernel refuses are left out: a refused transaction has changed
+// nothing.
+func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (rest []Change, err error) {
 	for {
 		b := newBatch(tableName)
 		if err := p.structure(b, want); err != nil {
-			return false, err
+			return nil, err
 		}
 		if p.rebuild {
 			for _, c := range p.Changes {
@@ -78,15 +75,18 @@ func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (done bo
 		}
 		err := l.commit(b)
 		if err == nil {
-			return p.rebuild, nil
+			if p.rebuild {
+				return nil, nil
+			}
+			return p.Changes, nil
 		}
 		if errors.Is(err, unix.EMSGSIZE) && p.rebuild { // no room, as in a container of an ordinary user
 			b := newBatch(tableName)
 			if err := p.structure(b, want); err != nil {
-				return false, err
+				return nil, err
 			}
 			if err = l.commit(b); err == nil {
-				return false, nil
+				return p.Changes, nil
 			}
 		}
 		var no *refusal
@@ -105,7 +105,7 @@ func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (done bo
 		case no != nil && !p.rebuild && !errors.Is(err, fs.ErrPermission):
 			p = p.anew(want) // something of somebody else's inside our table is in the way
 		default:
-			return false, explain(fmt.Errorf("write table inet %s: %w", tableName, err))
+			return nil, explain(fmt.Errorf("write table inet %s: %w", tableName, err))
 		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,13 +56,6 @@ type liveSet struct {
 	counter    bool
 	elements   []liveElement
 	ports      []portElement // of an anonymous set
-}
-
-// liveElement is an element as the kernel holds it now.
-type liveElement struct {
-	span           // left 0: for ever
-	age            time.Duration
-	packets, bytes uint64
 }
 
 // each walks netlink attributes. What does not fit is the end.
@@ -241,118 +232,4 @@ func (s *liveSet) understand() {
 	if s.ours = s.ours && s.rawFlags&(unix.NFT_SET_MAP|unix.NFT_SET_ANONYMOUS) == 0; s.ours {
 		s.set = mine
 	}
-}
-
-// bound is where a range begins or where it is over.
-type bound struct {
-	liveElement
-	end bool
-}
-
-// readElements reads what a set holds.
-func (l *link) readElements(s *liveSet) error {
-	interval := s.rawFlags&unix.NFT_SET_INTERVAL != 0
-	var bounds []bound
-	err := l.request(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, func(b *batch) {
-		b.text(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
-		b.text(unix.NFTA_SET_ELEM_LIST_SET, s.name)
-	}, func() {
-		bounds, s.elements, s.ports = nil, nil, nil
-	}, func(data []byte) error {
-		each(data, func(kind uint16, value []byte) {
-			if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
-				return
-			}
-			each(value, func(_ uint16, value []byte) {
-				e, key, end := parseElement(value)
-				switch {
-				case s.anonymous:
-					s.ports = append(s.ports, portElement{bytes.Clone(key), end})
-				case interval:
-					bounds = append(bounds, bound{e, end})
-				case e.from.IsValid():
-					s.elements = append(s.elements, e)
-				}
-			})
-		})
-		return nil
-	})
-	if interval && !s.anonymous {
-		s.elements = paired(bounds)
-	}
-	return err
-}
-
-// paired makes ranges of where they begin and end, in any order.
-func paired(bounds []bound) []liveElement {
-	slices.SortFunc(bounds, func(a, b bound) int {
-		if c := a.from.Compare(b.from); c != 0 || a.end == b.end {
-			return c
-		}
-		if a.end { // one range ends where the next begins
-			return -1
-		}
-		return 1
-	})
-	var list []liveElement
-	for i, b := range bounds {
-		if b.end || !b.from.IsValid() {
-			continue
-		}
-		e := b.liveElement
-		e.to = last(netip.PrefixFrom(e.from, 0)) // unless something follows
-		if i+1 < len(bounds) {
-			e.to = bounds[i+1].from.Prev()
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
-// parseElement reads one NFTA_LIST_ELEM.
-func parseElement(data []byte) (e liveElement, key []byte, end bool) {
-	var timeout, expires uint64
-	for len(data) >= 4 {
-		length := int(binary.NativeEndian.Uint16(data))
-		if length < 4 || length > len(data) {
-			break
-		}
-		value := data[4:length]
-		switch binary.NativeEndian.Uint16(data[2:]) & 0x3fff {
-		case unix.NFTA_SET_ELEM_KEY:
-			each(value, func(_ uint16, value []byte) { key = value }) // NFTA_DATA_VALUE
-		case unix.NFTA_SET_ELEM_FLAGS:
-			end = be32(value)&unix.NFT_SET_ELEM_INTERVAL_END != 0
-		case unix.NFTA_SET_ELEM_TIMEOUT:
-			timeout = be64(value)
-		case unix.NFTA_SET_ELEM_EXPIRATION:
-			expires = be64(value)
-		case unix.NFTA_SET_ELEM_EXPR:
-			e.packets, e.bytes = parseCounter(value)
-		}
-		data = data[min(len(data), (length+3)&^3):]
-	}
-	e.from, _ = netip.AddrFromSlice(key)
-	if timeout > 0 {
-		e.left = max(time.Duration(expires)*time.Millisecond, time.Millisecond) // 0 would be for ever
-		e.age = time.Duration(timeout)*time.Millisecond - e.left
-	}
-	return e, key, end
-}
-
-// parseCounter reads the counter of an element: NFTA_COUNTER_BYTES 1, NFTA_COUNTER_PACKETS 2.
-func parseCounter(data []byte) (packets, octets uint64) {
-	each(data, func(kind uint16, value []byte) {
-		if kind == unix.NFTA_EXPR_DATA {
-			each(value, func(kind uint16, value []byte) {
-				switch kind {
-				case 1:
-					octets = be64(value)
-				case 2:
-					packets = be64(value)
-				}
-			})
-		}
-	})
-	return packets, octets
 }

@@ -171,9 +171,24 @@ func (l *link) commit(b *batch) error {
 		}
 	}
 	if no != nil {
+		l.drain()
 		return no
 	}
 	return nil
+}
+
+// drain throws away what else the kernel had to say about a refused
+// transaction: all of it is there when send returns.
+func (l *link) drain() {
+	for more := true; more; {
+		if l.raw.Read(func(fd uintptr) bool {
+			_, _, err := unix.Recvfrom(int(fd), l.buf, unix.MSG_DONTWAIT)
+			more = err == nil || err == unix.EINTR
+			return true
+		}) != nil {
+			return
+		}
+	}
 }
 
 // request asks one question and hands each answer to take. It repeats itself

@@ -12,15 +12,12 @@ import (
 
 // planFromKernel is the difference between what the kernel holds and what is
 // wanted. What the ledger said was there (known; nil: unknown) tells a repair
-// from a change.
-func planFromKernel(t *liveTable, known, want *arrangement) Plan {
+// from a change; expected says that the structure had been right. Both
+// arrangements are filled.
+func planFromKernel(t *liveTable, known, want *arrangement, expected bool) Plan {
 	var p Plan
-	want.fill()
-	if known != nil {
-		known.fill()
-	}
 	live := p.compareStructure(t, want)
-	if known != nil && t.there {
+	if expected {
 		p.Repaired += len(p.Structure)
 	}
 	elapsed := time.Since(t.taken)

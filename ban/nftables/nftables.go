@@ -141,19 +141,26 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 	if known == nil {
 		reason = "what was there is unknown"
 	}
-	switch {
-	case reason == "" && sameInOrder(was, want):
+	if reason == "" && sameInOrder(was, want) {
 		result.Memory = memory
 		return result, nil
-	case reason == "":
+	}
+	wanted.fill()
+	if known != nil {
+		known.fill()
+	}
+	if reason == "" {
 		result.Plan = planFromLedger(known, wanted)
-	default:
+	} else {
 		result.Dumped = true
 		live, err := link.readTable()
 		if err != nil {
 			return result, err
 		}
-		result.Plan = planFromKernel(live, known, wanted)
+		if err := link.confirm(live, wanted); err != nil {
+			return result, err
+		}
+		result.Plan = planFromKernel(live, known, wanted, memory != nil && memory.Structure == now.Structure)
 	}
 	result.Plan.Reason = reason
 	result.Added, result.Removed, result.Repaired = result.Plan.Added, result.Plan.Removed, result.Plan.Repaired

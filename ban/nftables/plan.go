@@ -112,11 +112,9 @@ func sameInOrder(was, want []Group) bool {
 
 // planFromLedger is the difference between two ledgers of the same structure,
 // for a kernel that holds the first. Everything is renewed, never only added:
-// an element that ended may linger in the kernel for a second.
+// an element that ended may linger in the kernel for a second. Both are filled.
 func planFromLedger(was, want *arrangement) Plan {
 	var p Plan
-	was.fill()
-	want.fill()
 	old := map[string]*holding{}
 	for _, h := range was.sets {
 		old[h.name] = h
