@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // released, and what no later entry can need is dropped. kept names jails whose
 // configuration is broken; their bans stay as they are.
 func (j *Judge) Finish(now int64, kept map[string]bool) {
+	j.reach(math.MaxInt64)
 	for _, name := range j.state.Names() {
 		jail := j.state.Jails[name]
 		r := j.rules[name]
@@ -128,7 +130,7 @@ func (j *Judge) BanByHand(name string, key Key, now, until int64) (*Ban, bool) {
 		return have, false
 	}
 	if name == ByHand {
-		jail.Reach, jail.Prefixes = Reach{Ports: []Port{AllPorts}, Protocol: []string{"tcp"}, BlockType: Drop, Enforce: true}, [2]int{32, 128}
+		jail.Reach, jail.Prefixes = byHandReach(), [2]int{32, 128}
 	}
 	if w := jail.windows.get()[key]; w != nil {
 		jail.forget(w)
@@ -138,6 +140,11 @@ func (j *Judge) BanByHand(name string, key Key, now, until int64) (*Ban, bool) {
 	d.Enforced = jail.Reach.Enforce
 	j.Decisions = append(j.Decisions, d)
 	return b, true
+}
+
+// byHandReach is that of bans that name no jail: every port.
+func byHandReach() Reach {
+	return Reach{Ports: Ports{AllPorts}, Protocol: []string{"tcp", "udp"}, BlockType: Drop, Enforce: true}
 }
 
 // UnbanByHand takes back every ban within p and every ban of a jail whose key
@@ -183,6 +190,13 @@ func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 		}
 	}
 	return freed, nil
+}
+
+// Repaired notes that so many pieces of the kernel had to be mended.
+func (j *Judge) Repaired(now int64, pieces int) {
+	d := Decision{Verb: Repaired, Time: now, Text: fmt.Sprintf("the kernel did not hold what it should have: %d pieces mended", pieces)}
+	d.identify()
+	j.Decisions = append(j.Decisions, d)
 }
 
 // holds tells whether every address of b is one of a.

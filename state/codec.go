@@ -25,7 +25,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Encode writes the state as one JSON object. Layout, with times in seconds
 // since the Unix epoch unless a name says otherwise:
 //
-//	{"version":1, "saved":T, "history":LENGTH, "seq":N,
+//	{"version":1, "saved":T, "pruned":T, "history":LENGTH, "seq":N,
 //	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}},
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
@@ -36,8 +36,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	 "checksum":"CRC32C"}
 func (s *State) Encode() []byte {
 	b := make([]byte, 0, 4096)
-	b = fmt.Appendf(b, `{"version":%d,"saved":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
-		Version, s.Saved, s.History.Length, s.History.Seq, mustJSON(s.Sources))
+	b = fmt.Appendf(b, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
+		Version, s.Saved, s.Pruned, s.History.Length, s.History.Seq, mustJSON(s.Sources))
 	for i, name := range s.Names() {
 		if i > 0 {
 			b = append(b, ',')
@@ -194,6 +194,8 @@ func Decode(data []byte) (*State, error) {
 			version, err = in.integer()
 		case "saved":
 			s.Saved, err = in.integer()
+		case "pruned":
+			s.Pruned, err = in.integer()
 		case "history":
 			s.History.Length, err = in.integer()
 		case "seq":
@@ -355,7 +357,7 @@ func readWindows(raw []byte) (map[Key]*window, error) {
 }
 
 func readSessions(raw []byte) (*Sessions, error) {
-	s := newSessions()
+	s := NewSessions()
 	in := &scanner{data: raw}
 	err := in.object(func(id string) error {
 		x := &session{}

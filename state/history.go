@@ -145,6 +145,17 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 	return length, err
 }
 
+// Tidy prunes the history to o.Memory of log time, at most once a day. The state
+// must be committed afterwards.
+func (s *Store) Tidy(state *State, o Options, now int64) error {
+	horizon, ok := state.Sources.Horizon()
+	if !ok || now/86400 == state.Pruned/86400 {
+		return nil
+	}
+	state.Pruned = now
+	return s.Prune(state, horizon-o.Memory.Seconds())
+}
+
 // Prune rewrites the history without the decisions from before cutoff, in
 // seconds. Bans still in force stay.
 func (s *Store) Prune(state *State, cutoff int64) error {

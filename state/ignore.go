@@ -27,6 +27,16 @@ func (g *Ignored) Add(p Prefix, origin string) {
 	}
 }
 
+// AddAll puts what is in h into g.
+func (g *Ignored) AddAll(h *Ignored) {
+	if h == nil {
+		return
+	}
+	for p, origin := range h.entries {
+		g.Add(Prefix{p}, origin)
+	}
+}
+
 // Covers gives the entry that covers addr, with its origin.
 func (g *Ignored) Covers(addr netip.Addr) (entry Prefix, origin string, ok bool) {
 	if g == nil {

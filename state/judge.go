@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,10 @@ type Judge struct {
 	memory int64
 	prior  func() (*Prior, error)
 
+	rebuilding bool
+	replay     []*Ban                      // recorded bans that the log has not reached yet
+	known      map[priorKey]map[int64]*Ban // all recorded bans, by their beginnings
+
 	Decisions []Decision // what was decided, in order
 	Err       error      // the history could not be read: nothing of this judging may be saved
 }
@@ -45,7 +50,10 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 	j := &Judge{state: s, rules: rules, memory: o.Memory.Seconds(), prior: prior}
 	for name, r := range rules {
 		jail := s.Jail(name)
-		jail.Reach, jail.Prefixes = r.Reach, [2]int{r.IPv4Prefix, r.IPv6Prefix}
+		prefixes := [2]int{r.IPv4Prefix, r.IPv6Prefix}
+		if jail.Prefixes != prefixes || !reflect.DeepEqual(jail.Reach, r.Reach) {
+			jail.Reach, jail.Prefixes, jail.changed = r.Reach, prefixes, true
+		}
 		r.holding = r.Ignored.within(jail.Prefixes)
 		if r.Ledger {
 			j.recid = append(j.recid, name)
@@ -62,6 +70,7 @@ func (j *Judge) Event(e Event) bool {
 	if r == nil || j.Err != nil {
 		return false
 	}
+	j.reach(e.Time)
 	jail := j.state.Jail(e.Jail)
 	switch e.Kind {
 	case KindMark:
@@ -209,13 +218,18 @@ func (j *Judge) ban(jail *Jail, r *Rules, w *window, i int, f Failure) {
 // record enters a new ban into the ledger. A ban that is there and ends later
 // stays: both are in the history.
 func (j *Judge) record(jail *Jail, b *Ban) {
+	if known := j.known[priorKey{b.Jail, b.Key}][b.Since]; known != nil {
+		known.Late = b.Late
+		jail.setBan(known)
+		return
+	}
 	if have := jail.Bans()[b.Key]; have == nil || b.outlasts(have) {
 		jail.setBan(b)
 	}
 	jail.changed = true
 	jail.Seen.Add(b.Since, Tally{Bans: 1})
 	d := b.decision(Banned, b.Since)
-	d.Enforced = jail.Reach.Enforce
+	d.Enforced, d.Summed = jail.Reach.Enforce, j.rebuilding
 	j.Decisions = append(j.Decisions, d)
 }
 

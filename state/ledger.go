@@ -13,6 +13,7 @@ const ByHand = "by-hand"
 // State is what one pass leaves to the next: all that judging depends on.
 type State struct {
 	Saved   int64 // when it was written, seconds since the Unix epoch; 0: never
+	Pruned  int64 // when the history was pruned last
 	History Vouch
 	Sources Sources
 	Jails   map[string]*Jail
@@ -68,7 +69,7 @@ func (s *State) Jail(name string) *Jail {
 		j = &Jail{Name: name, Reach: DefaultReach(), Prefixes: [2]int{32, 64}, Pardons: map[Key]int64{}, Successes: map[Key]int64{}}
 		j.windows.set(map[Key]*window{})
 		j.bans.set(map[Key]*Ban{})
-		j.sessions.set(newSessions())
+		j.sessions.set(NewSessions())
 		s.Jails[name] = j
 	}
 	return j
@@ -104,6 +105,17 @@ func (s *State) Changed() bool {
 		}
 	}
 	return false
+}
+
+// longestPause is how long, in seconds, an idle host's position may stay unsaved.
+const longestPause = 3600
+
+// Due tells whether the state must be saved at the clock time now, in seconds.
+// What was judged may wait for the checkpoint, for it can be read again; a
+// position that merely moved, and tallies, for an hour. Decisions never wait.
+func (s *State) Due(now int64, decided bool, o Options) bool {
+	age := now - s.Saved
+	return decided || age < 0 || age >= longestPause || s.Changed() && age >= o.Checkpoint.Seconds()
 }
 
 // NextEnd is the earliest end of a ban of the ledger, 0 when none ends.

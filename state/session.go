@@ -27,7 +27,8 @@ type session struct {
 	marks   []string // names of the marking rules seen
 }
 
-func newSessions() *Sessions { return &Sessions{byID: map[string]*session{}} }
+// NewSessions knows of no session.
+func NewSessions() *Sessions { return &Sessions{byID: map[string]*session{}} }
 
 // Counts tells whether the failure e is an attempt not counted before.
 func (s *Sessions) Counts(e *Event) bool {

@@ -85,9 +85,9 @@ type Policy struct {
 	BanTime    Duration   `toml:"bantime"`     // how long a first ban lasts, or permanent
 	IPv4Prefix int        `toml:"ipv4_prefix"` // bits of an IPv4 key, 8 to 32
 	IPv6Prefix int        `toml:"ipv6_prefix"` // bits of an IPv6 key, 16 to 128
-	NAT64      []Prefix   `toml:"nat64"`       // prefixes in which each address is a key, beside 64:ff9b::/96
+	NAT64      Prefixes   `toml:"nat64"`       // prefixes in which each address is a key, beside 64:ff9b::/96
 	Escalation Escalation `toml:"escalation"`
-	IgnoreIP   []Prefix   `toml:"ignoreip"`    // never counted, never banned
+	IgnoreIP   Prefixes   `toml:"ignoreip"`    // never counted, never banned
 	IgnoreFile string     `toml:"ignorefile"`  // one address or CIDR a line, read at every pass
 	IgnoreSelf bool       `toml:"ignoreself"`  // the host's own addresses and its default gateways too
 	Forgive    bool       `toml:"forgive"`     // a successful log-in clears the window of its key
@@ -107,7 +107,7 @@ type Escalation struct {
 
 // Reach says what a ban keeps the client from. It is a part of [jail.X].
 type Reach struct {
-	Ports     []Port    `toml:"ports" json:"ports"`         // empty: the filter's; ["all"]: every port and protocol
+	Ports     Ports     `toml:"ports" json:"ports"`         // empty: the filter's; ["all"]: every port and protocol
 	Protocol  []string  `toml:"protocol" json:"protocol"`   // "tcp" (default), "udp"
 	BlockType BlockType `toml:"blocktype" json:"blocktype"` // "drop" (default) or "reject"
 	Forwarded bool      `toml:"forwarded" json:"forwarded"` // also what this host routes for others

@@ -158,13 +158,15 @@ func (s *Store) Load() (*State, error) {
 }
 
 // Commit appends the decisions to the history and then replaces the state,
-// which it makes vouch for them. Nothing is durable before it returns nil.
-func (s *Store) Commit(state *State, decisions []Decision) error {
+// which it makes vouch for them, at the clock time now in seconds. Nothing is
+// durable before it returns nil.
+func (s *Store) Commit(state *State, decisions []Decision, now int64) error {
 	if len(decisions) > 0 {
 		if err := s.append(state, decisions); err != nil {
 			return fmt.Errorf("append to the history: %w", err)
 		}
 	}
+	state.Saved = now
 	if err := s.replace(s.name, state.Encode()); err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
@@ -216,6 +218,21 @@ func (s *Store) replace(name string, data []byte) error {
 	)
 }
 
+// replaceVolatile is replace without waiting for the disk: the file is in memory.
+func (s *Store) replaceVolatile(name string, data []byte) error {
+	temp := name + ".new"
+	unix.Unlinkat(int(s.dir.Fd()), temp, 0)
+	f, err := s.open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return unix.Renameat(int(s.dir.Fd()), temp, int(s.dir.Fd()), name)
+}
+
 type step struct {
 	name string
 	do   func() error
@@ -250,4 +267,24 @@ func (s *Store) SetAside(now int64) (string, error) {
 		}
 	}
 	return filepath.Join(s.dir.Name(), aside), nil
+}
+
+// CheckStore says what would keep a pass from its state at path, or nil. It
+// changes nothing.
+func CheckStore(path string) error {
+	s, err := OpenStore(path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the first pass makes it
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := unix.Faccessat(int(s.dir.Fd()), ".", unix.W_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("write to %s: %w", s.dir.Name(), err)
+	}
+	if _, err := s.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -70,6 +71,21 @@ const maxDuration = 100 * 31557600 * time.Second
 func (d *Duration) UnmarshalText(text []byte) (err error) {
 	*d, err = ParseDuration(string(text))
 	return err
+}
+
+// ParseTime reads a moment: RFC 3339, a date (its local midnight), or a duration
+// back from now.
+func ParseTime(text string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
+		return t, nil
+	}
+	if d, err := ParseDuration(text); err == nil && d != Permanent {
+		return now.Add(-time.Duration(d)), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is not a time (write 2026-11-20T18:00:00Z, 2026-11-20, or 30d for that long ago)", text)
 }
 
 // Seconds of the span; meaningless for Permanent.
@@ -224,4 +240,60 @@ func (p *Port) parse(text string) error {
 	}
 	*p = Port{uint16(low), uint16(high)}
 	return nil
+}
+
+// Ports are a list of ports. Written as one string they are separated by commas.
+type Ports []Port
+
+// UnmarshalTOML reads a list, or what one Port reads, or "ssh,2222".
+func (ps *Ports) UnmarshalTOML(value any) error {
+	*ps = nil
+	for _, v := range listOf(value, ",") {
+		var p Port
+		if err := p.UnmarshalTOML(v); err != nil {
+			return err
+		}
+		*ps = append(*ps, p)
+	}
+	return nil
+}
+
+// All tells whether every port is meant.
+func (ps Ports) All() bool { return slices.Contains(ps, AllPorts) }
+
+// Prefixes are a list of addresses and CIDRs. Written as one string they are
+// separated by spaces or commas, as Fail2Ban's ignoreip is.
+type Prefixes []Prefix
+
+// UnmarshalTOML reads a list of what ParsePrefix reads, or one string of them.
+func (ps *Prefixes) UnmarshalTOML(value any) error {
+	*ps = nil
+	var errs []error
+	for _, v := range listOf(value, ", \t\n") {
+		text, ok := v.(string)
+		if !ok {
+			return fmt.Errorf("%v is not an address or CIDR", v)
+		}
+		p, err := ParsePrefix(text)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		*ps = append(*ps, p)
+	}
+	return errors.Join(errs...)
+}
+
+// listOf gives the elements of a TOML array, or of a string that separates them.
+func listOf(value any, separators string) []any {
+	switch v := value.(type) {
+	case []any:
+		return v
+	case string:
+		var list []any
+		for _, part := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+			list = append(list, strings.TrimSpace(part))
+		}
+		return list
+	}
+	return []any{value}
 }

@@ -25,6 +25,9 @@ const (
 // Modes are the valid modes.
 var Modes = []Mode{Normal, DDoS, Extra, Aggressive}
 
+// MarshalText writes the word.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
+
 // UnmarshalText accepts the Modes.
 func (m *Mode) UnmarshalText(text []byte) error { return oneOf(m, text, Modes, "mode") }
 

@@ -1,0 +1,483 @@
+// Scan2ban bans addresses that keep failing to log in, without a daemon: a
+// timer starts it, it reads what was logged since the last pass, judges it,
+// brings the bans into nftables, saves, and exits.
+//
+// This file is the table of contents: the commands, their flags, and how the
+// packages are put together to make a pass.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"scan2ban/ban/nftables"
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/jail"
+	"scan2ban/scan/journal"
+	"scan2ban/scan/pass"
+	"scan2ban/state"
+	"scan2ban/state/report"
+	"scan2ban/units"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(exitCode(command().ExecuteContext(ctx), os.Stderr))
+}
+
+// The exit codes; usage errors are 2, all others 1.
+var (
+	errUsage  = errors.New("usage")
+	errLocked = state.ErrLocked
+)
+
+// exitCode says on w what failed, a line an error, and what code tells it.
+func exitCode(err error, w io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(w, "scan2ban: %s\n", report.Clean(strings.TrimSuffix(line, "\n")))
+	}
+	switch {
+	case errors.Is(err, errLocked):
+		return 3
+	case errors.Is(err, errUsage):
+		return 2
+	}
+	return 1
+}
+
+// usage marks an error as one of usage or configuration.
+type usage struct{ error }
+
+func (usage) Is(target error) bool { return target == errUsage }
+
+// options are the global flags.
+type options struct {
+	config, state, journal string
+	json, quiet, verbose   bool
+}
+
+func command() *cobra.Command {
+	o := &options{}
+	root := describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in", SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }})
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage{fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath())}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVarP(&o.config, "config", "c", "", "configuration `FILE`; conf.d beside it is read too (default "+jail.DefaultPath+")")
+	flags.StringVar(&o.state, "state", state.DefaultPath, "state `FILE`; the history lies beside it")
+	flags.StringVar(&o.journal, "journal", "", "read this journal `PATH`, a directory or a file, instead of the host's")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
+	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), checkCommand(o), versionCommand(o))
+	for _, c := range root.Commands() {
+		describe(c)
+	}
+	return root
+}
+
+// describe gives a command its embedded help, and makes wrong arguments usage errors.
+func describe(c *cobra.Command) *cobra.Command {
+	c.Long, c.Example = units.Help(c.Name())
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, list []string) error {
+			if err := args(c, list); err != nil {
+				return usage{fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath())}
+			}
+			return nil
+		}
+	}
+	return c
+}
+
+func runCommand(o *options) *cobra.Command {
+	var dry bool
+	var now string
+	c := &cobra.Command{Use: "run", Short: "One pass: read, judge, ban, save", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		at, err := clock(now)
+		if err != nil || now != "" && !dry {
+			return usage{cmp.Or(err, errors.New("--now goes with --dry-run"))}
+		}
+		p, err := begin(o, at, !dry, now != "")
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		p.Read(c.Context())
+		if !dry {
+			p.Commit(c.Context())
+		}
+		return tell(c.OutOrStdout(), o, p, dry)
+	}}
+	c.Flags().BoolVar(&dry, "dry-run", false, "write nothing, show who would be banned")
+	c.Flags().StringVar(&now, "now", "", "with --dry-run: the time `T` of the pass (RFC 3339, 2026-11-20, or 30d for that long ago)")
+	return c
+}
+
+// clock reads T; empty is now.
+func clock(text string) (time.Time, error) {
+	if text == "" {
+		return time.Now(), nil
+	}
+	return state.ParseTime(text, time.Now())
+}
+
+// begin reads the configuration and begins a pass by it.
+func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
+	config, err := jail.Load(o.config)
+	if err != nil {
+		return nil, usage{err}
+	}
+	setup := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, State: config.State, Kernel: config.Kernel,
+		StatePath: o.state, JournalPath: o.journal, Now: now, Past: past, Write: write}
+	self, err := jail.Self()
+	errs := []error{err}
+	for _, name := range slices.Sorted(maps.Keys(config.Broken)) {
+		setup.Kept[name] = true
+		errs = append(errs, config.Broken[name])
+	}
+	for _, j := range config.Jails {
+		ignored, unread := j.Ignored(self)
+		errs = append(errs, unread...)
+		setup.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: j.Reach, Ignored: ignored, Ledger: j.Rules.Ledger}
+		if !j.Rules.Ledger {
+			setup.Watches = append(setup.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Terms: j.Terms()})
+		}
+	}
+	p, err := pass.Begin(setup)
+	if err != nil {
+		return nil, err
+	}
+	p.Warnings = append(config.Notes, p.Warnings...)
+	p.Errs = append(p.Errs, slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+	progress := report.NewProgress(os.Stderr)
+	p.Step = progress.Step
+	return p, nil
+}
+
+// tell prints what a pass did and gives the error of all that failed.
+func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
+	r := report.FromPass(p.Judge.Decisions, p.Ledger, p.Now.Unix())
+	r.Entries, r.Failures, r.Repaired, r.DryRun = p.Entries, p.Failures, p.Repaired, dry
+	for _, g := range p.Gaps {
+		r.Gaps = append(r.Gaps, report.NewGap(g.From/1e6, g.To/1e6, g.Lost, g.Unit, g.Reason))
+	}
+	r.Warnings = append(r.Warnings, p.Warnings...)
+	prefix := ""
+	if os.Getenv("JOURNAL_STREAM") != "" && !dry {
+		prefix = "<5>" // notice, sd-daemon(3): the unit hides what is below
+	}
+	var err error
+	switch {
+	case o.json:
+		err = report.JSON(w, r)
+	case o.quiet:
+	case dry:
+		r.WriteDry(w)
+	default:
+		r.Write(w, prefix)
+	}
+	warn(o, r.Warnings, r.Gaps)
+	return errors.Join(append(p.Errs, err)...)
+}
+
+// warn puts warnings on standard error, unless they are in the JSON.
+func warn(o *options, warnings []string, gaps []report.Gap) {
+	if o.json || o.quiet {
+		return
+	}
+	for _, g := range gaps {
+		warnings = append(warnings, g.String())
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(os.Stderr, "scan2ban: warning: %s\n", report.Clean(w))
+	}
+}
+
+// look is a pass that changes nothing, so that what is shown is never stale.
+func look(ctx context.Context, o *options) (*pass.Pass, error) {
+	p, err := begin(o, time.Now(), false, false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	p.Read(ctx)
+	return p, nil
+}
+
+func statusCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "status [JAIL]", Short: "The jails and their health", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		p, err := look(c.Context(), o)
+		if err != nil {
+			return err
+		}
+		s := report.Status{Jails: []report.Jail{}, LastRun: p.LastRun, Warnings: p.Warnings}
+		names, err := p.Jails(args)
+		if err != nil {
+			return usage{err}
+		}
+		for _, name := range names {
+			s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.Kept[name]))
+		}
+		if o.json {
+			err = report.JSON(c.OutOrStdout(), s)
+		} else {
+			s.Write(c.OutOrStdout(), len(args) == 1)
+		}
+		warn(o, p.Warnings, nil)
+		return errors.Join(append(p.Errs, err)...)
+	}}
+}
+
+func bannedCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "banned [JAIL]", Short: "The bans in force", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		p, err := look(c.Context(), o)
+		if err != nil {
+			return err
+		}
+		names, err := p.Jails(args)
+		if err != nil {
+			return usage{err}
+		}
+		packets := map[string]uint64{}
+		kernel, err := nftables.Dump(c.Context())
+		if err != nil {
+			p.Warn("packets are not known: %v", err)
+		}
+		for _, e := range kernel.Elements {
+			packets[e.Group+" "+e.Key.String()] = e.Packets
+		}
+		bans := []report.Ban{}
+		for _, name := range names {
+			for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
+				shown := report.FromBan(b)
+				if n, ok := packets[name+" "+shown.Key]; ok {
+					shown.Packets = &n
+				}
+				bans = append(bans, shown)
+			}
+		}
+		err = nil
+		if o.json {
+			err = report.JSON(c.OutOrStdout(), bans)
+		} else {
+			report.WriteBans(c.OutOrStdout(), bans)
+		}
+		warn(o, p.Warnings, nil)
+		return errors.Join(append(p.Errs, err)...)
+	}}
+}
+
+// target reads the addresses of ban and unban.
+func target(args []string) ([]state.Key, error) {
+	var list []state.Key
+	var errs []error
+	for _, arg := range args {
+		p, err := state.ParsePrefix(arg)
+		errs = append(errs, err)
+		list = append(list, state.Key(p))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, usage{err}
+	}
+	return list, nil
+}
+
+func banCommand(o *options) *cobra.Command {
+	var in, span string
+	var force bool
+	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		list, err := target(args)
+		if err != nil {
+			return err
+		}
+		lasts, err := state.ParseDuration(cmp.Or(span, "permanent"))
+		if err != nil || lasts == 0 {
+			return usage{cmp.Or(err, errors.New("--for 0 bans nobody"))}
+		}
+		return byHand(c, o, []string{cmp.Or(in, state.ByHand)}, func(p *pass.Pass, names []string) error {
+			until := int64(0)
+			if lasts != state.Permanent {
+				until = p.Now.Unix() + lasts.Seconds()
+			}
+			for _, key := range list {
+				if entry, origin, ok := p.Protected(os.Getenv("SSH_CONNECTION")).Touches(key); ok && !force {
+					return usage{fmt.Errorf("%s holds %s (%s): it stays free (--force bans it all the same)", key, entry, origin)}
+				}
+				if b, fresh := p.Judge.BanByHand(names[0], key, p.Now.Unix(), until); !fresh {
+					p.Warn("%s is banned until %s already", key, report.End(b.Until))
+				}
+			}
+			return nil
+		})
+	}}
+	c.Flags().StringVar(&in, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
+	c.Flags().StringVar(&span, "for", "", "how long, as 1d or 12h (default: for ever)")
+	c.Flags().BoolVar(&force, "force", false, "ban also what is to be ignored: own addresses, gateways, this session")
+	return c
+}
+
+func unbanCommand(o *options) *cobra.Command {
+	var in string
+	var all bool
+	c := &cobra.Command{Use: "unban ADDRESS|CIDR...|--all", Short: "Take bans back", Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
+		list, err := target(args)
+		if err != nil {
+			return err
+		}
+		if all == (len(list) > 0) {
+			return usage{errors.New("give either addresses or --all")}
+		}
+		if all {
+			list = state.Everything
+		}
+		names := []string{}
+		if in != "" {
+			names = append(names, in)
+		}
+		return byHand(c, o, names, func(p *pass.Pass, names []string) error {
+			for _, key := range list {
+				freed, err := p.Judge.UnbanByHand(names, key, p.Now.Unix())
+				if err != nil {
+					return usage{err}
+				}
+				for _, b := range freed {
+					if !o.json && !o.quiet {
+						fmt.Fprintf(c.OutOrStdout(), "%s: unbanned %s\n", b.Jail, b.Key)
+					}
+				}
+				if len(freed) == 0 && !all {
+					p.Warn("%s was not banned; its failures up to now are forgiven", key)
+				}
+			}
+			return nil
+		})
+	}}
+	c.Flags().StringVar(&in, "jail", "", "only in this `JAIL` (default: everywhere)")
+	c.Flags().BoolVar(&all, "all", false, "take back every ban")
+	return c
+}
+
+// byHand is a pass with decisions of an admin in it. Without names it concerns every jail.
+func byHand(c *cobra.Command, o *options, names []string, decide func(*pass.Pass, []string) error) error {
+	p, err := begin(o, time.Now(), true, false)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	p.Read(c.Context())
+	p.Ledger.Jail(state.ByHand)
+	if names, err = p.Jails(names); err != nil {
+		return usage{err}
+	}
+	if err := decide(p, names); err != nil {
+		return err
+	}
+	p.Commit(c.Context())
+	return tell(c.OutOrStdout(), o, p, false)
+}
+
+func matchCommand(o *options) *cobra.Command {
+	mode := filter.Normal
+	c := &cobra.Command{Use: "match FILTER [FILE|-]", Short: "Try a filter on lines or on a journal", Args: cobra.RangeArgs(1, 2)}
+	c.Flags().TextVar(&mode, "mode", mode, "rules that count: normal, ddos, extra or aggressive")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		config, err := jail.Load(o.config)
+		if err != nil {
+			return usage{err}
+		}
+		rules, err := filter.Load(args[0], config.FilterDir())
+		if err != nil {
+			return usage{err}
+		}
+		matcher, err := rules.Compile(mode)
+		if err != nil {
+			return err
+		}
+		out := report.NewMatches(c.OutOrStdout(), o.json)
+		found := func(f scan.Finding) {
+			out.Add(report.Match{Verdict: f.Verdict.Kind.String(), Rule: f.Rule(), User: f.Verdict.User,
+				Reason: f.Verdict.Reason, Session: f.Session, Counted: f.Counted}, f.Verdict.Addr, f.Time, string(f.Line))
+		}
+		if len(args) == 2 {
+			err = scan.File(args[1], rules, matcher, found)
+		} else {
+			var warnings []string
+			warnings, err = scan.MatchJournal(c.Context(), o.journal, time.Now(), rules, matcher, found)
+			warn(o, warnings, nil)
+		}
+		return errors.Join(err, out.Done())
+	}
+	return c
+}
+
+func checkCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "check", Short: "What would fail tonight", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		found := report.Findings{}
+		config, err := jail.Load(o.config)
+		found.Add("configuration", err, "mend the lines named")
+		if err == nil {
+			checkJails(c.Context(), o, config, &found)
+		}
+		found.Add("state", state.CheckStore(o.state), "see to the owner and the free space of its directory")
+		found.Add("nftables", nftables.Check(c.Context()), "run as root or with CAP_NET_ADMIN, on a kernel with nf_tables")
+		return found.Write(c.OutOrStdout(), o.json)
+	}}
+}
+
+func checkJails(ctx context.Context, o *options, config *jail.Config, found *report.Findings) {
+	for _, name := range slices.Sorted(maps.Keys(config.Broken)) {
+		found.Add("jail "+name, config.Broken[name], "mend the lines named; until then its bans stay and nothing new is judged")
+	}
+	for _, note := range config.Notes {
+		found.Note("configuration", note)
+	}
+	if len(config.Jails) == 0 {
+		found.Note("configuration", "no jail is enabled: nothing is guarded")
+	}
+	self, err := jail.Self()
+	found.Add("own addresses", err, "")
+	for _, j := range config.Jails {
+		what := "jail " + j.Name
+		_, errs := j.Ignored(self)
+		found.Add(what+": ignored addresses", errors.Join(errs...), "mend the file named")
+		if j.Rules.Ledger {
+			continue
+		}
+		held, err := journal.Held(ctx, journal.Options{Path: o.journal, Now: time.Now().UnixMicro(), Matches: scan.Terms(j.Terms())})
+		found.Add(what+": journal", err, "")
+		if err == nil && !held {
+			found.Note(what, "the journal holds no entry for it: is the service installed, and does it log to the journal?")
+		}
+	}
+}
+
+func versionCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "The version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		v := units.Version()
+		v.Journal = journal.Default()
+		if o.json {
+			return report.JSON(c.OutOrStdout(), v)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "scan2ban %s, %s, reads journals with %s\n", v.Version, v.Go, v.Journal)
+		return nil
+	}}
+}

@@ -1,0 +1,302 @@
+package jail
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"scan2ban/ban/nftables"
+	"scan2ban/scan/filter"
+	"scan2ban/state"
+)
+
+// file is one TOML file, with the sections of the top level kept apart.
+type file struct {
+	path string
+	text string
+	root map[string]any
+	jail map[string]any // [jail.NAME], by name
+}
+
+// later are sections that the file may have and this program does not act on.
+var later = []string{"mail", "hook", "metrics", "geo", "list"}
+
+// sections are the names that may stand at the top of a file.
+var sections = []string{"defaults", "jail", "state", "kernel"}
+
+// Load reads the file at path and conf.d beside it. Where path is empty the
+// host's file is read if there is one, else the built-in default holds. The
+// error joins all that make the configuration unusable.
+func Load(path string) (*Config, error) {
+	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Broken: map[string]error{}}
+	files, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	base := defaults()
+	var errs []error
+	for _, f := range files {
+		for _, name := range slices.Sorted(maps.Keys(f.root)) {
+			errs = append(errs, c.section(f, name, &base)...)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	c.jails(files, base)
+	return c, nil
+}
+
+// read parses the files; the built-in default where there is none.
+func (c *Config) read() ([]*file, error) {
+	path := cmp.Or(c.Path, DefaultPath)
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && c.Path == "":
+		f, err := parse("built-in configuration", builtin)
+		return []*file{f}, err
+	case err != nil:
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	c.Path = path
+	more, err := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.toml"))
+	if err != nil {
+		return nil, err
+	}
+	f, err := parse(path, string(text))
+	files, errs := []*file{f}, []error{err}
+	for _, path := range more {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			f, err = parse(path, string(text))
+			files = append(files, f)
+		}
+		errs = append(errs, err)
+	}
+	return files, errors.Join(errs...)
+}
+
+func parse(path, text string) (*file, error) {
+	f := &file{path: path, text: text, root: map[string]any{}, jail: map[string]any{}}
+	_, err := toml.Decode(text, &f.root)
+	var bad toml.ParseError
+	if errors.As(err, &bad) {
+		return f, fmt.Errorf("%s:%d:%d: %s", path, bad.Position.Line, bad.Position.Col, bad.Message)
+	} else if err != nil {
+		return f, fmt.Errorf("%s: %w", path, err)
+	}
+	if jails, ok := f.root["jail"]; ok {
+		if f.jail, ok = jails.(map[string]any); !ok {
+			return f, fmt.Errorf("%s: jail is not a table (write [jail.NAME])", f.place("jail"))
+		}
+	}
+	return f, nil
+}
+
+// place is "FILE:LINE" of a key.
+func (f *file) place(key ...string) string {
+	return fmt.Sprintf("%s:%d", f.path, max(1, filter.KeyLine(f.text, key)))
+}
+
+// section reads one section of the top level that is not [jail.X].
+func (c *Config) section(f *file, name string, base *Jail) []error {
+	switch name {
+	case "jail":
+		return nil
+	case "defaults":
+		return f.decode([]string{name}, f.root[name], base, c)
+	case "state":
+		errs := f.decode([]string{name}, f.root[name], &c.State, c)
+		if c.State.Checkpoint < 0 || c.State.Memory <= 0 {
+			errs = append(errs, fmt.Errorf("%s: checkpoint and memory are spans of time, and memory is not 0", f.place(name)))
+		}
+		return errs
+	case "kernel":
+		errs := f.decode([]string{name}, f.root[name], &c.Kernel, c)
+		if c.Kernel.MaxBans < 1 || c.Kernel.MaxBans > 10_000_000 {
+			errs = append(errs, fmt.Errorf("%s: max_bans = %d is out of range (1 to 10000000)", f.place(name, "max_bans"), c.Kernel.MaxBans))
+		}
+		return errs
+	}
+	if slices.Contains(later, name) {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: [%s] has no effect in this version", f.place(name), name))
+		return nil
+	}
+	hint := filter.DidYouMean(name, sections)
+	if slices.Contains(keysOf(&Jail{}), name) {
+		hint = " (it belongs into [defaults] or [jail.NAME])"
+	}
+	return []error{fmt.Errorf("%s: unknown key %q%s", f.place(name), name, hint)}
+}
+
+// jails reads every [jail.X] of all files over the defaults.
+func (c *Config) jails(files []*file, base Jail) {
+	places := map[string]*file{} // where a jail is named last
+	for _, f := range files {
+		for name := range f.jail {
+			places[name] = f
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(places)) {
+		j := base.clone()
+		j.Name = name
+		var errs []error
+		for _, f := range files {
+			if table, ok := f.jail[name]; ok {
+				errs = append(errs, f.decode([]string{"jail", name}, table, j, c)...)
+			}
+		}
+		if !j.Enabled && len(errs) == 0 {
+			c.Off = append(c.Off, name)
+			continue
+		}
+		errs = append(errs, c.finish(j, places[name])...)
+		if err := errors.Join(errs...); err != nil {
+			c.Broken[name] = err
+			continue
+		}
+		c.Jails = append(c.Jails, j)
+	}
+}
+
+// finish checks a jail as a whole and loads its filter.
+func (c *Config) finish(j *Jail, f *file) (errs []error) {
+	report := func(key, problem string) {
+		errs = append(errs, fmt.Errorf("%s: jail %q: %s", f.place("jail", j.Name, key), j.Name, problem))
+	}
+	if !nameRule.MatchString(j.Name) || strings.HasPrefix(j.Name, state.ByHand) {
+		report("", `not a name for a jail (small letters, digits, "-", "_", "."; "by-hand" is taken)`)
+	}
+	j.check(report)
+	j.Filter = cmp.Or(j.Filter, j.Name)
+	dir := c.FilterDir()
+	rules, err := filter.Load(j.Filter, dir)
+	if unknown := (*filter.UnknownError)(nil); errors.As(err, &unknown) {
+		report("filter", err.Error())
+		return errs
+	} else if err != nil {
+		return append(errs, err)
+	}
+	j.Rules = rules
+	for _, term := range j.JournalMatch {
+		if err := filter.CheckTerm(term, rules.Journal.Require); err != nil {
+			report("journalmatch", err.Error())
+		}
+	}
+	if len(j.Ports) == 0 {
+		j.Ports = slices.Clone(rules.Ports)
+	}
+	if len(j.Ports) == 0 {
+		report("ports", `the filter names no ports (write ports = [...], or ports = "all")`)
+	}
+	if rules.Spoofable && !j.Allow {
+		report("allow_spoofable", "the source address of this protocol can be forged, so a stranger could have anybody banned (write allow_spoofable = true to ban all the same)")
+	}
+	if j.Matcher, err = rules.Compile(j.Mode); err != nil {
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// FilterDir is where the admin's own filters lie.
+func (c *Config) FilterDir() string {
+	return filepath.Join(filepath.Dir(cmp.Or(c.Path, DefaultPath)), "filters")
+}
+
+// Terms are the journal matches of the jail, an OR of ANDs, each with what the
+// filter requires.
+func (j *Jail) Terms() [][]string {
+	if j.JournalMatch == nil {
+		return j.Rules.Matches()
+	}
+	f := *j.Rules
+	f.Journal.Match = j.JournalMatch
+	return f.Matches()
+}
+
+// aliases are Fail2Ban's names for keys of ours.
+var aliases = map[string]string{"port": "ports", "journalmatches": "journalmatch", "logpaths": "logpath"}
+
+// decode reads a table into a struct, key by key so that every error is found.
+func (f *file) decode(at []string, table any, into any, c *Config) (errs []error) {
+	values, ok := table.(map[string]any)
+	if !ok {
+		return []error{fmt.Errorf("%s: %s is not a table (write [%s])", f.place(at...), strings.Join(at, "."), strings.Join(at, "."))}
+	}
+	valid := keysOf(into)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		place := f.place(append(slices.Clone(at), key)...)
+		name := key
+		if alias, ok := aliases[key]; ok && slices.Contains(valid, alias) && !slices.Contains(valid, key) {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s: %s is called %s here", place, key, alias))
+			name = alias
+		}
+		if !slices.Contains(valid, name) {
+			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", place, key, filter.DidYouMean(key, valid)))
+			continue
+		}
+		if err := decodeValue(name, values[key], into); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: %w", place, key, err))
+		}
+	}
+	return errs
+}
+
+// decodeValue sets one key of a struct, by way of TOML so that the types'
+// own decoding holds.
+func decodeValue(key string, value, into any) error {
+	var one bytes.Buffer
+	if err := toml.NewEncoder(&one).Encode(map[string]any{key: value}); err != nil {
+		return err
+	}
+	md, err := toml.Decode(one.String(), into)
+	if err != nil {
+		return plain(err)
+	}
+	if unknown := md.Undecoded(); len(unknown) > 0 {
+		return fmt.Errorf("unknown key %q", unknown[0])
+	}
+	return nil
+}
+
+// plain takes the position in our one-key text off an error of the TOML package.
+func plain(err error) error {
+	text := err.Error()
+	if _, rest, ok := strings.Cut(text, `"): `); ok {
+		text = rest
+	}
+	text = strings.TrimPrefix(text, "toml: ")
+	text = strings.Replace(text, "incompatible types: TOML value has type ", "is a ", 1)
+	return errors.New(strings.Replace(text, "; destination has type ", ", not a ", 1))
+}
+
+// keysOf lists the TOML keys of a struct and of those that it embeds.
+func keysOf(into any) []string {
+	var keys []string
+	var walk func(t reflect.Type)
+	walk = func(t reflect.Type) {
+		for i := range t.NumField() {
+			field := t.Field(i)
+			tag := field.Tag.Get("toml")
+			switch {
+			case field.Anonymous && tag == "":
+				walk(field.Type)
+			case tag != "" && tag != "-":
+				keys = append(keys, tag)
+			}
+		}
+	}
+	walk(reflect.TypeOf(into).Elem())
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,381 @@
+// Package pass puts one pass together: read the sources, judge, bring the kernel
+// to the result, save.
+//
+//	p, err := pass.Begin(setup)  configuration in, state loaded or to be rebuilt
+//	p.Read(ctx)                  sources -> failures -> decisions; nothing is changed yet
+//	p.Commit(ctx)                kernel first, files second
+//
+// Commands that only look stop after Read; `run --dry-run` and `run` are the same
+// up to there. What fails on the way is collected in Errs and does not stop what
+// can still be done.
+package pass
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"scan2ban/ban"
+	"scan2ban/ban/nftables"
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/journal"
+	"scan2ban/state"
+)
+
+// Setup is what a pass needs to know.
+type Setup struct {
+	Watches []scan.Watch            // what the jails read
+	Rules   map[string]*state.Rules // what they are judged by
+	Kept    map[string]bool         // jails that are broken: their bans stay
+	State   state.Options
+	Kernel  nftables.Options
+
+	StatePath   string
+	JournalPath string // empty: the host's journal
+	Now         time.Time
+	Past        bool // Now is a moment of the past: entries after it are left out
+	Write       bool // the pass will Commit: take the lock
+}
+
+// Pass is one pass in the making.
+type Pass struct {
+	Setup
+	Ledger *state.State // as judged
+	Judge  *state.Judge
+
+	Entries  int // read
+	Failures int // counted
+	Repaired int // pieces of the kernel that were not as the ledger said
+	Gaps     []journal.Gap
+	Warnings []string
+	Errs     []error
+	LastRun  *state.LastRun // the pass before this one, nil: not known
+	Step     func(t int64)  // called for each entry with its second, to show progress
+
+	store    *state.Store // nil: there is no state directory yet
+	was      []nftables.Group
+	volatile *state.Volatile
+	saved    *state.JournalPosition // the position on disk
+	lost     string                 // why the state is made anew; empty: it is not
+}
+
+// lockWait is how long a pass waits for another to end.
+const lockWait = 5 * time.Second
+
+// Begin loads the state. Errors: state.ErrLocked, state.ErrNewer, and what keeps
+// a writing pass from its state directory. A pass that only looks takes a state
+// that it cannot read as empty.
+func Begin(s Setup) (p *Pass, err error) {
+	p = &Pass{Setup: s, volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
+	p.LastRun = p.volatile.LastRun
+	p.store, err = state.OpenStore(s.StatePath, s.Write)
+	switch {
+	case err == nil && s.Write:
+		err = p.store.Lock(lockWait)
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	case err != nil && !s.Write:
+		p.Warn("%v; nothing is known of earlier passes", err)
+		err = nil
+	}
+	if err == nil {
+		err = p.load()
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close releases the lock.
+func (p *Pass) Close() {
+	if p.store != nil {
+		p.store.Close()
+		p.store = nil
+	}
+}
+
+// Warn notes what an admin should know and nothing can be done about here.
+func (p *Pass) Warn(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (p *Pass) fail(err error) {
+	if err != nil {
+		p.Errs = append(p.Errs, err)
+	}
+}
+
+// load reads the state, or begins to make it anew.
+func (p *Pass) load() (err error) {
+	p.lost = "first run"
+	if p.store != nil {
+		p.Ledger, err = p.store.Load()
+		if p.lost, err = p.lostTo(err); err != nil {
+			return err
+		}
+	}
+	var recorded []*state.Ban
+	prior := func() (*state.Prior, error) { return state.NewPrior(), nil }
+	switch {
+	case p.store == nil:
+		p.Ledger = state.New()
+	case p.lost != "":
+		memory := p.State.Memory.Seconds()
+		if p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), p.floor(), memory); err != nil {
+			return err
+		}
+		prior = p.store.Prior(p.Ledger.History)
+	default:
+		p.was = ban.Groups(p.Ledger, p.Now)
+		p.saved = p.Ledger.Sources.Journal
+		prior = p.store.Prior(p.Ledger.History)
+	}
+	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
+	if p.lost != "" {
+		p.Judge.Replay(recorded)
+	}
+	return nil
+}
+
+// lostTo tells why the state is lost, given the error of loading it; an error
+// is one that ends the pass.
+func (p *Pass) lostTo(err error) (why string, fatal error) {
+	damaged := (*state.DamagedError)(nil)
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "first run", nil
+	case errors.Is(err, state.ErrNewer):
+		return "", err
+	case !p.Write:
+		p.Warn("%v; taken as empty", err)
+		return "the state cannot be read", nil
+	case errors.As(err, &damaged):
+		aside, err := p.store.SetAside(p.Now.Unix())
+		if err != nil {
+			return "", errors.Join(damaged, err)
+		}
+		p.Warn("%v; it is kept as %s and made anew", damaged, aside)
+		return "the state was damaged", nil
+	}
+	return "", err
+}
+
+// floor is the second from which a log is read whose position is not known:
+// what lies before can neither ban nor lie inside a ban in force.
+func (p *Pass) floor() int64 {
+	most := p.State.Memory.Seconds()
+	back := int64(0)
+	for _, r := range p.Rules {
+		longest := max(r.BanTime.Seconds(), r.Escalation.Max.Seconds())
+		if r.BanTime == state.Permanent {
+			longest = most
+		}
+		back = max(back, r.FindTime.Seconds()+longest)
+	}
+	return p.Now.Unix() - min(back, most)
+}
+
+// Read reads the sources to their end and judges what they hold, in memory.
+func (p *Pass) Read(ctx context.Context) {
+	if len(p.Watches) > 0 {
+		if err := p.readJournal(ctx); err != nil {
+			p.fail(err)
+		}
+	}
+	p.Judge.Finish(p.Now.Unix(), p.Kept)
+	p.fail(p.Judge.Err)
+	if p.lost == "" {
+		return
+	}
+	if p.Write {
+		p.adopt(ctx)
+	}
+	p.Judge.Summary(p.Now.Unix(), p.lost)
+}
+
+func (p *Pass) readJournal(ctx context.Context) error {
+	from := journal.Options{Path: p.JournalPath, After: p.Ledger.Sources.Journal, Since: p.floor() * 1e6,
+		Now: p.Now.UnixMicro(), Fields: scan.Fields(p.Watches), Exhausted: p.exhausted(),
+		Matches: scan.Matches(p.Watches)}
+	if p.JournalPath != "" {
+		from.Since = 0
+	}
+	r, err := journal.Open(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	last := int64(0)
+	p.Entries = scan.Journal(r, p.Watches, scan.Limit{Second: p.Now.Unix(), Drop: p.Past}, func(f scan.Finding) {
+		p.Ledger.Jail(f.Jail).Seen.Add(f.Time, f.Tally())
+		if e, ok := f.Event(); ok && p.Judge.Event(e) {
+			p.Failures++
+		}
+		last = max(last, f.Time)
+		p.Step(f.Time)
+	})
+	p.Warnings = append(p.Warnings, r.Warnings()...)
+	p.Gaps = append(p.Gaps, r.Gaps()...)
+	if err := r.Err(); err != nil {
+		return err
+	}
+	p.Ledger.Sources.Journal = r.Position()
+	p.remember(r.Exhausted())
+	if p.JournalPath != "" && !p.Write && !p.Past && last > 0 {
+		p.Now = time.Unix(min(last, p.Now.Unix()), 0) // a copied journal is judged as of its end
+	}
+	return nil
+}
+
+// exhausted is what is known of files read to their end, if it is of these matches.
+func (p *Pass) exhausted() *journal.Exhausted {
+	x := &journal.Exhausted{}
+	if p.volatile.Journal == nil || p.volatile.Matches != p.matches() || json.Unmarshal(p.volatile.Journal, x) != nil {
+		return nil
+	}
+	return x
+}
+
+func (p *Pass) matches() string {
+	lines := []string{p.JournalPath}
+	for _, term := range scan.Matches(p.Watches) {
+		lines = append(lines, strings.Join(term, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// remember keeps x for the next pass, which begins at the position on disk: when
+// this pass read nothing after it, files that are exhausted now are so for it.
+func (p *Pass) remember(x *journal.Exhausted) {
+	if x == nil {
+		return
+	}
+	if p.Entries == 0 && p.saved != nil && !p.due() {
+		x.Cursor = p.saved.Cursor
+	}
+	text, err := json.Marshal(x)
+	p.fail(err)
+	p.volatile.Journal, p.volatile.Matches = text, p.matches()
+}
+
+// adopt takes over what the kernel holds and the rebuilt ledger does not.
+func (p *Pass) adopt(ctx context.Context) {
+	kernel, err := nftables.Dump(ctx)
+	if err != nil {
+		return // Commit will name it
+	}
+	for _, e := range kernel.Elements {
+		p.Judge.Adopt(e.Group, e.Key, p.Now.Unix(), e.Left)
+	}
+}
+
+// due tells whether the state will be saved.
+func (p *Pass) due() bool {
+	return p.Ledger.Due(p.Now.Unix(), len(p.Judge.Decisions) > 0, p.State)
+}
+
+// Commit brings the kernel to what was decided and then saves: in this order, so
+// that a pass that dies in between is repeated and nothing is lost. Without
+// permission for the kernel the decisions are saved all the same, and the next
+// pass that has it applies them.
+func (p *Pass) Commit(ctx context.Context) {
+	if p.Judge.Err == nil {
+		p.enforce(ctx)
+		p.save()
+	}
+	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.Now).Seconds(), Entries: p.Entries, Failures: p.Failures}
+	for _, d := range p.Judge.Decisions {
+		if d.Verb == state.Banned {
+			run.Banned++
+		}
+	}
+	if err := errors.Join(p.Errs...); err != nil {
+		run.Error = err.Error()
+	}
+	p.volatile.LastRun = run
+	_ = p.volatile.Save(state.VolatilePath(p.StatePath)) // without it the next pass has more to do, no less
+}
+
+func (p *Pass) enforce(ctx context.Context) {
+	var memory *nftables.Memory
+	if json.Unmarshal(p.volatile.Kernel, &memory) != nil {
+		memory = nil
+	}
+	p.volatile.Kernel = nil
+	result, err := p.Kernel.Sync(ctx, ban.Groups(p.Ledger, p.Now), p.was, memory)
+	if err != nil {
+		p.fail(fmt.Errorf("the bans are decided and not enforced: %w", err))
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
+		p.fail(fmt.Errorf("jail %q: its bans are not all enforced: %w", name, result.Failed[name]))
+	}
+	if result.LeftOut > 0 {
+		p.Warn("%d bans are beyond max_bans = %d: in the ledger, not in the kernel", result.LeftOut, p.Kernel.MaxBans)
+	}
+	if p.was != nil && result.Repaired > 0 {
+		p.Repaired = result.Repaired
+		p.Judge.Repaired(p.Now.Unix(), result.Repaired)
+	}
+	if result.Memory != nil {
+		p.volatile.Kernel, err = json.Marshal(result.Memory)
+		p.fail(err)
+	}
+}
+
+// save writes the state when it is due. What was read and is not saved will be
+// read again.
+func (p *Pass) save() {
+	if !p.due() {
+		if p.Entries > 0 {
+			p.volatile.Journal = nil
+		}
+		return
+	}
+	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
+	if err = errors.Join(err, p.store.Commit(p.Ledger, p.Judge.Decisions, p.Now.Unix())); err != nil {
+		p.fail(err)
+		p.volatile.Journal, p.volatile.Kernel = nil, nil
+	}
+}
+
+// Jails are those named, or all that the ledger or the configuration knows.
+func (p *Pass) Jails(names []string) ([]string, error) {
+	known := slices.Concat(p.Ledger.Names(), slices.Collect(maps.Keys(p.Kept)))
+	slices.Sort(known)
+	known = slices.Compact(known)
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("no jail %q%s", name, filter.DidYouMean(name, known))
+		}
+	}
+	if len(names) > 0 {
+		return names, nil
+	}
+	return known, nil
+}
+
+// Protected is what no admin bans by accident: what any jail ignores, and the
+// client of this session; connection is $SSH_CONNECTION (ssh(1)), or empty.
+func (p *Pass) Protected(connection string) *state.Ignored {
+	set := state.NewIgnored()
+	for _, r := range p.Rules {
+		set.AddAll(r.Ignored)
+	}
+	client, _, _ := strings.Cut(connection, " ")
+	if a, err := state.ParsePrefix(client); err == nil {
+		set.Add(a, "the client of this session")
+	}
+	return set
+}

@@ -1,0 +1,125 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A state that is missing or damaged is made again from three witnesses: the
+// history, the log, and the kernel. What the history recorded holds; the log is
+// read again and judged over it; what the kernel holds and neither explains is
+// taken over as it is.
+
+// Recall makes the state that the history of the store tells of at the clock
+// time now, in seconds: bans and unbans by hand that are in force. Bans of jails
+// come back through the judging, see Judge.Replay: recorded are those that end
+// after from, the second from which the log will be read again.
+func (s *Store) Recall(now, from, memory int64) (state *State, recorded []*Ban, err error) {
+	state = New()
+	live := map[Key]*Ban{}
+	err = s.History(nil, func(d Decision, end int64) {
+		state.History = Vouch{Length: end, Seq: d.Seq}
+		if d.Key == nil {
+			return
+		}
+		switch d.Verb {
+		case Banned:
+			b, err := d.Ban()
+			switch {
+			case err != nil:
+			case b.ByHand && b.Jail == ByHand:
+				live[b.Key] = b
+			case b.Until == 0 || b.Until > from:
+				recorded = append(recorded, b)
+			}
+		case Unbanned, Released, Expired:
+			if d.Jail == ByHand {
+				delete(live, *d.Key)
+			} else if d.Verb != Expired {
+				recorded = slices.DeleteFunc(recorded, func(b *Ban) bool { return b.Jail == d.Jail && b.Key == *d.Key })
+			}
+			if d.Verb == Unbanned && d.Jail != ByHand && d.Time > now-memory {
+				state.Jail(d.Jail).Pardons[*d.Key] = d.Time
+			}
+		}
+	})
+	for _, b := range live {
+		if !b.Over(now) {
+			j := state.Jail(ByHand)
+			j.Reach, j.Prefixes = byHandReach(), [2]int{32, 128}
+			j.setBan(b)
+		}
+	}
+	slices.SortStableFunc(recorded, func(a, b *Ban) int { return cmp.Compare(a.Since, b.Since) })
+	return state, recorded, err
+}
+
+// Replay makes the judging one of a rebuild: bans that the history recorded, in
+// the order of their beginnings, are entered as the log reaches them, and their
+// decisions are not repeated. What is decided anew is marked as summed up.
+func (j *Judge) Replay(recorded []*Ban) {
+	j.replay, j.rebuilding = recorded, true
+	j.known = map[priorKey]map[int64]*Ban{}
+	for _, b := range recorded {
+		k := priorKey{b.Jail, b.Key}
+		if j.known[k] == nil {
+			j.known[k] = map[int64]*Ban{}
+		}
+		j.known[k][b.Since] = b
+	}
+}
+
+// reach enters the recorded bans that began before t.
+func (j *Judge) reach(t int64) {
+	for len(j.replay) > 0 && j.replay[0].Since < t {
+		b := j.replay[0]
+		j.replay = j.replay[1:]
+		jail := j.state.Jail(b.Jail)
+		if have := jail.Bans()[b.Key]; have != nil && (have.Since == b.Since || !b.outlasts(have)) {
+			continue
+		}
+		if w := jail.windows.get()[b.Key]; w != nil {
+			jail.forget(w)
+		}
+		jail.setBan(b)
+	}
+}
+
+// Adopt takes over a ban that only the kernel knows of. left is what remains of
+// it, 0 for a permanent one.
+func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool {
+	jail := j.state.Jails[name]
+	if jail == nil {
+		return false
+	}
+	if have := jail.Bans()[key]; have != nil && !have.Over(now) {
+		return false
+	}
+	b := &Ban{Jail: name, Key: key, Since: now, N: 1, Rule: "found in the kernel", fresh: true, ByHand: name == ByHand}
+	if left > 0 {
+		b.Until = now + int64((left+time.Second-1)/time.Second)
+	}
+	if key.IsSingleIP() {
+		b.Addr = key.Addr()
+	}
+	j.record(jail, b)
+	return true
+}
+
+// Summary says in one decision what a rebuild found.
+func (j *Judge) Summary(now int64, why string) {
+	found, live := 0, 0
+	for _, d := range j.Decisions {
+		if d.Verb == Banned {
+			found++
+		}
+	}
+	for _, jail := range j.state.Jails {
+		live += len(jail.Live(now))
+	}
+	d := Decision{Verb: Rebuilt, Time: now, Text: fmt.Sprintf("%s: judged the log again; %d bans in force, %d of them new", why, live, found)}
+	d.identify()
+	j.Decisions = append(j.Decisions, d)
+}

@@ -1,0 +1,157 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"scan2ban/state"
+)
+
+// Gap is a stretch of the log that could not be read.
+type Gap struct {
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Lost   int    `json:"lost"` // messages; -1: unknown
+	Unit   string `json:"unit,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// NewGap shows a gap between two seconds since the Unix epoch.
+func NewGap(from, to int64, lost int, unit, reason string) Gap {
+	return Gap{UTC(from), UTC(to), lost, unit, reason}
+}
+
+// String says it for people.
+func (g Gap) String() string {
+	return fmt.Sprintf("the log has a gap from %s to %s: %s", g.From, g.To, g.Reason)
+}
+
+// Pass is what one pass did, or, dry, would have done.
+type Pass struct {
+	Entries  int      `json:"entries"`
+	Failures int      `json:"failures"`
+	Banned   []Ban    `json:"banned"`
+	Expired  []Ban    `json:"expired"`
+	Released []Ban    `json:"released"`
+	Repaired int      `json:"repaired"`
+	Gaps     []Gap    `json:"gaps"`
+	Warnings []string `json:"warnings"`
+	DryRun   bool     `json:"dry_run"`
+	Summary  string   `json:"summary,omitempty"` // of a rebuild
+
+	now    int64 // seconds since the Unix epoch: the clock of the pass
+	spared []string
+}
+
+// FromPass shows the decisions of a pass that left that ledger, at the clock
+// time now in seconds.
+func FromPass(decisions []state.Decision, ledger *state.State, now int64) *Pass {
+	p := &Pass{Banned: []Ban{}, Expired: []Ban{}, Released: []Ban{}, Gaps: []Gap{}, Warnings: []string{}, now: now}
+	for _, d := range decisions {
+		switch d.Verb {
+		case state.Banned:
+			b := fromDecision(d)
+			if live := ledger.Jail(d.Jail).Bans()[*d.Key]; live != nil && live.Since == d.Since {
+				b = FromBan(live) // with what came late
+			}
+			p.Banned = append(p.Banned, b)
+		case state.Expired:
+			p.Expired = append(p.Expired, fromDecision(d))
+		case state.Released:
+			p.Released = append(p.Released, fromDecision(d))
+		case state.Rebuilt:
+			p.Summary = d.Text
+		case state.Warned:
+			p.Warnings = append(p.Warnings, d.Text)
+		case state.Spared:
+			p.spared = append(p.spared, fmt.Sprintf("%s: not banned: %s %s", d.Jail, d.Key, d.Text))
+		}
+	}
+	return p
+}
+
+func fromDecision(d state.Decision) Ban {
+	until := int64(0)
+	if d.Until != nil {
+		until = *d.Until
+	}
+	b := &state.Ban{Jail: d.Jail, Key: *d.Key, Since: d.Since, Until: until, Failures: d.Failures, Late: d.Late,
+		Users: d.Users, N: d.N, Rule: d.Rule, ByHand: d.ByHand}
+	return FromBan(b)
+}
+
+// Write says what happened, a line for each thing that did, each behind prefix;
+// an idle pass says nothing. A rebuild is one line however many bans it found.
+func (p *Pass) Write(w io.Writer, prefix string) {
+	say := func(format string, args ...any) { fmt.Fprintf(w, prefix+format+"\n", args...) }
+	if p.Summary != "" {
+		say("%s", p.Summary)
+	} else {
+		for _, b := range p.Banned {
+			say("%s: banned %s until %s (%s)", b.Jail, b.Key, End(b.ban.Until), why(b.ban))
+		}
+	}
+	for _, b := range p.Expired {
+		say("%s: ban of %s is over (%s while it lasted)", b.Jail, b.Key, Plural(b.Late, "failure"))
+	}
+	for _, b := range p.Released {
+		say("%s: released %s", b.Jail, b.Key)
+	}
+	for _, line := range p.spared {
+		say("%s", line)
+	}
+	if p.Repaired > 0 {
+		say("the kernel did not hold what it should have: %s mended", Plural(p.Repaired, "piece"))
+	}
+}
+
+func why(b *state.Ban) string {
+	text := Plural(b.Failures, "failure")
+	if b.ByHand {
+		text = "by hand"
+	}
+	if b.N > 1 {
+		text += fmt.Sprintf(", ban number %d", b.N)
+	}
+	if len(b.Users) > 0 {
+		text += ", users " + users(b.Users)
+	}
+	return text
+}
+
+// WriteDry draws the table of a dry run: who would be banned, until when, why.
+func (p *Pass) WriteDry(w io.Writer) {
+	fmt.Fprintf(w, "Read %s, found %s, as of %s. Nothing was changed.\n",
+		entries(p.Entries), Plural(p.Failures, "failure"), Local(p.now))
+	for _, b := range p.Expired {
+		fmt.Fprintf(w, "%s: the ban of %s would end\n", b.Jail, b.Key)
+	}
+	for _, line := range p.spared {
+		fmt.Fprintln(w, line)
+	}
+	if len(p.Banned) == 0 {
+		fmt.Fprintln(w, "Nobody would be banned.")
+		return
+	}
+	fmt.Fprintf(w, "%s:\n\n", Plural(len(p.Banned), "ban"))
+	t := table{heading: []string{"JAIL", "BANNED", "UNTIL", "FAILURES", "RULE", "USERS"}, right: map[int]bool{3: true}}
+	slices.SortStableFunc(p.Banned, func(a, b Ban) int { return cmp.Compare(a.ban.Since, b.ban.Since) })
+	for _, b := range p.Banned {
+		until := End(b.ban.Until)
+		if b.ban.Over(p.now) {
+			until += " (over)"
+		}
+		t.rows = append(t.rows, []string{b.Jail, b.Key, until, strconv.Itoa(b.Failures), b.Rule, users(b.Users)})
+	}
+	t.write(w)
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}

@@ -1,0 +1,130 @@
+// Package report draws what state holds: as text for people and as JSON with
+// stable names for programs.
+//
+// Text is a table or a sentence, times local with their zone; JSON has times in
+// UTC as RFC 3339. What a client wrote (user names above all) reaches a terminal
+// only through [Clean].
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"scan2ban/state"
+)
+
+// Ban is a ban as every command shows it in JSON.
+type Ban struct {
+	Jail     string   `json:"jail"`
+	Address  string   `json:"address"` // of the deciding failure; the key for a CIDR banned by hand
+	Key      string   `json:"key"`
+	Since    string   `json:"since"`
+	Until    *string  `json:"until"` // null: permanent
+	Failures int      `json:"failures"`
+	Late     int      `json:"late"`
+	Users    []string `json:"users"`
+	N        int      `json:"n"`
+	Rule     string   `json:"rule,omitempty"`
+	ByHand   bool     `json:"by_hand,omitempty"`
+	Packets  *uint64  `json:"packets"` // dropped by the kernel; null: not known
+
+	ban *state.Ban
+}
+
+// FromBan shows b.
+func FromBan(b *state.Ban) Ban {
+	shown := Ban{Jail: b.Jail, Address: b.Key.String(), Key: b.Key.String(), Since: UTC(b.Since), Failures: b.Failures,
+		Late: b.Late, Users: append([]string{}, b.Users...), N: b.N, Rule: b.Rule, ByHand: b.ByHand, ban: b}
+	if b.Addr.IsValid() {
+		shown.Address = b.Addr.String()
+	}
+	if b.Until != 0 {
+		until := UTC(b.Until)
+		shown.Until = &until
+	}
+	return shown
+}
+
+// UTC writes seconds since the Unix epoch as RFC 3339.
+func UTC(second int64) string { return time.Unix(second, 0).UTC().Format(time.RFC3339) }
+
+// Local writes seconds since the Unix epoch for people, in the local zone.
+func Local(second int64) string { return time.Unix(second, 0).Format("2006-01-02 15:04:05 MST") }
+
+// End says until when a ban lasts.
+func End(until int64) string {
+	if until == 0 {
+		return "for ever"
+	}
+	return Local(until)
+}
+
+// JSON writes v as one line.
+func JSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	return out.Encode(v)
+}
+
+// Clean makes text that a stranger wrote safe for a terminal and a log:
+// control and formatting characters (which move the cursor, colour, or turn the
+// writing direction) and invalid bytes are written as escapes.
+func Clean(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError:
+			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+				fmt.Fprintf(&b, `\x%02x`, text[i])
+				continue
+			}
+			b.WriteRune(r)
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// users joins names for people; an empty one was an empty name.
+func users(names []string) string {
+	shown := make([]string, len(names))
+	for i, name := range names {
+		shown[i] = Clean(name)
+	}
+	return strings.Join(shown, ", ")
+}
+
+// IsTerminal tells whether w is one.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// Colour tells whether text on w may be coloured: on a terminal, unless
+// NO_COLOR is set (no-color.org).
+func Colour(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && IsTerminal(w) }
+
+// Plural writes "1 ban", "2 bans".
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,50 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// table is rows under a heading. Columns align; those named in right align
+// right.
+type table struct {
+	heading []string
+	right   map[int]bool
+	rows    [][]string
+}
+
+// write draws the table; the last column is not padded.
+func (t *table) write(w io.Writer) {
+	width := make([]int, len(t.heading))
+	for _, row := range append([][]string{t.heading}, t.rows...) {
+		for i, cell := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	line := func(row []string) string {
+		var b strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			switch {
+			case t.right[i]:
+				b.WriteString(pad + cell)
+			case i == len(row)-1:
+				b.WriteString(cell)
+			default:
+				b.WriteString(cell + pad)
+			}
+			b.WriteString("  ")
+		}
+		return strings.TrimRight(b.String(), " ")
+	}
+	heading := line(t.heading)
+	if Colour(w) {
+		heading = "\x1b[1m" + heading + "\x1b[0m"
+	}
+	fmt.Fprintln(w, heading)
+	for _, row := range t.rows {
+		fmt.Fprintln(w, line(row))
+	}
+}

@@ -1,0 +1,58 @@
+package state
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+)
+
+// Volatile is what a pass leaves to the next that may be lost at any time: it
+// saves work, and nothing depends on it. It lies under /run.
+type Volatile struct {
+	Kernel  json.RawMessage `json:"kernel,omitempty"`  // what the kernel looked like after our last transaction
+	Journal json.RawMessage `json:"journal,omitempty"` // journal files that are read to their end
+	Matches string          `json:"matches,omitempty"` // the journal matches that this holds for
+	LastRun *LastRun        `json:"last_run,omitempty"`
+}
+
+// LastRun is what the last pass was.
+type LastRun struct {
+	Time     int64   `json:"time"`    // seconds since the Unix epoch
+	Seconds  float64 `json:"seconds"` // how long it took
+	Entries  int     `json:"entries"`
+	Failures int     `json:"failures"`
+	Banned   int     `json:"banned"`
+	Error    string  `json:"error,omitempty"`
+}
+
+// DefaultPath is the state file of a host.
+const DefaultPath = "/var/lib/scan2ban/state.json"
+
+// VolatilePath is where the volatile part of the state at path lies:
+// /run/scan2ban for the host's own, else beside it.
+func VolatilePath(path string) string {
+	if path == DefaultPath {
+		return "/run/scan2ban/pass.json"
+	}
+	return path + ".run"
+}
+
+// LoadVolatile reads it; what is missing or unreadable is empty.
+func LoadVolatile(path string) *Volatile {
+	v := &Volatile{}
+	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, v) != nil {
+		return &Volatile{}
+	}
+	return v
+}
+
+// Save replaces the file. Like all that is written for the timer's user it gets
+// the owner of its directory.
+func (v *Volatile) Save(path string) error {
+	s, err := OpenStore(path, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.replaceVolatile(filepath.Base(path), mustJSON(v))
+}
