@@ -10,6 +10,8 @@ import (
 	"github.com/coreos/go-systemd/v22/sdjournal"
 )
 
+const builtWithLibrary = true
+
 // library reads through libsystemd.
 type library struct {
 	j        *sdjournal.Journal
