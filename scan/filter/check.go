@@ -19,7 +19,10 @@ func (d *decoder) check(f *Filter) {
 	if len(f.Journal.Match) == 0 && len(f.Journal.Require) > 0 {
 		d.fail(toml.Key{"journal", "require"}, "require without match: nothing would be read from the journal")
 	}
-	if len(f.Rules) == 0 {
+	if f.Ledger && (len(f.Rules) > 0 || len(f.Journal.Match) > 0) {
+		d.fail(toml.Key{"ledger"}, "a filter of the ledger reads no log: it has no rules and no matches")
+	}
+	if len(f.Rules) == 0 && !f.Ledger {
 		d.fail(nil, "filter %q has no rule (add one [[rule]])", f.Name)
 	}
 	var names []string
@@ -47,6 +50,9 @@ func (d *decoder) checkRule(r *Rule, at toml.Key, names []string) {
 	}
 	if r.Alone && (r.Once || r.After != "" || r.Stage != 0) {
 		fail("alone", "rule %q is alone: once, after and stage need a session", r.Name)
+	}
+	if r.Echo && (r.Kind != Failure || r.Alone || r.Once || r.After != "" || r.Stage != 0) {
+		fail("echo", "rule %q is an echo: it is a failure, and once, after, stage and alone do not go with it", r.Name)
 	}
 	if r.Pattern == "" {
 		fail("pattern", "rule %q has no pattern", r.Name)

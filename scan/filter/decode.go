@@ -28,6 +28,7 @@ func Parse(name, file, text string) (*Filter, error) {
 		"description": d.word(&f.Description),
 		"ports":       d.ports(&f.Ports),
 		"spoofable":   d.flag(&f.Spoofable),
+		"ledger":      d.flag(&f.Ledger),
 		"max_length":  d.number(&f.MaxLength, 0),
 		"journal": d.section(fields{
 			"match":   d.terms(&f.Journal.Match),
@@ -230,6 +231,7 @@ func (d *decoder) rules(dst *[]Rule) field {
 				"once":    d.flag(&r.Once),
 				"after":   d.word(&r.After),
 				"alone":   d.flag(&r.Alone),
+				"echo":    d.flag(&r.Echo),
 			})
 			if r.Modes == nil {
 				r.Modes = []Mode{Normal}

@@ -12,6 +12,7 @@
 //	description = "OpenSSH server"
 //	ports       = ["ssh"]
 //	spoofable   = false            # true: the source address can be forged (UDP)
+//	ledger      = false            # true: its failures are the bans of all other jails; it has no rules
 //	max_length  = 500              # the daemon cuts its lines here; longer ones prove nothing
 //
 //	[journal]
@@ -36,11 +37,13 @@
 //	once    = false        # counts only when its session has counted nothing
 //	after   = "RULE"       # counts only after RULE in its session
 //	alone   = false        # written by a listener that serves everybody: it has no session
+//	echo    = false        # another program's line about an attempt: counts only while
+//	                       # the service writes none of its own about that address
 //	program = ["sshd"]     # only lines of these programs
 //
 // In a pattern (RE2, https://golang.org/s/re2syntax) <ADDR> is the client's
-// address, <USER> is greedy text, and <PID> the process whose session a line of
-// the listener speaks of.
+// address, <USER> is greedy text, <PID> the process whose session a line of the
+// listener speaks of, and <COUNT> how many failures the line sums up.
 //
 // # What is proven
 //
@@ -78,6 +81,7 @@ type Filter struct {
 	Name        string
 	Description string
 	Ports       []state.Port
+	Ledger      bool // recidive: it reads no log, its failures are the bans of other jails
 	Spoofable   bool // a source address can be forged: bans want the admin's word
 	MaxLength   int  // messages this long or longer prove nothing; 0: no such limit
 
@@ -96,14 +100,15 @@ type Filter struct {
 type Rule struct {
 	Name    string
 	Kind    Kind   // Failure, Success, Benign or Mark
-	Modes   []Mode // never empty; Normal: in every mode
-	Pattern string // with <ADDR>, <USER>, <PID>
+	Modes   []Mode // never empty; Normal: in every mode; all count in Aggressive
+	Pattern string // with <ADDR>, <USER>, <PID>, <COUNT>
 	Program []string
 	Weight  int // at least 1
 	Stage   int
 	Once    bool
 	After   string
 	Alone   bool
+	Echo    bool
 }
 
 // Kind is what a line says.

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ type prefix struct {
 }
 
 // maxPrefixes bounds the texts that alternatives multiply into.
-const maxPrefixes = 32
+const maxPrefixes = 64
 
 // prefixes are the texts of which every match of re begins with one. An
 // expression that can begin with anything has the single prefix "".
@@ -50,6 +51,22 @@ func prefixes(re *syntax.Regexp) []prefix {
 		return concatPrefixes(re)
 	}
 	return unknown
+}
+
+// shortest leaves out the texts that begin with another one.
+func shortest(all []prefix) []string {
+	texts := make([]string, 0, len(all))
+	for _, p := range all {
+		texts = append(texts, p.text)
+	}
+	slices.Sort(texts)
+	var kept []string
+	for _, text := range texts {
+		if n := len(kept); n == 0 || !strings.HasPrefix(text, kept[n-1]) {
+			kept = append(kept, text)
+		}
+	}
+	return kept
 }
 
 // classPrefixes spells out a class of a few characters.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 
 	"scan2ban/state"
@@ -31,7 +32,8 @@ type compiled struct {
 	engine
 	active          bool
 	suffix, literal []byte
-	addr, user, pid int // groups of the engine; 0: not there
+
+	addr, user, pid, count int // groups of the engine; 0: not there
 }
 
 // engine is all that a rule asks of its regular expression: Go's own, in time
@@ -58,7 +60,9 @@ func (f *Filter) Compile(mode Mode) (*Matcher, error) {
 		}
 		c := compiled{
 			Rule: r, engine: re, shape: shapeOf(tree), active: r.Active(mode),
-			addr: max(0, re.SubexpIndex("addr")), user: max(0, re.SubexpIndex("user")), pid: max(0, re.SubexpIndex("pid")),
+		}
+		for name, group := range map[string]*int{"addr": &c.addr, "user": &c.user, "pid": &c.pid, "count": &c.count} {
+			*group = max(0, re.SubexpIndex(name))
 		}
 		c.suffix, c.literal = []byte(c.shape.suffix), []byte(c.shape.literal)
 		for _, p := range c.prefixes {
@@ -87,6 +91,7 @@ type Verdict struct {
 	Addr   netip.Addr // valid for Failure and Success alone; never mapped, never with a zone
 	User   string     // as the client wrote it; escape before showing
 	PID    string     // the process whose session the line speaks of, where it is not the writer
+	Weight int        // failures that the line counts for; at least 1 for Failure and Success
 	Reason string     // why Refused; why a rule that matched is Benign
 }
 
@@ -95,17 +100,16 @@ const maxMessage = 8 << 10
 
 // Reasons of a Verdict.
 const (
-	ReasonTooLong    = "longer than the daemon writes lines whole"
-	ReasonControl    = "a line feed or NUL inside the message"
-	ReasonTwoAddr    = "can be read with two addresses"
-	ReasonHostName   = "a host name, not an address"
-	ReasonZone       = "address with a zone"
-	ReasonLoopback   = "loopback address"
-	ReasonLinkLocal  = "link-local address"
-	ReasonMulticast  = "multicast address"
-	ReasonUnspec     = "unspecified address"
-	reasonInMode     = "counts in mode "
-	ReasonOwnSuccess = "log-in from "
+	reasonTooLong   = "too long: its end may be missing"
+	reasonControl   = "a line feed or NUL inside"
+	reasonTwoAddr   = "can be read with two addresses"
+	reasonHostName  = "a host name, not an address"
+	reasonZone      = "an address with a zone"
+	reasonLoopback  = "a loopback address"
+	reasonLinkLocal = "a link-local address"
+	reasonMulticast = "a multicast address"
+	reasonUnspec    = "the unspecified address"
+	reasonMode      = "counts in mode "
 )
 
 // Match judges one message without its syslog prefix. program gives who wrote
@@ -117,9 +121,9 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 	case len(message) == 0:
 		return Verdict{}
 	case m.maxLength > 0 && len(message) >= m.maxLength:
-		return Verdict{Kind: Refused, Reason: ReasonTooLong}
+		return Verdict{Kind: Refused, Reason: reasonTooLong}
 	case bytes.IndexByte(message, '\n') >= 0 || bytes.IndexByte(message, 0) >= 0:
-		return Verdict{Kind: Refused, Reason: ReasonControl}
+		return Verdict{Kind: Refused, Reason: reasonControl}
 	}
 	for _, c := range m.byFirst[message[0]] {
 		if !bytes.HasPrefix(message, c.prefix) {
@@ -144,7 +148,7 @@ func (r *compiled) match(message []byte, program func() string) (v Verdict, ok b
 			return v, false
 		}
 		if r.Kind != Benign {
-			v.Kind, v.Reason = Benign, reasonInMode+string(r.Modes[0])
+			v.Kind, v.Reason = Benign, reasonMode+string(r.Modes[0])
 		}
 		return v, true
 	}
@@ -152,16 +156,19 @@ func (r *compiled) match(message []byte, program func() string) (v Verdict, ok b
 	if at == nil || !r.writtenBy(program) {
 		return v, false
 	}
-	v.User, v.PID = group(message, at, r.user), group(message, at, r.pid)
+	v.User, v.PID, v.Weight = group(message, at, r.user), group(message, at, r.pid), r.Weight
+	if n, err := strconv.Atoi(group(message, at, r.count)); err == nil {
+		v.Weight *= max(1, n)
+	}
 	if r.addr == 0 {
 		return v, true
 	}
 	found := at[2*r.addr : 2*r.addr+2]
 	switch {
 	case len(message) > maxMessage && r.freeLeft:
-		v.Kind, v.Reason = Refused, ReasonTooLong
+		v.Kind, v.Reason = Refused, reasonTooLong
 	case r.freeLeft && r.freeRight && r.readsWithout(message, found):
-		v.Kind, v.Reason = Refused, ReasonTwoAddr
+		v.Kind, v.Reason = Refused, reasonTwoAddr
 	default:
 		v.blame(message[found[0]:found[1]])
 	}
@@ -198,28 +205,28 @@ func (r *compiled) readsWithout(message []byte, found []int) bool {
 func (v *Verdict) blame(text []byte) {
 	addr, err := netip.ParseAddr(string(text))
 	if err != nil {
-		v.Kind, v.Reason = Benign, ReasonHostName
+		v.Kind, v.Reason = Benign, reasonHostName
 		return
 	}
 	v.Addr = addr.Unmap()
 	reason := ""
 	switch {
 	case addr.Zone() != "":
-		reason = ReasonZone
+		reason = reasonZone
 	case v.Addr.IsLoopback():
-		reason = ReasonLoopback
+		reason = reasonLoopback
 	case v.Addr.IsUnspecified():
-		reason = ReasonUnspec
+		reason = reasonUnspec
 	case v.Addr.IsMulticast():
-		reason = ReasonMulticast
+		reason = reasonMulticast
 	case v.Addr.IsLinkLocalUnicast():
-		reason = ReasonLinkLocal
+		reason = reasonLinkLocal
 	default:
 		return
 	}
 	v.Addr = netip.Addr{}
 	if v.Kind == Success { // nothing to refuse: nobody is blamed
-		v.Kind, v.Reason = Benign, ReasonOwnSuccess+reason
+		v.Kind, v.Reason = Benign, reason
 		return
 	}
 	v.Kind, v.Reason = Refused, reason
@@ -246,7 +253,7 @@ func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok 
 	case v.PID != "" && session != "":
 		session = session[:strings.LastIndexByte(session, '/')+1] + v.PID
 	}
-	e.Failure = state.Failure{Jail: jail, Addr: v.Addr, Time: t, Weight: r.Weight, User: v.User, Rule: r.Name}
+	e.Failure = state.Failure{Jail: jail, Addr: v.Addr, Time: t, Weight: v.Weight, User: v.User, Rule: r.Name}
 	e.Session, e.Stage, e.Once, e.After = session, r.Stage, r.Once, r.After
 	return e, true
 }

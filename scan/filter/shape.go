@@ -12,6 +12,7 @@ var placeholders = strings.NewReplacer(
 	"<ADDR>", `(?P<addr>[0-9A-Za-z_.:%-]+)`,
 	"<USER>", `(?P<user>.*)`,
 	"<PID>", `(?P<pid>\d+)`,
+	"<COUNT>", `(?P<count>\d{1,3})`,
 )
 
 func expand(pattern string) string { return placeholders.Replace(pattern) }
@@ -39,9 +40,7 @@ func shapeOf(tree *syntax.Regexp) shape {
 		s.hasAddr = true
 		s.delimited, s.freeLeft, s.freeRight = surroundings(path)
 	}
-	for _, p := range prefixes(tree) {
-		s.prefixes = append(s.prefixes, p.text)
-	}
+	s.prefixes = shortest(prefixes(tree))
 	s.suffix = suffix(tree)
 	s.literal = longest(tree)
 	return s
