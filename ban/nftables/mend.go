@@ -25,7 +25,7 @@ func planFromKernel(t *liveTable, known, want *arrangement, expected bool) Plan 
 		var before *holding
 		if known != nil {
 			before = &holding{}
-			if i := slices.IndexFunc(known.sets, func(k *holding) bool { return k.name == h.name }); i >= 0 {
+			if i := slices.IndexFunc(known.sets, func(k *holding) bool { return k.set == h.set }); i >= 0 {
 				before = known.sets[i]
 			}
 		}

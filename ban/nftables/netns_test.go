@@ -28,7 +28,12 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 || os.Getenv(inside) != "" {
 		os.Exit(m.Run())
 	}
-	again := exec.Command("/proc/self/exe", os.Args[1:]...)
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tests of ban/nftables:", err)
+		os.Exit(1)
+	}
+	again := exec.Command(self, os.Args[1:]...)
 	again.Env = append(os.Environ(), inside+"=1")
 	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
 	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
@@ -111,6 +116,16 @@ func golden(t *testing.T, name, got string) {
 	if !bytes.Equal(want, []byte(got)) {
 		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
 	}
+}
+
+// executable is this test, to be run again.
+func executable(t testing.TB) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
 }
 
 // key reads an address or CIDR.
