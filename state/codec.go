@@ -180,8 +180,9 @@ func Decode(data []byte) (*State, error) {
 	if at < 0 {
 		return nil, cmpVersion(data, errors.New("no checksum: the file is cut short or was written by something else"))
 	}
-	want, err := strconv.ParseUint(string(bytes.TrimSuffix(body[at+len(checksum):], []byte(`"}`))), 16, 32)
-	if err != nil || uint32(want) != crc32.Checksum(body[:at], castagnoli) {
+	digits, whole := bytes.CutSuffix(body[at+len(checksum):], []byte(`"}`))
+	want, err := strconv.ParseUint(string(digits), 16, 32)
+	if !whole || err != nil || uint32(want) != crc32.Checksum(body[:at], castagnoli) {
 		return nil, cmpVersion(data, errors.New("the checksum does not match: the file was altered or damaged"))
 	}
 	s := New()

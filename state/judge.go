@@ -221,6 +221,7 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 	if known := j.known[priorKey{b.Jail, b.Key}][b.Since]; known != nil {
 		known.Late = b.Late
 		jail.setBan(known)
+		jail.Seen.Add(b.Since, Tally{Bans: 1})
 		return
 	}
 	if have := jail.Bans()[b.Key]; have == nil || b.outlasts(have) {

@@ -1,0 +1,81 @@
+package state
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestRebuild loses the state after a log was judged, and judges what is left of
+// the log again: the bans in force, their numbers and the history must come out
+// the same, however much of the log is gone.
+func TestRebuild(t *testing.T) {
+	var log []Event
+	for s := int64(0); s < 6000; s += 7 {
+		log = append(log, fail([]string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "2001:db8::1"}[s*s%13%4], s))
+	}
+	now := int64(T + 6000)
+	judge := func(store *Store, state *State, recorded []*Ban, rebuild bool, from int64) *Judge {
+		b := newBench(nil)
+		b.rules.Escalation.Factor = 1.5
+		j := NewJudge(state, map[string]*Rules{"sshd": b.rules}, DefaultOptions(), store.Prior(state.History))
+		if rebuild {
+			j.Replay(recorded)
+		}
+		for _, e := range log {
+			if e.Time >= from {
+				j.Event(e)
+			}
+		}
+		state.Sources.Journal = &JournalPosition{Time: now * 1e6}
+		return j
+	}
+	live := func(s *State) map[string]outcome {
+		all := map[string]outcome{}
+		for _, b := range s.Jail("sshd").Live(now) {
+			all[b.Key.String()] = outcome{b.Jail, b.Key.String(), b.Since, b.Until, b.N}
+		}
+		return all
+	}
+	for _, gone := range []int64{0, 500, 3000, 5990, 9000} {
+		store := openStore(t, t.TempDir())
+		first := New()
+		j := judge(store, first, nil, false, 0)
+		j.BanByHand(ByHand, Key(must("198.51.100.0/24")), T+10, 0)
+		j.BanByHand(ByHand, Key(must("198.51.100.9")), T+10, T+20)
+		if _, err := j.UnbanByHand([]string{"sshd"}, Key(must("203.0.113.3")), T+5999); err != nil {
+			t.Fatal(err)
+		}
+		j.Finish(now, nil)
+		if err := store.Commit(first, j.Decisions, now); err != nil {
+			t.Fatal(err)
+		}
+		want := live(first)
+		if len(want) == 0 {
+			t.Fatal("nothing is banned: the test tests nothing")
+		}
+		os.Remove(store.path)
+
+		state, recorded, err := store.Recall(now, T+gone, 1<<40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j = judge(store, state, recorded, true, T+gone)
+		j.Finish(now, nil)
+		if got := live(state); !maps.Equal(got, want) {
+			t.Errorf("log from %d on: in force\n%v\nwant\n%v", gone, got, want)
+		}
+		if fresh := outcomes(j.Decisions); len(fresh) > 0 {
+			t.Errorf("log from %d on: banned again: %v", gone, fresh)
+		}
+		hand := state.Jail(ByHand).Live(now)
+		if len(hand) != 1 || hand[0].Key.String() != "198.51.100.0/24" {
+			t.Errorf("by hand: %v", hand)
+		}
+		if !j.Adopt("sshd", Key(must("192.0.2.1")), now, time.Minute) || j.Adopt("sshd", Key(must(slices.Sorted(maps.Keys(want))[0])), now, time.Hour) {
+			t.Error("what only the kernel knows is taken over, and nothing else")
+		}
+	}
+}

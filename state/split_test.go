@@ -1,0 +1,181 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// outcome is what the split law holds to be the same however a log is cut.
+type outcome struct {
+	jail         string
+	key          string
+	since, until int64
+	n            int
+}
+
+func outcomes(decisions []Decision) (list []outcome) {
+	for _, d := range decisions {
+		if d.Verb == Banned {
+			list = append(list, outcome{d.Jail, d.Key.String(), d.Since, *d.Until, d.N})
+		}
+	}
+	return list
+}
+
+// someRules draws the policies of two jails and of a recidive one.
+func someRules(t *rapid.T) map[string]*Rules {
+	rules := map[string]*Rules{}
+	for _, name := range []string{"one", "two", "again"} {
+		p := DefaultPolicy()
+		p.MaxRetry = rapid.IntRange(1, 4).Draw(t, "maxretry")
+		p.FindTime = Duration(time.Duration(rapid.IntRange(1, 60).Draw(t, "findtime")) * time.Second)
+		p.BanTime = Duration(time.Duration(rapid.IntRange(1, 90).Draw(t, "bantime")) * time.Second)
+		if rapid.IntRange(0, 9).Draw(t, "permanent") == 0 {
+			p.BanTime = Permanent
+		}
+		p.MaxTracked = rapid.SampledFrom([]int{2, 3, 1000}).Draw(t, "max_tracked")
+		p.Forgive = rapid.Bool().Draw(t, "forgive")
+		p.Spare = Duration(time.Duration(rapid.SampledFrom([]int{0, 0, 20}).Draw(t, "spare")) * time.Second)
+		p.Escalation = Escalation{Factor: rapid.SampledFrom([]float64{0, 1.5, 2}).Draw(t, "factor"),
+			Max: Duration(300 * time.Second), Jitter: Duration(rapid.SampledFrom([]time.Duration{0, 5 * time.Second}).Draw(t, "jitter")),
+			AcrossJails: rapid.Bool().Draw(t, "across")}
+		rules[name] = &Rules{Policy: p, Reach: DefaultReach(), Ignored: NewIgnored(), Ledger: name == "again"}
+	}
+	return rules
+}
+
+// someEvents draws a log in time order.
+func someEvents(t *rapid.T) []Event {
+	second := int64(1_700_000_000)
+	var events []Event
+	for range rapid.IntRange(1, 120).Draw(t, "events") {
+		second += int64(rapid.SampledFrom([]int{0, 0, 1, 2, 5, 30, 700}).Draw(t, "pause"))
+		e := Event{Failure: Failure{Jail: rapid.SampledFrom([]string{"one", "two"}).Draw(t, "jail"),
+			Addr: netip.AddrFrom4([4]byte{203, 0, 113, byte(rapid.IntRange(1, 4).Draw(t, "addr"))}),
+			Time: second, Weight: rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(t, "weight"), User: rapid.SampledFrom([]string{"", "root"}).Draw(t, "user"), Rule: "r"}}
+		switch rapid.IntRange(0, 9).Draw(t, "kind") {
+		case 0:
+			e.Kind = KindSuccess
+		case 1:
+			e.Kind, e.Rule, e.Session = KindMark, "mark", "b/1"
+		case 2:
+			e.Session, e.After = "b/1", "mark"
+		case 3:
+			e.Session, e.Once = fmt.Sprint("b/", rapid.IntRange(1, 3).Draw(t, "pid")), true
+		case 4, 5:
+			e.Session, e.Stage = fmt.Sprint("b/", rapid.IntRange(1, 3).Draw(t, "pid")), rapid.IntRange(1, 3).Draw(t, "stage")
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// judged runs the events in passes that end before the given places. Between
+// two passes the state goes through its file form, and n comes from the history.
+func judged(t *rapid.T, rules map[string]*Rules, events []Event, cuts []int) []Decision {
+	state, prior, all := New(), NewPrior(), []Decision(nil)
+	from := 0
+	for _, to := range append(cuts, len(events)) {
+		history := NewPrior()
+		for k, since := range prior.since {
+			history.since[k] = slices.Clone(since)
+		}
+		j := NewJudge(state, rules, Options{Memory: Duration(2000 * time.Second)}, func() (*Prior, error) { return history, nil })
+		for _, e := range events[from:to] {
+			j.Event(e)
+			state.Sources.Journal = &JournalPosition{Time: e.Time * 1e6}
+		}
+		if to > 0 {
+			j.Finish(events[to-1].Time+int64(len(cuts)), nil)
+		}
+		for _, d := range j.Decisions {
+			if d.Verb == Banned {
+				prior.Add(d.Jail, *d.Key, d.Since)
+			}
+		}
+		all = append(all, j.Decisions...)
+		again, err := Decode(state.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, from = again, to
+	}
+	return all
+}
+
+func TestSplitLaw(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules, events := someRules(t), someEvents(t)
+		cuts := rapid.SliceOfN(rapid.IntRange(0, len(events)), 0, 6).Draw(t, "cuts")
+		slices.Sort(cuts)
+		whole := outcomes(judged(t, rules, events, nil))
+		cut := outcomes(judged(t, rules, events, cuts))
+		if !slices.Equal(whole, cut) {
+			t.Fatalf("in one pass %v\ncut at %v  %v", whole, cuts, cut)
+		}
+	})
+}
+
+// TestAgainstSlowModel compares the judging with a direct reading of the rule:
+// a failure at t bans when the weights in (t - findtime, t] reach maxretry, since
+// the end of the key's last ban's beginning; inside a ban nothing is counted.
+func TestAgainstSlowModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules := someRules(t)
+		delete(rules, "again")
+		for _, r := range rules {
+			r.MaxTracked, r.Forgive, r.Spare, r.Escalation = 1000, false, 0, Escalation{}
+		}
+		var events []Event
+		for _, e := range someEvents(t) {
+			if e.Kind == KindFailure && e.Session == "" {
+				events = append(events, e)
+			}
+		}
+		var want []outcome
+		type place struct {
+			jail string
+			addr netip.Addr
+		}
+		last := map[place]outcome{}
+		for i, e := range events {
+			r, at := rules[e.Jail], place{e.Jail, e.Addr}
+			ban, banned := last[at]
+			if banned && (ban.until == 0 || e.Time < ban.until) {
+				continue
+			}
+			sum := 0
+			for _, f := range events[:i+1] {
+				inside := banned && f.Time >= ban.since && f.Time < ban.until
+				before := banned && f.Time <= ban.since
+				if f.Jail == e.Jail && f.Addr == e.Addr && f.Time > e.Time-r.FindTime.Seconds() && !inside && !before {
+					sum += f.Weight
+				}
+			}
+			if sum < r.MaxRetry {
+				continue
+			}
+			b := outcome{e.Jail, e.Addr.String(), e.Time, e.Time + r.BanTime.Seconds(), ban.n + 1}
+			if r.BanTime == Permanent {
+				b.until = 0
+			}
+			last[at] = b
+			want = append(want, b)
+		}
+		for i := range want { // n counts within memory only
+			want[i].n = 0
+		}
+		got := outcomes(judged(t, rules, events, nil))
+		for i := range got {
+			got[i].n = 0
+		}
+		if !slices.Equal(want, got) {
+			t.Fatalf("model %v\njudge %v", want, got)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package state
+
+import (
+	"testing"
+	"time"
+)
+
+func TestParseDuration(t *testing.T) {
+	tests := []struct {
+		text string
+		want Duration
+		ok   bool
+	}{
+		{"600", Duration(10 * time.Minute), true},
+		{"10m", Duration(10 * time.Minute), true},
+		{"1d12h", Duration(36 * time.Hour), true},
+		{"1d 12h", Duration(36 * time.Hour), true},
+		{"4w", Duration(28 * 24 * time.Hour), true},
+		{"1mo", Duration(2629800 * time.Second), true},
+		{"1y", Duration(31557600 * time.Second), true},
+		{"permanent", Permanent, true}, {"-1", Permanent, true},
+		{"0", 0, true},
+		{"", 0, false}, {"m", 0, false}, {"10", Duration(10 * time.Second), true}, {"10x", 0, false}, {"-5m", 0, false},
+		{"1.5h", 0, false}, {"1d 12", 0, false}, {"99999999999999999999s", 0, false}, {"200y", 0, false}, {"2147483647y", 0, false},
+	}
+	for _, test := range tests {
+		if got, err := ParseDuration(test.text); got != test.want || (err == nil) != test.ok {
+			t.Errorf("%q: %v, %v", test.text, time.Duration(got), err)
+		}
+	}
+}
+
+func TestParsePrefix(t *testing.T) {
+	tests := []struct{ text, want string }{ // an empty want is an error
+		{"192.0.2.1", "192.0.2.1"}, {"192.0.2.77/24", "192.0.2.0/24"}, {"2001:db8::1/64", "2001:db8::/64"},
+		{"::ffff:192.0.2.1", "192.0.2.1"}, {"::ffff:192.0.2.0/120", "192.0.2.0/24"}, {" 192.0.2.1 ", "192.0.2.1"},
+		{"::ffff:0:0/90", ""}, {"fe80::1%eth0", ""}, {"example.com", ""}, {"192.0.2.1/33", ""}, {"", ""},
+	}
+	for _, test := range tests {
+		got, err := ParsePrefix(test.text)
+		if test.want == "" && err == nil || test.want != "" && (err != nil || got.String() != test.want) {
+			t.Errorf("%q: %v, %v; want %q", test.text, got, err, test.want)
+		}
+	}
+}
+
+func TestPorts(t *testing.T) {
+	tests := []struct {
+		value any
+		want  string
+	}{
+		{"ssh,2222", "22 2222"}, {int64(22), "22"}, {[]any{"ssh", int64(2222), "6000-6100", "7000:7001"}, "22 2222 6000-6100 7000-7001"},
+		{"all", "all"}, {"sshd", ""}, {int64(0), ""}, {int64(65536), ""}, {"9-8", ""}, {3.5, ""},
+	}
+	for _, test := range tests {
+		var ps Ports
+		err := ps.UnmarshalTOML(test.value)
+		got := ""
+		for i, p := range ps {
+			if i > 0 {
+				got += " "
+			}
+			got += p.String()
+		}
+		if test.want == "" && err == nil || test.want != "" && (err != nil || got != test.want) {
+			t.Errorf("%v: %q, %v; want %q", test.value, got, err, test.want)
+		}
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"2026-11-20T18:00:00Z": time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC),
+		"2026-11-20":           time.Date(2026, 11, 20, 0, 0, 0, 0, time.Local),
+		"30d":                  now.AddDate(0, 0, -30),
+	} {
+		if got, err := ParseTime(text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	if _, err := ParseTime("yesterday", now); err == nil {
+		t.Error("yesterday is no time")
+	}
+}
