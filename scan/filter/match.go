@@ -3,7 +3,6 @@ package filter
 import (
 	"bytes"
 	"net/netip"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strconv"
@@ -36,13 +35,6 @@ type compiled struct {
 	addr, user, pid, count int // groups of the engine; 0: not there
 }
 
-// engine is all that a rule asks of its regular expression: Go's own, in time
-// linear in the line.
-type engine interface {
-	FindSubmatchIndex([]byte) []int
-	Match([]byte) bool
-}
-
 // Compile makes the filter's rules ready. It fails only for a filter that Load
 // did not make.
 func (f *Filter) Compile(mode Mode) (*Matcher, error) {
@@ -54,15 +46,14 @@ func (f *Filter) Compile(mode Mode) (*Matcher, error) {
 		if err != nil {
 			return nil, err
 		}
-		re, err := regexp.Compile(expanded)
+		e, err := newEngine(tree)
 		if err != nil {
 			return nil, err
 		}
-		c := compiled{
-			Rule: r, engine: re, shape: shapeOf(tree), active: r.Active(mode),
-		}
+		c := compiled{Rule: r, engine: e, shape: shapeOf(tree), active: r.Active(mode)}
+		names := tree.CapNames()
 		for name, group := range map[string]*int{"addr": &c.addr, "user": &c.user, "pid": &c.pid, "count": &c.count} {
-			*group = max(0, re.SubexpIndex(name))
+			*group = max(0, slices.Index(names, name))
 		}
 		c.suffix, c.literal = []byte(c.shape.suffix), []byte(c.shape.literal)
 		for _, p := range c.prefixes {
