@@ -188,6 +188,9 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 		return append(errs, err)
 	}
 	j.Rules = rules
+	if j.Backend == filter.File || !rules.Ledger && len(rules.Journal.Match) == 0 && len(j.JournalMatch) == 0 {
+		report("backend", "log files are not read by this version: the filter must have a match in the journal (see journalmatch)")
+	}
 	for _, term := range j.JournalMatch {
 		if err := filter.CheckTerm(term, rules.Journal.Require); err != nil {
 			report("journalmatch", err.Error())

@@ -1,0 +1,227 @@
+package jail
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"scan2ban/scan/filter"
+	"scan2ban/state"
+)
+
+// write lays files down under a directory and gives the path of the main one.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "scan2ban.toml")
+}
+
+func TestBuiltIn(t *testing.T) {
+	f, err := parse("built-in", builtin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{Broken: map[string]error{}}
+	c.jails([]*file{f}, defaults())
+	if len(c.Jails) != 1 {
+		t.Fatalf("%d jails, broken %v", len(c.Jails), c.Broken)
+	}
+	j := c.Jails[0]
+	if j.Name != "sshd" || j.BanTime != state.Duration(24*time.Hour) || j.FindTime != state.Duration(time.Hour) || j.MaxRetry != 5 ||
+		!j.IgnoreSelf || !j.Enforce || j.Mode != filter.Normal || !slices.Equal(j.Ports, []state.Port{{From: 22, To: 22}}) {
+		t.Errorf("built-in sshd jail: %+v", j)
+	}
+}
+
+func TestDefaultsAndOverrides(t *testing.T) {
+	c, err := Load(write(t, map[string]string{
+		"scan2ban.toml": `
+[defaults]
+bantime  = "2h"
+ignoreip = ["10.0.0.0/8"]
+[state]
+checkpoint = "5m"
+[jail.sshd]
+enabled  = true
+maxretry = 3
+ports    = ["ssh", 2222]
+[jail.off]
+filter  = "sshd"
+enabled = false
+`,
+		"conf.d/10-more.toml": "[jail.sshd]\nports = \"2200\"\nignoreip = \"192.0.2.1 192.0.2.2\"\n[jail.other]\nenabled = true\nfilter = \"sshd\"\nport = \"all\"\n[mail]\nto = [\"x\"]\n",
+		"conf.d/20-last.toml": "[defaults]\nfindtime = 600\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Broken) > 0 {
+		t.Fatal(c.Broken)
+	}
+	sshd, other := c.Jails[1], c.Jails[0]
+	if sshd.BanTime.String() != "2h" || sshd.FindTime.String() != "10m" || sshd.MaxRetry != 3 || sshd.Ports[0].String() != "2200" || len(sshd.IgnoreIP) != 2 {
+		t.Errorf("sshd: %+v", sshd)
+	}
+	if !other.Ports.All() || len(other.IgnoreIP) != 1 || other.IgnoreIP[0].String() != "10.0.0.0/8" {
+		t.Errorf("other: the lists of one jail are not another's: %+v", other)
+	}
+	if c.State.Checkpoint.String() != "5m" || !slices.Equal(c.Off, []string{"off"}) {
+		t.Errorf("state %+v, off %q", c.State, c.Off)
+	}
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "port is called ports here") || !strings.Contains(notes, "[mail] has no effect") {
+		t.Errorf("notes: %s", notes)
+	}
+}
+
+// TestErrors: every error is found, at its line, with a way out. In [jail.X] it
+// breaks that jail alone.
+func TestErrors(t *testing.T) {
+	tests := []struct {
+		name, text string
+		fatal      bool
+		want       []string
+	}{
+		{"not TOML", "[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "expected"}},
+		{"unknown key", "[jail.sshd]\nenabled = true\nmaxrety = 3\n", false, []string{`:3: unknown key "maxrety" (did you mean "maxretry"?)`}},
+		{"several at once", "[jail.sshd]\nenabled = true\nbantime = \"1x\"\nmaxretry = \"five\"\nmode = \"aggresive\"\nignoreip = [\"10.0.0.0/33\", \"host.example\"]\n", false,
+			[]string{`:3: bantime:`, "1x", `:4: maxretry:`, `:5: mode:`, `"aggresive"`, `:6: ignoreip:`, `10.0.0.0/33`, `host.example`}},
+		{"impossible values", "[jail.sshd]\nenabled = true\nmaxretry = 0\nipv6_prefix = 129\nfindtime = \"0\"\nports = [99999]\n", false,
+			[]string{":3:", "maxretry = 0 is out of range", ":4:", "ipv6_prefix", ":5:", "findtime", ":6:", "not a port"}},
+		{"unknown filter", "[jail.shd]\nenabled = true\n", false, []string{`shd`, `did you mean "sshd"?`}},
+		{"unknown section", "[default]\nmaxretry = 3\n", true, []string{`:1: unknown key "default" (did you mean "defaults"?)`}},
+		{"a jail's key at the top", "maxretry = 3\n", true, []string{":1:", "it belongs into [defaults] or [jail.NAME]"}},
+		{"error in defaults", "[defaults]\nbantime = \"soon\"\n", true, []string{":2: bantime:", "soon"}},
+		{"name", "[jail.\"Bad Name\"]\nenabled = true\nfilter = \"sshd\"\n", false, []string{"not a name for a jail"}},
+		{"reserved name", "[jail.by-hand]\nenabled = true\nfilter = \"sshd\"\n", false, []string{"is taken"}},
+		{"journalmatch", "[jail.sshd]\nenabled = true\njournalmatch = [[\"_COMM\"]]\n", false, []string{":3:", "FIELD=value"}},
+		{"nested key", "[jail.sshd]\nenabled = true\nescalation = { factro = 2 }\n", false, []string{":3:", "factro"}},
+		{"factor", "[jail.sshd]\nenabled = true\nescalation = { factor = 0.5 }\n", false, []string{":3:", "out of range"}},
+		{"log files", "[jail.sshd]\nenabled = true\nbackend = \"file\"\n", false, []string{":3:", "log files are not read"}},
+		{"kernel", "[kernel]\nmax_bans = 0\n", true, []string{":2:", "max_bans"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := Load(write(t, map[string]string{"scan2ban.toml": test.text}))
+			if (err != nil) != test.fatal {
+				t.Fatalf("error %v, fatal should be %v", err, test.fatal)
+			}
+			text := ""
+			if err != nil {
+				text = err.Error()
+			} else {
+				for _, err := range c.Broken {
+					text += err.Error() + "\n"
+				}
+			}
+			for _, want := range test.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("says\n%s\nwithout %q", text, want)
+				}
+			}
+		})
+	}
+}
+
+func TestOneBadJailDoesNotStopTheOthers(t *testing.T) {
+	c, err := Load(write(t, map[string]string{"scan2ban.toml": "[jail.sshd]\nenabled = true\n[jail.bad]\nenabled = true\nfilter = \"sshd\"\nmaxretry = -1\n"}))
+	if err != nil || len(c.Jails) != 1 || c.Broken["bad"] == nil {
+		t.Errorf("error %v, jails %v, broken %v", err, c.Jails, c.Broken)
+	}
+}
+
+func TestOwnFilter(t *testing.T) {
+	path := write(t, map[string]string{
+		"scan2ban.toml":       "[jail.app]\nenabled = true\n[jail.broken]\nenabled = true\n",
+		"filters/app.toml":    "ports = [8080]\n[journal]\nmatch = [[\"_SYSTEMD_UNIT=app.service\"]]\n[[rule]]\nname = \"bad\"\npattern = '^bad login from <ADDR>$'\n",
+		"filters/broken.toml": "ports = [8080]\n[[rule]]\nname = \"bad\"\npatern = '^x$'\n",
+	})
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Jails) != 1 || c.Jails[0].Terms()[0][0] != "_SYSTEMD_UNIT=app.service" {
+		t.Errorf("jails %v", c.Jails)
+	}
+	if err := c.Broken["broken"]; err == nil || !strings.Contains(err.Error(), "broken.toml:4:") {
+		t.Errorf("broken filter: %v", err)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none.toml")); err == nil {
+		t.Error("a file that was asked for and is not there is no error")
+	}
+}
+
+func TestIgnored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ignore")
+	os.WriteFile(path, []byte("# office\n192.0.2.0/24\n\n2001:db8::1   # home\nvpn.example\n"), 0o644)
+	j := defaults()
+	j.IgnoreFile = path
+	j.IgnoreIP = state.Prefixes{mustPrefix("10.0.0.0/8")}
+	set, errs := j.Ignored(map[string]state.Prefix{"own address 198.51.100.1": mustPrefix("198.51.100.1")})
+	for text, want := range map[string]string{
+		"10.1.2.3": "ignoreip", "192.0.2.9": path + ":2", "2001:db8::1": path + ":4", "198.51.100.1": "own address 198.51.100.1", "203.0.113.1": "",
+	} {
+		if _, origin, _ := set.Covers(mustPrefix(text).Addr()); origin != want {
+			t.Errorf("%s is ignored by %q, want %q", text, origin, want)
+		}
+	}
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), path+":5") {
+		t.Errorf("errors %v, want one for line 5", errs)
+	}
+	j.IgnoreFile = path + ".none"
+	if _, errs := j.Ignored(nil); len(errs) != 1 {
+		t.Errorf("a missing ignorefile: %v", errs)
+	}
+}
+
+func mustPrefix(text string) state.Prefix {
+	p, err := state.ParsePrefix(text)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+func TestSelf(t *testing.T) {
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, p := range self {
+		if !p.IsSingleIP() {
+			t.Errorf("%s: %s", origin, p)
+		}
+	}
+}
+
+// FuzzLoad: whatever stands in the file, loading ends with an error or a valid
+// configuration.
+func FuzzLoad(f *testing.F) {
+	f.Add("[jail.sshd]\nenabled = true\nports = [22]\nescalation = { factor = 2 }\n")
+	f.Add("[defaults]\nignoreip = \"10.0.0.0/8\"\n[jail]\nx = 1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "scan2ban.toml")
+		if os.WriteFile(path, []byte(text), 0o600) != nil {
+			t.Skip()
+		}
+		c, err := Load(path)
+		if err != nil {
+			return
+		}
+		for _, j := range c.Jails {
+			j.check(func(key, problem string) { t.Errorf("%s: %s", key, problem) })
+		}
+	})
+}
