@@ -1,5 +1,7 @@
 package journal
 
+import "slices"
+
 // Exhausted is what a pass knows of the journal's files at its end: which of
 // them hold nothing after its position. It spares the next pass opening them,
 // and tells it exactly what is new where clocks cannot. It is worthless without
@@ -21,17 +23,16 @@ type ExhaustedFile struct {
 	Seqnum   uint64 `json:"seqnum"`   // of its last entry; 0: not known to be complete
 }
 
-// exhausts tells whether the file holds nothing new.
-func (x *Exhausted) exhausts(f FileInfo) bool {
+// exhausts tells whether file number i of the listing holds nothing new. The
+// order of files rarely changes, so it is usually number i here too.
+func (x *Exhausted) exhausts(i int, f FileInfo) bool {
 	if x == nil {
 		return false
 	}
-	for _, k := range x.Files {
-		if k.ID == f.FileID {
-			return k.Entries != 0 && k.Entries == f.Entries
-		}
+	if i >= len(x.Files) || x.Files[i].ID != f.FileID {
+		i = slices.IndexFunc(x.Files, func(k ExhaustedFile) bool { return k.ID == f.FileID })
 	}
-	return false
+	return i >= 0 && x.Files[i].Entries != 0 && x.Files[i].Entries == f.Entries
 }
 
 // lastSeqnum is the last sequence number that was read of a numbering. Not ok:

@@ -15,7 +15,7 @@ var hostRoot = ""
 // listing is what stands in the directories of a journal.
 type listing struct {
 	files  []FileInfo       // headers that could be read
-	bad    []FileInfo       // what could not: Path and fingerprint only
+	bad    []FileInfo       // what could not: Path and stat only
 	errs   map[string]error // by path of bad: why
 	denied []string         // directories and files that we may not read
 }
@@ -160,3 +160,6 @@ func machineID() (string, error) {
 	}
 	return id, nil
 }
+
+// isVanished tells of a file that was deleted between the listing and the opening.
+func isVanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }

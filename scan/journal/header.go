@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -36,8 +36,19 @@ type FileInfo struct {
 	TailMono     uint64
 	Size         int64 // bytes of the file
 
-	tailObject  uint64
-	fingerprint string // size, mtime and inode: a damaged file that has not changed since
+	tailObject uint64
+	stat       stat
+}
+
+// stat tells whether a damaged file has changed since it was warned of.
+type stat struct {
+	inode uint64
+	size  int64
+	mtime int64 // ns
+}
+
+func (f FileInfo) fingerprint() string {
+	return fmt.Sprintf("%d:%d:%d", f.stat.inode, f.stat.size, f.stat.mtime)
 }
 
 // Offsets in the header, little endian, from "The Header" of systemd's
@@ -100,35 +111,42 @@ func parseHeader(b []byte, size int64) (FileInfo, error) {
 	}, nil
 }
 
-// readInfo reads the header of one file: an open, a stat and a read.
+// readInfo reads the header of one file: an open, a stat, a read, a close. On an
+// idle pass this is all that happens, for each file, so it is done without
+// os.File, which would ask the poller about each.
 func readInfo(path string) (FileInfo, error) {
 	info := FileInfo{Path: path}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	fd, err := openRead(path)
 	if err != nil {
-		return info, err
+		return info, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return info, err
+	defer syscall.Close(fd)
+	var st syscall.Stat_t
+	if err := syscall.Fstat(fd, &st); err != nil {
+		return info, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	inode := uint64(0)
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		inode = sys.Ino
-	}
-	print := fmt.Sprintf("%d:%d:%d", inode, st.Size(), st.ModTime().UnixNano())
-	info.fingerprint = print
-	if !st.Mode().IsRegular() {
+	info.stat = stat{st.Ino, st.Size, st.Mtim.Nano()}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		return info, fmt.Errorf("%w: not a file", errDamaged)
 	}
 	var b [headerSize]byte
-	n, err := f.ReadAt(b[:], 0)
-	if err != nil && err != io.EOF {
+	n, err := syscall.Pread(fd, b[:], 0)
+	if err != nil {
 		return info, fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	parsed, err := parseHeader(b[:n], st.Size())
-	parsed.Path, parsed.fingerprint = path, print
+	parsed, err := parseHeader(b[:n], st.Size)
+	parsed.Path, parsed.stat = path, info.stat
 	return parsed, err
+}
+
+// openRead opens a file without waiting for the other end if it is a FIFO.
+func openRead(path string) (int, error) {
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		if err != syscall.EINTR {
+			return fd, err
+		}
+	}
 }
 
 // checkTail looks whether the last object of the file is one: a cheap proof

@@ -140,7 +140,7 @@ func (r *Reader) passOver(l *listing) {
 		r.passed(f, l.errs[f.Path])
 	}
 	if len(l.denied) > 0 {
-		f := FileInfo{Path: l.denied[0], fingerprint: fmt.Sprintf("denied:%d", len(l.denied))}
+		f := FileInfo{Path: l.denied[0], stat: stat{size: int64(len(l.denied))}}
 		more := ""
 		if n := len(l.denied) - 1; n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
@@ -163,8 +163,8 @@ func (r *Reader) passed(f FileInfo, err error) {
 	if r.bad == nil {
 		r.bad = map[string]string{}
 	}
-	r.bad[f.Path] = f.fingerprint
-	if known := r.plan.known; known != nil && known.Damaged[f.Path] == f.fingerprint {
+	r.bad[f.Path] = f.fingerprint()
+	if known := r.plan.known; known != nil && known.Damaged[f.Path] == f.fingerprint() {
 		return
 	}
 	if errors.Is(err, fs.ErrPermission) {

@@ -6,10 +6,6 @@ import (
 	"strings"
 )
 
-// suppressedID is the MESSAGE_ID of journald's own "Suppressed N messages from
-// UNIT": SD_MESSAGE_JOURNAL_DROPPED in systemd's sd-messages.h.
-const suppressedID = "a596d6fe7bfa4994828e72309e95d61e"
-
 // check says what libsystemd would not: it takes a field that is named twice
 // as an OR without a word.
 func (m Match) check() error {

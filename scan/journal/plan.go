@@ -36,8 +36,8 @@ func newPlan(o *Options, l *listing) *plan {
 	if o.After != nil && o.After.Cursor != "" {
 		p.goOn(o)
 	}
-	for _, f := range l.files {
-		if f.Entries > 0 && !p.known.exhausts(f) {
+	for i, f := range l.files {
+		if f.Entries > 0 && !p.known.exhausts(i, f) {
 			p.open = append(p.open, f)
 		}
 	}
@@ -179,10 +179,7 @@ func (p *plan) isNew(e Cursor) bool {
 			return true
 		}
 	}
-	if p.later(e, c) {
-		return true
-	}
-	return false
+	return p.later(e, c)
 }
 
 // later is the order of [Cursor.Compare], and that the running boot is later

@@ -1,14 +1,9 @@
 package journal
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"scan2ban/state"
@@ -104,7 +99,7 @@ func (r *Reader) Next() bool {
 			continue
 		}
 		r.msg = r.src.message()
-		if bytes.HasPrefix(r.msg, suppressedPrefix) && r.suppressed() {
+		if r.suppressed() {
 			continue
 		}
 		return true
@@ -292,37 +287,3 @@ func (r *Reader) Close() error {
 func (r *Reader) warnf(format string, args ...any) {
 	r.warned = append(r.warned, fmt.Sprintf(format, args...))
 }
-
-var (
-	suppressedPrefix  = []byte("Suppressed ")
-	suppressedMessage = regexp.MustCompile(`^Suppressed (\d+) messages from (.+)$`)
-)
-
-// suppressInterval is journald's default RateLimitIntervalSec=, in µs: the word
-// on suppressed messages comes after such an interval.
-const suppressInterval = 30_000_000
-
-// suppressed notes a gap if the entry is journald's own word on a flood.
-// MESSAGE and MESSAGE_ID can be written by anybody, _TRANSPORT cannot.
-func (r *Reader) suppressed() bool {
-	id, _ := r.src.field("MESSAGE_ID")
-	if string(id) != suppressedID {
-		return false
-	}
-	if transport, _ := r.src.field("_TRANSPORT"); string(transport) != "driver" {
-		return false
-	}
-	gap := Gap{From: r.now - suppressInterval, To: r.now, Lost: -1,
-		Reason: "journald suppressed messages in a flood (RateLimitBurst= in journald.conf, LogRateLimitBurst= in the unit)"}
-	if m := suppressedMessage.FindSubmatch(r.msg); m != nil {
-		if n, err := strconv.Atoi(string(m[1])); err == nil {
-			gap.Lost = n
-		}
-		gap.Unit = string(m[2])
-	}
-	r.gaps = append(r.gaps, gap)
-	return true
-}
-
-// isVanished tells of a file that was deleted between the listing and the opening.
-func isVanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }
