@@ -238,6 +238,9 @@ func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok 
 		return e, false
 	}
 	r := v.Rule
+	if r.Echo {
+		return e, false // until judging knows whether the service itself was heard
+	}
 	switch {
 	case r.Alone:
 		session = ""
