@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,58 +55,47 @@ func (l *link) apply(ctx context.Context, p Plan, want *arrangement, failed map[
 	return commits, flush()
 }
 
-// mend makes the structure right in one transaction, and everything with it if
-// the table itself must be made anew, and returns what is still to be done.
+// mend makes the structure right in one transaction, which also holds the
+// elements of the sets that it replaces, and returns what is still to be done.
 // Groups that the kernel refuses are left out: a refused transaction has changed
 // nothing.
 func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (rest []Change, err error) {
+	together := true // the elements of replaced sets are in the transaction
 	for {
 		b := newBatch(tableName)
 		if err := p.structure(b, want); err != nil {
 			return nil, err
 		}
-		if p.rebuild {
-			for _, c := range p.Changes {
+		rest = nil
+		for _, c := range p.Changes {
+			switch {
+			case failed[c.Group] != nil:
+			case together && (p.rebuild || slices.Contains(p.drop, c.Set)):
 				for _, piece := range c.pieces() {
-					if failed[c.Group] == nil {
-						piece.write(b)
-					}
+					piece.write(b)
 				}
+			default:
+				rest = append(rest, c)
 			}
 		}
 		err := l.commit(b)
-		if err == nil {
-			if p.rebuild {
-				return nil, nil
-			}
-			return p.Changes, nil
-		}
-		if errors.Is(err, unix.EMSGSIZE) && p.rebuild { // no room, as in a container of an ordinary user
-			b := newBatch(tableName)
-			if err := p.structure(b, want); err != nil {
-				return nil, err
-			}
-			if err = l.commit(b); err == nil {
-				return p.Changes, nil
-			}
-		}
 		var no *refusal
-		blamed := false
-		if errors.As(err, &no) && !errors.Is(err, fs.ErrPermission) {
+		switch refused := errors.As(err, &no) && !errors.Is(err, fs.ErrPermission); {
+		case err == nil:
+			return rest, nil
+		case errors.Is(err, unix.EMSGSIZE) && together: // no room, as in a container of an ordinary user
+			together = false
+		case refused && no.blames():
 			for owner, err := range no.all {
 				if owner != "" {
 					failed[owner] = explainGroup(err, want, owner)
 					want = want.without(owner)
-					blamed = true
 				}
 			}
-		}
-		switch {
-		case blamed:
-		case no != nil && !p.rebuild && !errors.Is(err, fs.ErrPermission):
+		case refused && !p.rebuild:
 			p = p.anew(want) // something of somebody else's inside our table is in the way
 		default:
-			return nil, explain(fmt.Errorf("write table inet %s: %w", tableName, err))
+			return nil, explain(fmt.Errorf("write table inet %s: %w (\"scan2ban check\" names what is missing)", tableName, err))
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 	"scan2ban/state"
 )
@@ -18,6 +17,7 @@ const (
 	keyIPv4      = 7  // nft's own numbers of key types: TYPE_IPADDR, TYPE_IP6ADDR, TYPE_INET_SERVICE
 	keyIPv6      = 8
 	keyService   = 13
+	udataComment = 7 // NFTNL_UDATA_SET_COMMENT of libnftnl/udata.h
 	policyAccept = 1
 	priority     = -150
 )
@@ -86,9 +86,6 @@ func (b *batch) finish() (seq uint32) {
 	b.seal()
 	return seq
 }
-
-// empty tells whether the batch holds nothing yet.
-func (b *batch) empty() bool { return len(b.owners) == 1 }
 
 func (b *batch) attr(kind uint16, data []byte) {
 	b.buf = binary.NativeEndian.AppendUint16(b.buf, uint16(4+len(data)))
@@ -160,7 +157,7 @@ func (b *batch) addSet(s set) {
 	b.number(unix.NFTA_SET_KEY_LEN, uint32(s.full()/8))
 	b.sets++
 	b.number(unix.NFTA_SET_ID, b.sets)
-	b.attr(unix.NFTA_SET_USERDATA, userdata.AppendString(nil, userdata.NFTNL_UDATA_SET_COMMENT, s.comment()))
+	b.attr(unix.NFTA_SET_USERDATA, append([]byte{udataComment, byte(len(s.comment()) + 1)}, s.comment()+"\x00"...))
 	counter := b.nest(nftaSetExpr)
 	b.text(unix.NFTA_EXPR_NAME, "counter")
 	b.shut(b.nest(unix.NFTA_EXPR_DATA))

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 )
 
@@ -52,6 +51,7 @@ type liveSet struct {
 	rawFlags   uint32 // NFTA_SET_FLAGS
 	rawType    uint32
 	rawLength  uint32
+	rawTimeout uint64 // of elements that name none: never ours
 	rawComment string
 	counter    bool
 	elements   []liveElement
@@ -201,8 +201,10 @@ func (l *link) readSets(t *liveTable) error {
 				s.rawType = be32(value)
 			case 5: // NFTA_SET_KEY_LEN
 				s.rawLength = be32(value)
+			case unix.NFTA_SET_TIMEOUT:
+				s.rawTimeout = be64(value)
 			case unix.NFTA_SET_USERDATA:
-				s.rawComment, _ = userdata.GetString(value, userdata.NFTNL_UDATA_SET_COMMENT)
+				s.rawComment = comment(value)
 			case nftaSetExpr:
 				each(value, func(kind uint16, value []byte) {
 					s.counter = s.counter || kind == unix.NFTA_EXPR_NAME && cstring(value) == "counter"
@@ -214,6 +216,17 @@ func (l *link) readSets(t *liveTable) error {
 		t.sets = append(t.sets, s)
 		return nil
 	})
+}
+
+// comment finds a set's comment in its user data: kind, length, value, and again.
+func comment(data []byte) string {
+	for len(data) >= 2 && len(data) >= 2+int(data[1]) {
+		if data[0] == udataComment {
+			return cstring(data[2 : 2+int(data[1])])
+		}
+		data = data[2+int(data[1]):]
+	}
+	return ""
 }
 
 // understand reads from a set's comment whose it is and what its keys are.

@@ -131,6 +131,16 @@ type refusal struct {
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
+// blames tells whether the refusal is for some groups only.
+func (r *refusal) blames() bool {
+	for owner := range r.all {
+		if owner != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // usualBuffer is what a socket may send without asking for more room:
 // net.core.wmem_default is 212,992 on most hosts.
 const usualBuffer = 200 << 10

@@ -104,7 +104,7 @@ func (p *Plan) compareStructure(t *liveTable, want *arrangement) map[string]*liv
 // is tells whether the kernel's set is what it should be.
 func (s *liveSet) is(want set) bool {
 	return s.ours && s.set == want && s.rawFlags == want.flags() && s.rawType == want.keyType() &&
-		s.rawComment == want.comment() && s.counter
+		s.rawComment == want.comment() && s.counter && s.rawTimeout == 0
 }
 
 // compareSet finds the elements of one set that are missing, wrong or too many.

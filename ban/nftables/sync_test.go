@@ -136,10 +136,11 @@ func TestRepair(t *testing.T) {
 		{"a foreign rule last", "add rule inet scan2ban prerouting tcp dport 22 drop", 1, 1},
 		{"the policy", "chain inet scan2ban prerouting { policy drop; }", 1, 1},
 		{"a set removed with its rules", "flush chain inet scan2ban prerouting; delete set inet scan2ban sshd4", 4 + 2, 2},
-		{"a set with other flags", "flush chain inet scan2ban prerouting; delete set inet scan2ban sshd4; add set inet scan2ban sshd4 { type ipv4_addr; flags interval; }", 4 + 2, 2},
-		{"a set with another key", "flush chain inet scan2ban prerouting; delete set inet scan2ban sshd4; add set inet scan2ban sshd4 { type inet_service; }", 4 + 2, 2},
+		{"a set with other flags", "flush chain inet scan2ban prerouting; delete set inet scan2ban sshd4; add set inet scan2ban sshd4 { type ipv4_addr; flags interval; }", 4 + 2, 1},
+		{"a set with another key", "flush chain inet scan2ban prerouting; delete set inet scan2ban sshd4; add set inet scan2ban sshd4 { type inet_service; }", 4 + 2, 1},
 		{"chain of another priority", "flush chain inet scan2ban prerouting; delete chain inet scan2ban prerouting; add chain inet scan2ban prerouting { type filter hook prerouting priority 0; }", -1, 1},
 		{"chain that is no base chain", "flush chain inet scan2ban prerouting; delete chain inet scan2ban prerouting; add chain inet scan2ban prerouting", -1, 1},
+		{"a set with a default timeout", `flush chain inet scan2ban prerouting; delete set inet scan2ban sshd4; add set inet scan2ban sshd4 { type ipv4_addr; flags timeout; timeout 1m; counter; comment "sshd /32"; }`, 4 + 2, 1},
 		{"table asleep", "add table inet scan2ban { flags dormant; }", -1, 1},
 		{"a set no jail has", `add set inet scan2ban old4 { type ipv4_addr; flags timeout; comment "old /32"; }`, 1, 1},
 		{"such a set in use", `add set inet scan2ban old4 { type ipv4_addr; flags timeout; comment "old /32"; }; add chain inet scan2ban mine; add rule inet scan2ban mine ip saddr @old4 drop`, -1, 1},
@@ -149,7 +150,7 @@ func TestRepair(t *testing.T) {
 			memory := sync(t, groups, nil, nil).Memory
 			want := ours(t)
 			if c.script != "" {
-				nft(t, strings.ReplaceAll(c.script, "; ", "\n")+"\n")
+				nft(t, strings.NewReplacer("; add", "\nadd", "; delete", "\ndelete").Replace(c.script)+"\n")
 			}
 			r := sync(t, groups, groups, memory)
 			if r.Dumped != (c.script != "") {
