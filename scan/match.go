@@ -84,6 +84,8 @@ func counter() func(Finding) Finding {
 		case !ok:
 		case e.Kind == state.KindMark:
 			sessions.Mark(&e)
+		case e.Kind == state.KindSuccess:
+			sessions.Heard(&e)
 		case e.Kind == state.KindFailure:
 			f.Counted = sessions.Counts(&e)
 		}

@@ -77,9 +77,12 @@ func (j *Judge) Event(e Event) bool {
 		jail.sessions.get().Mark(&e)
 		jail.changed = true
 	case KindSuccess:
+		if e.Echoed && jail.sessions.get().Heard(&e) != nil {
+			jail.changed = true
+		}
 		j.success(jail, r, e)
 	case KindFailure:
-		if e.Session != "" {
+		if e.Session != "" || e.Echo || e.Echoed {
 			jail.changed = true
 		}
 		if !countable(e.Addr) || !jail.sessions.get().Counts(&e) {

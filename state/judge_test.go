@@ -156,6 +156,39 @@ func TestOneAttemptCountsOnce(t *testing.T) {
 	}
 }
 
+func TestEchoes(t *testing.T) {
+	direct := func(pid string, stage int) Event {
+		e := fail("203.0.113.1", 0)
+		e.Session, e.Stage, e.Echoed = pid, stage, true
+		return e
+	}
+	echo := func(weight int) Event {
+		e := fail("203.0.113.1", 0)
+		e.Echo, e.Weight = true, weight
+		return e
+	}
+	tests := []struct {
+		name   string
+		events []Event
+		want   int
+	}{
+		{"alone they count", []Event{echo(1), echo(2)}, 3},
+		{"before the service speaks, once", []Event{echo(1), direct("b/1", 3), echo(1), direct("b/1", 3)}, 2},
+		{"after it, not at all", []Event{direct("b/1", 1), echo(1), direct("b/1", 3)}, 1},
+	}
+	for _, test := range tests {
+		s, n := NewSessions(), 0
+		for _, e := range test.events {
+			if s.Counts(&e) {
+				n += e.Weight
+			}
+		}
+		if n != test.want {
+			t.Errorf("%s: %d, want %d", test.name, n, test.want)
+		}
+	}
+}
+
 func TestRecidive(t *testing.T) {
 	policy := DefaultPolicy()
 	policy.MaxRetry, policy.FindTime, policy.BanTime = 1, Duration(time.Hour), Duration(time.Minute)

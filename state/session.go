@@ -8,6 +8,10 @@ import "slices"
 // The rule: a line with a Stage begins a new attempt when its session has
 // reached that stage already, and goes on with the counted attempt when it has
 // not; a Once line counts only where the session has counted nothing.
+//
+// An Echo is another program's word on an attempt, PAM's on sshd's for one. It
+// counts while the service itself has written nothing of the address, and what
+// the service then writes is not counted a second time.
 
 const (
 	sessionSpan = 10 * 60 // seconds of log time after which a session is forgotten
@@ -22,8 +26,8 @@ type Sessions struct {
 
 type session struct {
 	last    int64    // second of the last line
-	stage   int      // the furthest stage of the attempt counted last
-	counted bool     // whether anything was counted
+	stage   int      // the furthest stage of the attempt counted last; of an address: echoes counted too early
+	counted bool     // whether anything was counted; of an address: whether the service itself was heard
 	marks   []string // names of the marking rules seen
 }
 
@@ -32,6 +36,40 @@ func NewSessions() *Sessions { return &Sessions{byID: map[string]*session{}} }
 
 // Counts tells whether the failure e is an attempt not counted before.
 func (s *Sessions) Counts(e *Event) bool {
+	if e.Echo {
+		x := s.of(e)
+		if !x.counted {
+			x.stage += e.Weight
+		}
+		return !x.counted
+	}
+	if !s.inSession(e) {
+		s.Heard(e)
+		return false
+	}
+	if x := s.Heard(e); x != nil && x.stage > 0 {
+		x.stage -= e.Weight
+		return false
+	}
+	return true
+}
+
+// of gives what is known of an address, as a session of its own kind.
+func (s *Sessions) of(e *Event) *session { return s.at("@"+e.Addr.String(), e.Time) }
+
+// Heard notes that the service itself wrote of the address, where the filter has
+// echoes; nil where it has none.
+func (s *Sessions) Heard(e *Event) *session {
+	if !e.Echoed || !e.Addr.IsValid() {
+		return nil
+	}
+	x := s.of(e)
+	x.counted = true
+	return x
+}
+
+// inSession tells whether the session of e has not counted this attempt yet.
+func (s *Sessions) inSession(e *Event) bool {
 	if e.Session == "" {
 		return !e.Once && e.After == ""
 	}

@@ -50,6 +50,11 @@ type Event struct {
 	Once bool
 	// After names a rule; the line counts only when its session has seen it.
 	After string
+	// Echo lines repeat what the service itself says; see Sessions.
+	Echo bool
+	// Echoed says that the filter has such lines, so that it is worth remembering
+	// of which addresses the service has written.
+	Echoed bool
 }
 
 // Key is what failures are counted for and bans are laid on: an address, or

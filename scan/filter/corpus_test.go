@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -57,39 +56,24 @@ func records(t testing.TB) (all []record) {
 }
 
 // counting turns verdicts into attempts, as a jail does.
-type counting struct {
-	sessions *state.Sessions
-	heard    map[netip.Addr]bool // the service itself has written of the address
-	owed     map[netip.Addr]int  // echoes that were counted before it did
-}
+type counting struct{ *state.Sessions }
 
-func newCounting() *counting {
-	return &counting{state.NewSessions(), map[netip.Addr]bool{}, map[netip.Addr]int{}}
-}
+func newCounting() counting { return counting{state.NewSessions()} }
 
 // attempts is how many attempts the verdict on r adds.
-func (c *counting) attempts(v Verdict, r *record) int {
+func (c counting) attempts(v Verdict, r *record) int {
 	micros, _ := strconv.ParseInt(r.T, 10, 64)
 	e, ok := v.Event("sshd", micros/1e6, r.where()+"/"+r.Fields["_PID"])
 	switch {
-	case v.Kind == Failure && v.Rule.Echo:
-		if c.heard[v.Addr] {
-			return 0
-		}
-		c.owed[v.Addr] += v.Weight
-		return v.Weight
 	case !ok:
 		return 0
 	case e.Kind == state.KindMark:
-		c.sessions.Mark(&e)
+		c.Mark(&e)
 		return 0
-	}
-	c.heard[v.Addr] = true
-	switch {
-	case e.Kind != state.KindFailure || !c.sessions.Counts(&e):
+	case e.Kind == state.KindSuccess:
+		c.Heard(&e)
 		return 0
-	case c.owed[v.Addr] > 0:
-		c.owed[v.Addr]--
+	case !c.Counts(&e):
 		return 0
 	}
 	return v.Weight

@@ -15,6 +15,7 @@ import (
 // several goroutines may use it.
 type Matcher struct {
 	maxLength int
+	echoed    bool // a rule that counts is an echo of the others
 	rules     []compiled
 	byFirst   [256][]candidate // by a message's first byte, in the order of the rules
 }
@@ -50,6 +51,7 @@ func (f *Filter) Compile(mode Mode) (*Matcher, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.echoed = m.echoed || r.Echo && r.Active(mode)
 		c := compiled{Rule: r, engine: e, shape: shapeOf(tree), active: r.Active(mode)}
 		names := tree.CapNames()
 		for name, group := range map[string]*int{"addr": &c.addr, "user": &c.user, "pid": &c.pid, "count": &c.count} {
@@ -83,6 +85,7 @@ type Verdict struct {
 	User   string     // as the client wrote it; escape before showing
 	PID    string     // the process whose session the line speaks of, where it is not the writer
 	Weight int        // failures that the line counts for; at least 1 for Failure and Success
+	echoed bool       // a line of the service's own, where echoes are listened to
 	Reason string     // why Refused; why a rule that matched is Benign
 }
 
@@ -125,6 +128,7 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 			continue
 		}
 		if v, ok := r.match(message, program); ok {
+			v.echoed = m.echoed && !r.Echo
 			return v
 		}
 	}
@@ -238,9 +242,6 @@ func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok 
 		return e, false
 	}
 	r := v.Rule
-	if r.Echo {
-		return e, false // until judging knows whether the service itself was heard
-	}
 	switch {
 	case r.Alone:
 		session = ""
@@ -249,5 +250,6 @@ func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok 
 	}
 	e.Failure = state.Failure{Jail: jail, Addr: v.Addr, Time: t, Weight: v.Weight, User: v.User, Rule: r.Name}
 	e.Session, e.Stage, e.Once, e.After = session, r.Stage, r.Once, r.After
+	e.Echo, e.Echoed = r.Echo, v.echoed
 	return e, true
 }
