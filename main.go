@@ -408,10 +408,7 @@ func matchCommand(o *options) *cobra.Command {
 		if err != nil {
 			return usage{err}
 		}
-		matcher, err := rules.Compile(mode)
-		if err != nil {
-			return err
-		}
+		matcher := rules.Compile(mode)
 		out := report.NewMatches(c.OutOrStdout(), o.json)
 		found := func(f scan.Finding) {
 			out.Add(report.Match{Verdict: f.Verdict.Kind.String(), Rule: f.Rule(), User: f.Verdict.User,

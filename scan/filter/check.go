@@ -10,7 +10,7 @@ import (
 )
 
 // check finds what is wrong with a filter whose keys are all known.
-func (d *decoder) check(f *Filter) {
+func (d *decoder) check(f *Filter, patterns bool) {
 	for _, term := range f.Journal.Match {
 		if err := CheckTerm(term, f.Journal.Require); err != nil {
 			d.fail(toml.Key{"journal", "match"}, "%v", err)
@@ -32,6 +32,9 @@ func (d *decoder) check(f *Filter) {
 			d.fail(toml.Key{"rule", index(i), "name"}, "two rules are named %q", name)
 		}
 		names = append(names, name)
+	}
+	if !patterns {
+		return
 	}
 	for i := range f.Rules {
 		d.checkRule(&f.Rules[i], toml.Key{"rule", index(i)}, names)

@@ -13,13 +13,14 @@ type engine interface {
 	Match(message []byte) bool
 }
 
-// newEngine compiles a pattern that is anchored at both ends.
+// newEngine compiles a pattern that is anchored at both ends and that Load has
+// compiled before.
 //
 // Most rules are "fixed text, free text, fixed text with the address": for them
 // the last place where the end matches is looked for from the right, and Go's
 // regexp sees some 30 bytes instead of the whole line. The result is the one
 // that it would give for the whole pattern.
-func newEngine(tree *syntax.Regexp) (engine, error) {
+func newEngine(tree *syntax.Regexp) engine {
 	if tree.Op == syntax.OpConcat && !looksAround(tree.Sub[1:len(tree.Sub)-1]) {
 		parts := tree.Sub[1 : len(tree.Sub)-1]
 		if n := len(parts); n > 0 && isAny(parts[n-1]) {
@@ -28,14 +29,14 @@ func newEngine(tree *syntax.Regexp) (engine, error) {
 		}
 		for i, part := range parts {
 			if isAny(part) || part.Op == syntax.OpCapture && isAny(part.Sub[0]) {
-				if e, err := newSplit(parts[:i], part, parts[i+1:]); e != nil || err != nil {
-					return e, err
+				if e := newSplit(parts[:i], part, parts[i+1:]); e != nil {
+					return e
 				}
 				break
 			}
 		}
 	}
-	return regexp.Compile(tree.String())
+	return regexp.MustCompile(source(tree))
 }
 
 // isAny tells whether re is ".*".
@@ -60,13 +61,13 @@ func looksAround(parts []*syntax.Regexp) bool {
 }
 
 // compileParts compiles parts, anchored at the beginning and perhaps at the end.
-func compileParts(parts []*syntax.Regexp, toEnd bool) (*regexp.Regexp, error) {
+func compileParts(parts []*syntax.Regexp, toEnd bool) *regexp.Regexp {
 	whole := &syntax.Regexp{Op: syntax.OpConcat, Flags: syntax.Perl, Sub: []*syntax.Regexp{{Op: syntax.OpBeginText}}}
 	whole.Sub = append(whole.Sub, parts...)
 	if toEnd {
 		whole.Sub = append(whole.Sub, &syntax.Regexp{Op: syntax.OpEndText})
 	}
-	return regexp.Compile(whole.String())
+	return regexp.MustCompile(source(whole))
 }
 
 // split is the engine of "HEAD.*TAIL", where TAIL begins with a literal and
@@ -79,24 +80,17 @@ type split struct {
 }
 
 // newSplit gives nil where the parts are not of that form.
-func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) (engine, error) {
+func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) engine {
 	if len(tail) == 0 || tail[0].Op != syntax.OpLiteral || tail[0].Flags&syntax.FoldCase != 0 {
-		return nil, nil
+		return nil
 	}
 	for _, part := range tail[1:] {
 		if repeats(part, tail[0].Rune[0]) {
-			return nil, nil
+			return nil
 		}
 	}
-	s := &split{literal: []byte(string(tail[0].Rune)), captured: any.Op == syntax.OpCapture}
-	var err error
-	if s.head, err = compileParts(head, false); err != nil {
-		return nil, err
-	}
-	if s.tail, err = compileParts(tail, true); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return &split{literal: []byte(string(tail[0].Rune)), captured: any.Op == syntax.OpCapture,
+		head: compileParts(head, false), tail: compileParts(tail, true)}
 }
 
 // repeats tells whether re repeats something that can hold c.

@@ -17,11 +17,7 @@ func sshd(t testing.TB, mode Mode) *Matcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := f.Compile(mode)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return f.Compile(mode)
 }
 
 // line is a case of lines.txt.
@@ -166,11 +162,7 @@ func compile(t testing.TB, text string) *Matcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := f.Compile(Normal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return f.Compile(Normal)
 }
 
 // An unknown program is every program; a known one must be in the rule's list.

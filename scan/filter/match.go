@@ -7,13 +7,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"scan2ban/state"
 )
 
 // Matcher is a filter made ready for one mode. It keeps nothing between lines:
 // several goroutines may use it.
+//
+// Its rules are compiled when the first message comes, and the expression of a
+// rule when a message first needs it: an idle pass pays for none of them.
 type Matcher struct {
+	filter    *Filter
+	mode      Mode
+	ready     sync.Once
 	maxLength int
 	echoed    bool // a rule that counts is an echo of the others
 	rules     []compiled
@@ -29,30 +36,28 @@ type candidate struct {
 type compiled struct {
 	*Rule
 	shape
-	engine
+	engine          func() engine
 	active          bool
 	suffix, literal []byte
 
 	addr, user, pid, count int // groups of the engine; 0: not there
 }
 
-// Compile makes the filter's rules ready. It fails only for a filter that Load
-// did not make.
-func (f *Filter) Compile(mode Mode) (*Matcher, error) {
-	m := &Matcher{maxLength: f.MaxLength}
-	for i := range f.Rules {
-		r := &f.Rules[i]
-		expanded := expand(r.Pattern)
-		tree, err := syntax.Parse(expanded, syntax.Perl)
+// Compile makes the filter's rules ready for a mode. The filter must come from
+// Load or Parse, which have checked its patterns.
+func (f *Filter) Compile(mode Mode) *Matcher {
+	return &Matcher{filter: f, mode: mode, maxLength: f.MaxLength}
+}
+
+func (m *Matcher) compile() {
+	for i := range m.filter.Rules {
+		r := &m.filter.Rules[i]
+		tree, err := syntax.Parse(expand(r.Pattern), syntax.Perl)
 		if err != nil {
-			return nil, err
+			panic(err) // Load has parsed it
 		}
-		e, err := newEngine(tree)
-		if err != nil {
-			return nil, err
-		}
-		m.echoed = m.echoed || r.Echo && r.Active(mode)
-		c := compiled{Rule: r, engine: e, shape: shapeOf(tree), active: r.Active(mode)}
+		m.echoed = m.echoed || r.Echo && r.Active(m.mode)
+		c := compiled{Rule: r, engine: sync.OnceValue(func() engine { return newEngine(tree) }), shape: shapeOf(tree), active: r.Active(m.mode)}
 		names := tree.CapNames()
 		for name, group := range map[string]*int{"addr": &c.addr, "user": &c.user, "pid": &c.pid, "count": &c.count} {
 			*group = max(0, slices.Index(names, name))
@@ -63,7 +68,6 @@ func (f *Filter) Compile(mode Mode) (*Matcher, error) {
 		}
 		m.rules = append(m.rules, c)
 	}
-	return m, nil
 }
 
 func (m *Matcher) dispatch(prefix string, rule int) {
@@ -111,6 +115,7 @@ const (
 // asks for programs has matched, so a reader may fetch the field in it. Where
 // it is nil or answers "" the program is unknown, and every rule's list holds it.
 func (m *Matcher) Match(message []byte, program func() string) Verdict {
+	m.ready.Do(m.compile)
 	switch {
 	case len(message) == 0:
 		return Verdict{}
@@ -139,7 +144,7 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 func (r *compiled) match(message []byte, program func() string) (v Verdict, ok bool) {
 	v = Verdict{Kind: r.Kind, Rule: r.Rule}
 	if r.Kind == Benign || !r.active {
-		if !r.Match(message) || !r.writtenBy(program) {
+		if !r.engine().Match(message) || !r.writtenBy(program) {
 			return v, false
 		}
 		if r.Kind != Benign {
@@ -147,7 +152,7 @@ func (r *compiled) match(message []byte, program func() string) (v Verdict, ok b
 		}
 		return v, true
 	}
-	at := r.FindSubmatchIndex(message)
+	at := r.engine().FindSubmatchIndex(message)
 	if at == nil || !r.writtenBy(program) {
 		return v, false
 	}
@@ -193,7 +198,7 @@ func (r *compiled) readsWithout(message []byte, found []int) bool {
 	for i := found[0]; i < found[1]; i++ {
 		other[i] = '~' // free text, but of no address
 	}
-	return r.Match(other)
+	return r.engine().Match(other)
 }
 
 // blame parses the address that stands in the line.

@@ -205,9 +205,7 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 	if rules.Spoofable && !j.Allow {
 		report("allow_spoofable", "the source address of this protocol can be forged, so a stranger could have anybody banned (write allow_spoofable = true to ban all the same)")
 	}
-	if j.Matcher, err = rules.Compile(j.Mode); err != nil {
-		errs = append(errs, err)
-	}
+	j.Matcher = rules.Compile(j.Mode)
 	return errs
 }
 
