@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -277,5 +278,41 @@ func TestContextDone(t *testing.T) {
 	cancel()
 	if _, err := Sync(ctx, []Group{sshd()}, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// In a container with a user namespace of its own, sockets have no more room than
+// everybody's (net.core.wmem_max, 208 KiB on most hosts): what does not fit into
+// one transaction still arrives, in several.
+func TestContainer(t *testing.T) {
+	const inside, n = "SCAN2BAN_TEST_CONTAINER", 20_000
+	if os.Getenv(inside) == "" {
+		needsRoot(t)
+		c := exec.Command(executable(t), "-test.run", "^TestContainer$", "-test.v")
+		c.Env = append(os.Environ(), inside+"=1", "SCAN2BAN_TEST_NETNS=1")
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, UidMappings: ids, GidMappings: ids}
+		out, err := c.CombinedOutput()
+		if c.ProcessState == nil {
+			t.Skipf("needs user namespaces: %v", err)
+		}
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	groups := []Group{sshd(many(n, false, time.Hour)...)}
+	memory := sync(t, groups, nil, nil).Memory
+	nft(t, "add table inet scan2ban { flags dormant; }\n")
+	r := sync(t, groups, groups, memory)
+	k, err := Dump(t.Context())
+	if err != nil || len(k.Elements) != n {
+		t.Fatalf("%d elements, %v", len(k.Elements), err)
+	}
+	if r.Memory == nil {
+		t.Error("no memory")
+	}
+	if again := sync(t, groups, groups, r.Memory); again.Commits != 0 || again.Dumped {
+		t.Errorf("%+v", again)
 	}
 }

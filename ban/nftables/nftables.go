@@ -9,7 +9,7 @@
 //		icmpv6 type nd-router-solicit-nd-neighbor-advert accept
 //		                                                   groups whose reach is forwarded
 //		fib daddr type != local accept
-//		tcp dport 22 ip saddr @sshd4 drop                  all other groups, in the order given
+//		tcp dport 22 ip saddr @sshd4 drop                  the other groups, in the order given
 //		tcp dport 22 ip6 saddr & ffff:ffff:ffff:ffff:: @sshd6 drop
 //	}
 //
@@ -38,14 +38,18 @@
 // whether anything can have changed since the last pass ([Memory]); only if it
 // may have, the table is read back and compared.
 //
-// Structure (chain, sets, rules) is mended in one atomic transaction; elements
-// follow in as many as are fastest, each safe to be the last. No other table
-// is ever touched.
+// Structure (chain, sets, rules) is mended in one atomic transaction, together
+// with the elements of the sets that it replaces; other elements follow in as
+// many as are fastest, each safe to be the last. If the table or the chain itself
+// is wrong, everything is made anew in one. No other table is ever touched.
+//
+// Packets that blocktype = "reject" blocks are answered with a reset (TCP) or
+// with port unreachable, those of an unlimited reach too.
 //
 // Attributes and messages are those of linux/netfilter/nf_tables.h; the
-// expressions of the rules are built with google/nftables/expr. Element messages
-// are written and read by this package over mdlayher/netlink: see dump.go and
-// batch.go for why.
+// expressions of the rules are built with google/nftables/expr. Messages are
+// written and read by this package over mdlayher/netlink: batch, link and
+// readElements say why.
 package nftables
 
 import (
@@ -104,7 +108,8 @@ func Sync(ctx context.Context, want, was []Group, memory *Memory) (Result, error
 // that has ended since is left out of both. When memory proves that nobody has
 // committed anything since, only the difference between was and want is
 // applied, and where there is none the kernel is asked one question and told
-// nothing. Otherwise our table is read and mended.
+// nothing; that is cheapest when both list the same elements in the same order.
+// Otherwise our table is read and mended.
 //
 // A group that the kernel refuses is named in Result.Failed and the others are
 // enforced. The error is for what concerns all of them: no permission
