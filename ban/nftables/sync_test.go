@@ -216,3 +216,35 @@ func TestAlteredRules(t *testing.T) {
 		})
 	}
 }
+
+// What a reading of a moving hash table left out is asked for by name, so that it
+// is neither called a repair nor put in twice.
+func TestConfirm(t *testing.T) {
+	private(t)
+	groups := []Group{sshd(many(100, false, time.Hour)...)}
+	sync(t, groups, nil, nil)
+	want, err := arrange(append(groups[:0:0], sshd(many(101, false, time.Hour)...)), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.fill()
+	l, err := open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	live, err := l.readTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range live.sets {
+		s.elements = s.elements[:len(s.elements)/2]
+	}
+	if err := l.confirm(live, want); err != nil {
+		t.Fatal(err)
+	}
+	p := planFromKernel(live, nil, want, false)
+	if len(p.Changes) != 1 || len(p.Changes[0].Add) != 1 || p.Changes[0].Add[0].From.String() != "10.0.0.100" {
+		t.Errorf("%v", p)
+	}
+}
