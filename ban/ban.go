@@ -36,3 +36,22 @@ func Groups(s *state.State, now time.Time) []nftables.Group {
 	}
 	return groups
 }
+
+// Later are the groups as they will be after that time: what ends until then is
+// left out.
+func Later(groups []nftables.Group, elapsed time.Duration) []nftables.Group {
+	later := make([]nftables.Group, len(groups))
+	for i, g := range groups {
+		elements := make([]nftables.Element, 0, len(g.Elements))
+		for _, e := range g.Elements {
+			if e.Left == 0 {
+				elements = append(elements, e)
+			} else if e.Left -= elapsed; e.Left > 0 {
+				elements = append(elements, e)
+			}
+		}
+		g.Elements = elements
+		later[i] = g
+	}
+	return later
+}

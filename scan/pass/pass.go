@@ -64,6 +64,7 @@ type Pass struct {
 	volatile *state.Volatile
 	saved    *state.JournalPosition // the position on disk
 	lost     string                 // why the state is made anew; empty: it is not
+	begun    time.Time              // by the real clock
 }
 
 // lockWait is how long a pass waits for another to end.
@@ -73,7 +74,7 @@ const lockWait = 5 * time.Second
 // a writing pass from its state directory. A pass that only looks takes a state
 // that it cannot read as empty.
 func Begin(s Setup) (p *Pass, err error) {
-	p = &Pass{Setup: s, volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
+	p = &Pass{Setup: s, begun: time.Now(), volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
 	p.LastRun = p.volatile.LastRun
 	p.store, err = state.OpenStore(s.StatePath, s.Write)
 	switch {
@@ -294,7 +295,7 @@ func (p *Pass) Commit(ctx context.Context) {
 		p.enforce(ctx)
 		p.save()
 	}
-	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.Now).Seconds(), Entries: p.Entries, Failures: p.Failures}
+	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures}
 	for _, d := range p.Judge.Decisions {
 		if d.Verb == state.Banned {
 			run.Banned++
@@ -313,7 +314,14 @@ func (p *Pass) enforce(ctx context.Context) {
 		memory = nil
 	}
 	p.volatile.Kernel = nil
-	result, err := p.Kernel.Sync(ctx, ban.Groups(p.Ledger, p.Now), p.was, memory)
+	want, was := ban.Groups(p.Ledger, p.Now), p.was
+	if elapsed := time.Since(p.begun); elapsed > time.Second { // a long catch-up: ends are on the clock
+		want = ban.Later(want, elapsed)
+		if was != nil {
+			was = ban.Later(was, elapsed)
+		}
+	}
+	result, err := p.Kernel.Sync(ctx, want, was, memory)
 	if err != nil {
 		p.fail(fmt.Errorf("the bans are decided and not enforced: %w", err))
 		return

@@ -51,7 +51,7 @@ func newHost(t *testing.T) *host {
 		t.Skip("needs root: changes the ruleset of a namespace")
 	}
 	rules, err := filter.Load("sshd")
-	if err != nil {
+	if err := errors.Join(err, nftables.Remove(context.Background())); err != nil {
 		t.Fatal(err)
 	}
 	policy := state.DefaultPolicy()
@@ -124,24 +124,12 @@ func kernel(t *testing.T) map[string]bool {
 	return keys
 }
 
-// attack is a log of wrong passwords from some addresses, one every few seconds.
-func attack(begin int64, n int) (entries []journaltest.Entry) {
-	for i := range n {
-		from := []string{"203.0.113.1", "203.0.113.2", "2001:db8::1", "198.51.100.9"}[i*i%7%4]
-		for k, line := range []string{"Invalid user u%d from %s port 4711", "Failed password for invalid user u%d from %s port 4711 ssh2"} {
-			entries = append(entries, journaltest.Entry{Time: (begin+int64(7*i))*1e6 + int64(k), Message: fmt.Sprintf(line, i, from),
-				Fields: map[string]string{"_UID": "0", "_TRANSPORT": "syslog", "_SYSTEMD_UNIT": "ssh.service", "SYSLOG_IDENTIFIER": "sshd", "_PID": fmt.Sprint(1000 + i)}})
-		}
-	}
-	return entries
-}
-
 const begin = 1_795_000_000
 
 // TestGrowingJournal: passes over a journal that grows decide what one pass over
 // all of it does, and the kernel holds the live bans after each.
 func TestGrowingJournal(t *testing.T) {
-	log := attack(begin, 900)
+	log := journaltest.Attack(begin, 900)
 	whole := newHost(t)
 	journaltest.Write(t, whole.journal, log)
 	end := log[len(log)-1].Time/1e6 + 1
@@ -174,7 +162,7 @@ func TestGrowingJournal(t *testing.T) {
 // checkpoint, the state is not written; what was read is read again.
 func TestIdlePassesWriteNothing(t *testing.T) {
 	h := newHost(t)
-	log := attack(begin, 5)
+	log := journaltest.Attack(begin, 5)
 	journaltest.Write(t, h.journal, log[:4])
 	h.pass(begin + 60)
 	written := func() time.Time {
@@ -216,7 +204,7 @@ func TestIdlePassesWriteNothing(t *testing.T) {
 // TestRepair: whatever happens to the ruleset between two passes is mended.
 func TestRepair(t *testing.T) {
 	h := newHost(t)
-	journaltest.Write(t, h.journal, attack(begin, 60))
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
 	h.pass(begin + 430)
 	want := kernel(t)
 	if len(want) == 0 {
@@ -250,7 +238,7 @@ func TestRepair(t *testing.T) {
 // TestDryRun is the same judging and leaves no trace.
 func TestDryRun(t *testing.T) {
 	h := newHost(t)
-	journaltest.Write(t, h.journal, attack(begin, 60))
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
 	h.setup.Write = false
 	dry := h.pass(begin + 430)
 	if _, err := os.Stat(filepath.Dir(h.setup.StatePath)); err == nil {
@@ -274,10 +262,29 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// TestAdoption: what only the kernel knows of survives the loss of the state.
+func TestAdoption(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	h.pass(begin + 430)
+	want := kernel(t)
+	if err := errors.Join(os.RemoveAll(filepath.Dir(h.setup.StatePath)), os.Remove(h.journal)); err != nil {
+		t.Fatal(err)
+	}
+	journaltest.Write(t, h.journal, journaltest.Attack(begin+420, 1))
+	p := h.pass(begin + 440)
+	if held := kernel(t); !maps.Equal(held, want) || len(want) == 0 {
+		t.Errorf("the kernel holds %v, want %v", held, want)
+	}
+	if n := len(p.Ledger.Jail("sshd").Live(begin + 440)); n != len(want) {
+		t.Errorf("%d bans in the ledger, want %d", n, len(want))
+	}
+}
+
 // TestEntriesFromTheFuture: a clock that was ahead cannot ban for years.
 func TestEntriesFromTheFuture(t *testing.T) {
 	h := newHost(t)
-	journaltest.Write(t, h.journal, attack(begin+10*365*86400, 12))
+	journaltest.Write(t, h.journal, journaltest.Attack(begin+10*365*86400, 12))
 	p := h.pass(begin)
 	for _, b := range p.Ledger.Jail("sshd").Live(begin) {
 		if b.Since > begin+60 {
