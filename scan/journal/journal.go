@@ -133,8 +133,7 @@ func withOwn(fields []string) []string {
 	return append(append([]string{}, fields...), "MESSAGE_ID", "_TRANSPORT")
 }
 
-// passOver warns of the files that cannot be read, and takes out of the plan
-// those whose last object is none.
+// passOver warns of the files that cannot be read, or not to their end.
 func (r *Reader) passOver(l *listing) {
 	for _, f := range l.bad {
 		r.passed(f, l.errs[f.Path])
@@ -147,31 +146,33 @@ func (r *Reader) passOver(l *listing) {
 		}
 		r.passed(f, withRemedy(fmt.Errorf("%w%s", fs.ErrPermission, more)))
 	}
-	var open []FileInfo
 	for _, f := range r.plan.open {
-		if err := checkTail(f); err != nil && !isVanished(err) {
-			r.passed(f, err)
-			continue
+		// A host that lost power leaves such a file; libsystemd reads what
+		// stands before the damage and then leaves the file without a word.
+		if err := checkTail(f); errors.Is(err, errDamaged) {
+			r.remark(f, "journal file %s is %v: what stands before the damage is read, the rest is lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
 		}
-		open = append(open, f)
 	}
-	r.plan.open = open
 }
 
-// passed warns of a file that is passed over, once while it does not change.
+// passed warns of a file that is passed over.
 func (r *Reader) passed(f FileInfo, err error) {
+	if errors.Is(err, fs.ErrPermission) {
+		r.remark(f, "journal file %s is not read: %v", f.Path, err)
+		return
+	}
+	r.remark(f, "journal file %s is passed over: %v (if journalctl --verify --file=%s cannot read it either, move it away)", f.Path, err, f.Path)
+}
+
+// remark warns of a file, once while it does not change.
+func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	if r.bad == nil {
 		r.bad = map[string]string{}
 	}
 	r.bad[f.Path] = f.fingerprint()
-	if known := r.plan.known; known != nil && known.Damaged[f.Path] == f.fingerprint() {
-		return
+	if known := r.plan.known; known == nil || known.Damaged[f.Path] != f.fingerprint() {
+		r.warnf(format, args...)
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		r.warnf("journal file %s is not read: %v", f.Path, err)
-		return
-	}
-	r.warnf("journal file %s is passed over: %v (what it holds: journalctl --verify --file=%s; if it is of no use, move it away)", f.Path, err, f.Path)
 }
 
 // badFile is a file that a reader could not open.

@@ -132,7 +132,7 @@ func (p *plan) chooseSeek() {
 			continue
 		}
 		p.all = true
-		if f.BootID == c.BootID && c.HasMonotonic || f.HeadRealtime >= int64(c.Realtime) {
+		if f.BootID == c.BootID && c.HasMonotonic {
 			continue
 		}
 		if p.known == nil && f.BootID != p.boot {

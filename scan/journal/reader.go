@@ -50,6 +50,8 @@ type Reader struct {
 	steps     int    // entries looked at
 	taken     bool   // one was new, handed out or not
 	last      string // cursor of the last one that was taken; "": ask src
+	latest    Cursor // of those taken whose cursor was asked for; not the last one where files interleave
+	tailTaken bool   // the plan's tail was one of them
 	skipped   bool   // an entry beyond the tail was left to the next pass
 
 	now      int64 // µs of the current entry
@@ -140,6 +142,12 @@ func (r *Reader) take(t int64) bool {
 		return false
 	}
 	r.last = text
+	if r.latest == (Cursor{}) || r.plan.later(c, r.latest) {
+		r.latest = c
+	}
+	if tail := r.plan.tail; tail != nil && tail.sameSeqnums(c) && tail.Seqnum == c.Seqnum {
+		*tail, r.tailTaken = c, true
+	}
 	return true
 }
 
@@ -180,8 +188,14 @@ func (r *Reader) finish() {
 	if !r.unmoved() {
 		return // another file stood at the path than the one whose header we read
 	}
-	if tail := r.plan.safeTail(); tail != nil && r.isLater(*tail) {
-		r.end = &state.JournalPosition{Cursor: tail.String(), Time: int64(tail.Realtime)}
+	tail := r.plan.safeTail()
+	if r.tailTaken {
+		tail = r.plan.tail
+	}
+	for _, c := range []*Cursor{tail, &r.latest} {
+		if c != nil && *c != (Cursor{}) && r.isLater(*c) {
+			r.end = &state.JournalPosition{Cursor: c.String(), Time: int64(c.Realtime)}
+		}
 	}
 	if r.end != nil {
 		r.exhaust = r.plan.newExhausted(r.end.Cursor)
@@ -189,8 +203,8 @@ func (r *Reader) finish() {
 	}
 }
 
-// isLater tells whether the cursor lies behind where the reading ended.
-func (r *Reader) isLater(tail Cursor) bool {
+// isLater tells whether the cursor lies behind the position.
+func (r *Reader) isLater(d Cursor) bool {
 	if r.end == nil {
 		return true
 	}
@@ -199,9 +213,9 @@ func (r *Reader) isLater(tail Cursor) bool {
 		return true
 	}
 	if !r.taken { // the position of an earlier pass
-		return r.plan.isNew(tail)
+		return r.plan.isNew(d)
 	}
-	return r.plan.later(tail, c)
+	return r.plan.later(d, c)
 }
 
 // stepWorthTelling is in µs: smaller steps are an NTP client at work, and
