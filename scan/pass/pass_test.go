@@ -144,12 +144,11 @@ func TestGrowingJournal(t *testing.T) {
 		journaltest.Write(t, growing.journal, part)
 		now := part[len(part)-1].Time/1e6 + 1
 		p := growing.pass(now)
-		live := map[string]bool{}
+		held := kernel(t)
 		for _, b := range p.Ledger.Jail("sshd").Live(now) {
-			live[b.Key.String()] = true
-		}
-		if held := kernel(t); !maps.Equal(held, live) {
-			t.Errorf("at %d the kernel holds %v, the ledger %v", now, held, live)
+			if !held[b.Key.String()] { // what is over leaves by the kernel's clock, which the test does not move
+				t.Errorf("at %d the kernel does not hold %s", now, b.Key)
+			}
 		}
 		growing.pass(now) // and an idle one
 	}
