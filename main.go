@@ -39,22 +39,16 @@ func main() {
 	os.Exit(exitCode(command().ExecuteContext(ctx), os.Stderr))
 }
 
-// The exit codes; usage errors are 2, all others 1.
-var (
-	errUsage  = errors.New("usage")
-	errLocked = state.ErrLocked
-)
-
 // exitCode says on w what failed, a line an error, and what code tells it.
 func exitCode(err error, w io.Writer) int {
 	if err == nil {
 		return 0
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(w, "scan2ban: %s\n", report.Clean(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(w, "%sscan2ban: %s\n", level(3), report.Clean(strings.TrimSuffix(line, "\n")))
 	}
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, state.ErrLocked):
 		return 3
 	case errors.Is(err, errUsage):
 		return 2
@@ -62,7 +56,9 @@ func exitCode(err error, w io.Writer) int {
 	return 1
 }
 
-// usage marks an error as one of usage or configuration.
+var errUsage = errors.New("usage")
+
+// usage marks an error as one of usage or configuration: exit code 2.
 type usage struct{ error }
 
 func (usage) Is(target error) bool { return target == errUsage }
@@ -121,7 +117,7 @@ func runCommand(o *options) *cobra.Command {
 			return err
 		}
 		defer p.Close()
-		p.Read(c.Context())
+		read(c.Context(), p)
 		if !dry {
 			p.Commit(c.Context())
 		}
@@ -146,13 +142,16 @@ func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
 	if err != nil {
 		return nil, usage{err}
 	}
-	setup := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, State: config.State, Kernel: config.Kernel,
+	setup := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, State: config.State, Kernel: config.Kernel,
 		StatePath: o.state, JournalPath: o.journal, Now: now, Past: past, Write: write}
 	self, err := jail.Self()
 	errs := []error{err}
 	for _, name := range slices.Sorted(maps.Keys(config.Broken)) {
 		setup.Kept[name] = true
 		errs = append(errs, config.Broken[name])
+	}
+	for _, name := range config.Off {
+		setup.Off[name] = true
 	}
 	for _, j := range config.Jails {
 		ignored, unread := j.Ignored(self)
@@ -168,8 +167,6 @@ func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
 	}
 	p.Warnings = append(config.Notes, p.Warnings...)
 	p.Errs = append(p.Errs, slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
-	progress := report.NewProgress(os.Stderr)
-	p.Step = progress.Step
 	return p, nil
 }
 
@@ -181,10 +178,6 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 		r.Gaps = append(r.Gaps, report.NewGap(g.From/1e6, g.To/1e6, g.Lost, g.Unit, g.Reason))
 	}
 	r.Warnings = append(r.Warnings, p.Warnings...)
-	prefix := ""
-	if os.Getenv("JOURNAL_STREAM") != "" && !dry {
-		prefix = "<5>" // notice, sd-daemon(3): the unit hides what is below
-	}
 	var err error
 	switch {
 	case o.json:
@@ -193,10 +186,24 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 	case dry:
 		r.WriteDry(w)
 	default:
-		r.Write(w, prefix)
+		r.Write(w, level(5))
+	}
+	if o.verbose {
+		for _, line := range p.Trace {
+			fmt.Fprintln(os.Stderr, report.Clean(line))
+		}
 	}
 	warn(o, r.Warnings, r.Gaps)
 	return errors.Join(append(p.Errs, err)...)
+}
+
+// level is the prefix by which journald knows how urgent a line is (sd-daemon(3));
+// empty where nobody but a person reads it. The unit hides what is below notice, 5.
+func level(n int) string {
+	if os.Getenv("JOURNAL_STREAM") == "" {
+		return ""
+	}
+	return fmt.Sprintf("<%d>", n)
 }
 
 // warn puts warnings on standard error, unless they are in the JSON.
@@ -208,7 +215,7 @@ func warn(o *options, warnings []string, gaps []report.Gap) {
 		warnings = append(warnings, g.String())
 	}
 	for _, w := range warnings {
-		fmt.Fprintf(os.Stderr, "scan2ban: warning: %s\n", report.Clean(w))
+		fmt.Fprintf(os.Stderr, "%sscan2ban: warning: %s\n", level(4), report.Clean(w))
 	}
 }
 
@@ -219,8 +226,16 @@ func look(ctx context.Context, o *options) (*pass.Pass, error) {
 		return nil, err
 	}
 	defer p.Close()
-	p.Read(ctx)
+	read(ctx, p)
 	return p, nil
+}
+
+// read reads and judges, and shows on a terminal how far it is.
+func read(ctx context.Context, p *pass.Pass) {
+	progress := report.NewProgress(os.Stderr)
+	p.Step = progress.Step
+	p.Read(ctx)
+	progress.Done()
 }
 
 func statusCommand(o *options) *cobra.Command {
@@ -235,7 +250,7 @@ func statusCommand(o *options) *cobra.Command {
 			return usage{err}
 		}
 		for _, name := range names {
-			s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.Kept[name]))
+			s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.Kept[name], p.Off[name]))
 		}
 		if o.json {
 			err = report.JSON(c.OutOrStdout(), s)
@@ -257,14 +272,7 @@ func bannedCommand(o *options) *cobra.Command {
 		if err != nil {
 			return usage{err}
 		}
-		packets := map[string]uint64{}
-		kernel, err := nftables.Dump(c.Context())
-		if err != nil {
-			p.Warn("packets are not known: %v", err)
-		}
-		for _, e := range kernel.Elements {
-			packets[e.Group+" "+e.Key.String()] = e.Packets
-		}
+		packets := p.Packets(c.Context())
 		bans := []report.Ban{}
 		for _, name := range names {
 			for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
@@ -275,7 +283,6 @@ func bannedCommand(o *options) *cobra.Command {
 				bans = append(bans, shown)
 			}
 		}
-		err = nil
 		if o.json {
 			err = report.JSON(c.OutOrStdout(), bans)
 		} else {
@@ -359,11 +366,6 @@ func unbanCommand(o *options) *cobra.Command {
 				if err != nil {
 					return usage{err}
 				}
-				for _, b := range freed {
-					if !o.json && !o.quiet {
-						fmt.Fprintf(c.OutOrStdout(), "%s: unbanned %s\n", b.Jail, b.Key)
-					}
-				}
 				if len(freed) == 0 && !all {
 					p.Warn("%s was not banned; its failures up to now are forgiven", key)
 				}
@@ -383,7 +385,7 @@ func byHand(c *cobra.Command, o *options, names []string, decide func(*pass.Pass
 		return err
 	}
 	defer p.Close()
-	p.Read(c.Context())
+	read(c.Context(), p)
 	p.Ledger.Jail(state.ByHand)
 	if names, err = p.Jails(names); err != nil {
 		return usage{err}
@@ -432,39 +434,12 @@ func checkCommand(o *options) *cobra.Command {
 		config, err := jail.Load(o.config)
 		found.Add("configuration", err, "mend the lines named")
 		if err == nil {
-			checkJails(c.Context(), o, config, &found)
+			config.Check(c.Context(), o.journal, time.Now(), &found)
 		}
 		found.Add("state", state.CheckStore(o.state), "see to the owner and the free space of its directory")
 		found.Add("nftables", nftables.Check(c.Context()), "run as root or with CAP_NET_ADMIN, on a kernel with nf_tables")
 		return found.Write(c.OutOrStdout(), o.json)
 	}}
-}
-
-func checkJails(ctx context.Context, o *options, config *jail.Config, found *report.Findings) {
-	for _, name := range slices.Sorted(maps.Keys(config.Broken)) {
-		found.Add("jail "+name, config.Broken[name], "mend the lines named; until then its bans stay and nothing new is judged")
-	}
-	for _, note := range config.Notes {
-		found.Note("configuration", note)
-	}
-	if len(config.Jails) == 0 {
-		found.Note("configuration", "no jail is enabled: nothing is guarded")
-	}
-	self, err := jail.Self()
-	found.Add("own addresses", err, "")
-	for _, j := range config.Jails {
-		what := "jail " + j.Name
-		_, errs := j.Ignored(self)
-		found.Add(what+": ignored addresses", errors.Join(errs...), "mend the file named")
-		if j.Rules.Ledger {
-			continue
-		}
-		held, err := journal.Held(ctx, journal.Options{Path: o.journal, Now: time.Now().UnixMicro(), Matches: scan.Terms(j.Terms())})
-		found.Add(what+": journal", err, "")
-		if err == nil && !held {
-			found.Note(what, "the journal holds no entry for it: is the service installed, and does it log to the journal?")
-		}
-	}
 }
 
 func versionCommand(o *options) *cobra.Command {

@@ -11,6 +11,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type Setup struct {
 	Watches []scan.Watch            // what the jails read
 	Rules   map[string]*state.Rules // what they are judged by
 	Kept    map[string]bool         // jails that are broken: their bans stay
+	Off     map[string]bool         // jails that are switched off
 	State   state.Options
 	Kernel  nftables.Options
 
@@ -55,6 +57,7 @@ type Pass struct {
 	Repaired int // pieces of the kernel that were not as the ledger said
 	Gaps     []journal.Gap
 	Warnings []string
+	Trace    []string // how it was done, for those who ask
 	Errs     []error
 	LastRun  *state.LastRun // the pass before this one, nil: not known
 	Step     func(t int64)  // called for each entry with its second, to show progress
@@ -231,6 +234,7 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	if err := r.Err(); err != nil {
 		return err
 	}
+	p.Trace = append(p.Trace, fmt.Sprintf("journal: %d entries by %s", p.Entries, cmp.Or(r.Source(), "the file headers alone: nothing is new")))
 	p.Ledger.Sources.Journal = r.Position()
 	p.remember(r.Exhausted())
 	if p.JournalPath != "" && !p.Write && !p.Past && last > 0 {
@@ -326,6 +330,10 @@ func (p *Pass) enforce(ctx context.Context) {
 		p.fail(fmt.Errorf("the bans are decided and not enforced: %w", err))
 		return
 	}
+	p.Trace = append(p.Trace, fmt.Sprintf("kernel: %d transactions", result.Commits))
+	for line := range strings.Lines(result.Plan.String()) {
+		p.Trace = append(p.Trace, "kernel: "+strings.TrimSpace(line))
+	}
 	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
 		p.fail(fmt.Errorf("jail %q: its bans are not all enforced: %w", name, result.Failed[name]))
 	}
@@ -360,7 +368,7 @@ func (p *Pass) save() {
 
 // Jails are those named, or all that the ledger or the configuration knows.
 func (p *Pass) Jails(names []string) ([]string, error) {
-	known := slices.Concat(p.Ledger.Names(), slices.Collect(maps.Keys(p.Kept)))
+	known := slices.Concat(p.Ledger.Names(), slices.Collect(maps.Keys(p.Kept)), slices.Collect(maps.Keys(p.Off)))
 	slices.Sort(known)
 	known = slices.Compact(known)
 	for _, name := range names {
@@ -386,4 +394,18 @@ func (p *Pass) Protected(connection string) *state.Ignored {
 		set.Add(a, "the client of this session")
 	}
 	return set
+}
+
+// Packets are how many packets the kernel dropped for each ban, by "JAIL KEY".
+// Without permission it knows none, and warns.
+func (p *Pass) Packets(ctx context.Context) map[string]uint64 {
+	kernel, err := nftables.Dump(ctx)
+	if err != nil {
+		p.Warn("packets are not known: %v", err)
+	}
+	packets := map[string]uint64{}
+	for _, e := range kernel.Elements {
+		packets[e.Group+" "+e.Key.String()] = e.Packets
+	}
+	return packets
 }

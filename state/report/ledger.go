@@ -44,9 +44,9 @@ type Status struct {
 }
 
 // FromJail shows a jail of the ledger at the clock time now, in seconds; broken
-// says that its configuration is.
-func FromJail(j *state.Jail, now int64, broken bool) Jail {
-	shown := Jail{Name: j.Name, Enabled: true, Enforce: j.Reach.Enforce, Backend: "journal", Tracked: j.Tracked(),
+// says that its configuration is, off that it is switched off.
+func FromJail(j *state.Jail, now int64, broken, off bool) Jail {
+	shown := Jail{Name: j.Name, Enabled: !off, Enforce: j.Reach.Enforce, Backend: "journal", Tracked: j.Tracked(),
 		FailuresTotal: j.Seen.Total.Failures, BannedTotal: j.Seen.Total.Bans, Addresses: []string{}, Health: OK}
 	for _, day := range j.Seen.Days {
 		shown.Entries += day.Entries
@@ -58,6 +58,7 @@ func FromJail(j *state.Jail, now int64, broken bool) Jail {
 		shown.Addresses = append(shown.Addresses, b.Key.String())
 	}
 	switch {
+	case off:
 	case broken:
 		shown.Health, shown.Message = Error, "its configuration is broken (scan2ban check)"
 	case j.Name == state.ByHand:

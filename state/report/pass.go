@@ -36,6 +36,7 @@ type Pass struct {
 	Banned   []Ban    `json:"banned"`
 	Expired  []Ban    `json:"expired"`
 	Released []Ban    `json:"released"`
+	Unbanned []Ban    `json:"unbanned"`
 	Repaired int      `json:"repaired"`
 	Gaps     []Gap    `json:"gaps"`
 	Warnings []string `json:"warnings"`
@@ -49,7 +50,7 @@ type Pass struct {
 // FromPass shows the decisions of a pass that left that ledger, at the clock
 // time now in seconds.
 func FromPass(decisions []state.Decision, ledger *state.State, now int64) *Pass {
-	p := &Pass{Banned: []Ban{}, Expired: []Ban{}, Released: []Ban{}, Gaps: []Gap{}, Warnings: []string{}, now: now}
+	p := &Pass{Banned: []Ban{}, Expired: []Ban{}, Released: []Ban{}, Unbanned: []Ban{}, Gaps: []Gap{}, Warnings: []string{}, now: now}
 	for _, d := range decisions {
 		switch d.Verb {
 		case state.Banned:
@@ -62,6 +63,10 @@ func FromPass(decisions []state.Decision, ledger *state.State, now int64) *Pass 
 			p.Expired = append(p.Expired, fromDecision(d))
 		case state.Released:
 			p.Released = append(p.Released, fromDecision(d))
+		case state.Unbanned:
+			if d.N > 0 { // else only failures were forgiven
+				p.Unbanned = append(p.Unbanned, fromDecision(d))
+			}
 		case state.Rebuilt:
 			p.Summary = d.Text
 		case state.Warned:
@@ -99,6 +104,9 @@ func (p *Pass) Write(w io.Writer, prefix string) {
 	}
 	for _, b := range p.Released {
 		say("%s: released %s", b.Jail, b.Key)
+	}
+	for _, b := range p.Unbanned {
+		say("%s: unbanned %s", b.Jail, b.Key)
 	}
 	for _, line := range p.spared {
 		say("%s", line)
