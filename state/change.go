@@ -30,6 +30,9 @@ func (j *Judge) Finish(now int64, kept map[string]bool) {
 			continue
 		}
 		j.expire(jail, now)
+		if name == ByHand && len(jail.Bans()) == 0 {
+			delete(j.state.Jails, name)
+		}
 	}
 	j.prune()
 }

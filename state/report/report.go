@@ -98,11 +98,18 @@ func Clean(text string) string {
 	return b.String()
 }
 
-// users joins names for people; an empty one was an empty name.
+// longestName is how much of a user name a table shows, in characters.
+const longestName = 20
+
+// users joins names for people.
 func users(names []string) string {
 	shown := make([]string, len(names))
 	for i, name := range names {
-		shown[i] = Clean(name)
+		runes := []rune(Clean(name))
+		if len(runes) > longestName {
+			runes = append(runes[:longestName-1], '…')
+		}
+		shown[i] = string(runes)
 	}
 	return strings.Join(shown, ", ")
 }

@@ -1,0 +1,104 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"scan2ban/state"
+)
+
+func TestClean(t *testing.T) {
+	for text, want := range map[string]string{
+		"root":                   "root",
+		"müller-日本":              "müller-日本",
+		"\x1b[2J\x07":            `\x1b[2J\x07`,
+		"a\nb\r\t":               `a\x0ab\x0d\x09`,
+		"\u202egnp.exe\u2066":    `\u202egnp.exe\u2066`,
+		"\xff\xfe":               `\xff\xfe`,
+		"\u0085\u2028":           `\u0085\u2028`,
+		"\U000e0041 tag, \ufffd": `\ue0041 tag, ` + "\ufffd",
+	} {
+		if got := Clean(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func pass() *Pass {
+	key := state.Key{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
+	until := int64(1_700_003_600)
+	ban := state.Decision{Verb: state.Banned, Jail: "sshd", Address: "203.0.113.7", Key: &key, Since: 1_700_000_000, Until: &until,
+		Failures: 5, N: 2, Rule: "failed-password", Users: []string{"root", strings.Repeat("x", 60), "\x1b[31m"}}
+	over := ban
+	over.Verb, over.Late = state.Expired, 1
+	return FromPass([]state.Decision{ban, over, {Verb: state.Warned, Text: "careful"}}, state.New(), 1_700_000_100)
+}
+
+func TestPassJSON(t *testing.T) {
+	var out bytes.Buffer
+	if err := JSON(&out, pass()); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"entries", "failures", "banned", "expired", "repaired", "gaps", "warnings", "dry_run"} {
+		if got[name] == nil {
+			t.Errorf("%q is missing or null: %s", name, out.String())
+		}
+	}
+	b := got["banned"].([]any)[0].(map[string]any)
+	if b["since"] != "2023-11-14T22:13:20Z" || b["until"] != "2023-11-14T23:13:20Z" || b["address"] != "203.0.113.7" || b["n"] != 2.0 {
+		t.Errorf("ban: %v", b)
+	}
+	if packets, there := b["packets"]; packets != nil || !there {
+		t.Errorf("packets %v, there %v; want null", packets, there)
+	}
+}
+
+func TestPassText(t *testing.T) {
+	time.Local = time.UTC
+	var out bytes.Buffer
+	pass().Write(&out, "<5>")
+	want := `<5>sshd: banned 203.0.113.7 until 2023-11-14 23:13:20 UTC (5 failures, ban number 2, users root, xxxxxxxxxxxxxxxxxxx…, \x1b[31m)
+<5>sshd: ban of 203.0.113.7 is over (1 failure while it lasted)
+`
+	if out.String() != want {
+		t.Errorf("says\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	(&Pass{}).Write(&out, "<5>")
+	if out.Len() > 0 {
+		t.Errorf("an idle pass says %q", out.String())
+	}
+	out.Reset()
+	pass().WriteDry(&out)
+	for _, want := range []string{"Nothing was changed", "1 ban:", "JAIL  BANNED       UNTIL                    FAILURES  RULE             USERS\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("dry run says\n%swithout %q", out.String(), want)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	j := state.New().Jail("sshd")
+	if h := FromJail(j, 0, false, false).Health; h != Silent {
+		t.Errorf("nothing read: %s", h)
+	}
+	j.Seen.Add(1_700_000_000, state.Tally{Entries: 25})
+	if h := FromJail(j, 0, false, false).Health; h != Blind {
+		t.Errorf("25 entries, none understood: %s", h)
+	}
+	j.Seen.Add(1_700_000_000, state.Tally{Entries: 1, Understood: 1})
+	if h := FromJail(j, 0, false, false).Health; h != OK {
+		t.Errorf("understood: %s", h)
+	}
+	if h := FromJail(j, 0, true, false).Health; h != Error {
+		t.Errorf("broken: %s", h)
+	}
+}
