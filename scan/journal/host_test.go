@@ -96,6 +96,36 @@ func TestWrittenWhileRead(t *testing.T) {
 	})
 }
 
+// journald rotates while a pass reads: nothing is lost, nothing said twice.
+func TestRotatedWhileRead(t *testing.T) {
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "system.journal")
+		e := entries(9, "m")
+		journaltest.Renumber(t, journaltest.Write(t, file, e[:4]), numbering, 1)
+		o := Options{Path: dir, Reader: kind}
+		r, err := Open(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var got []string
+		for r.Next() {
+			if len(got) == 0 {
+				journaltest.Write(t, file, e[4:6])
+				if err := os.Rename(file, filepath.Join(dir, "system@a.journal")); err != nil {
+					t.Fatal(err)
+				}
+				journaltest.Renumber(t, journaltest.Write(t, file, e[6:]), numbering, 7)
+			}
+			got = append(got, fmt.Sprintf("%d %s", r.Time(), r.Message()))
+		}
+		same(t, got, lines(e[:4]))
+		o.After, o.Exhausted = r.Position(), r.Exhausted()
+		same(t, read(t, o).entries, lines(e[4:]))
+	})
+}
+
 // A position at the tail, where nothing matched, does not grow old, and loses
 // nothing.
 func TestNothingMatches(t *testing.T) {

@@ -37,6 +37,9 @@ func openLibrary(q query) (reader, []badFile, error) {
 		var good []string
 		for _, f := range q.files {
 			one, err := sdjournal.NewJournalFromFiles(f.Path)
+			if isShortage(err) {
+				return nil, nil, cause(err)
+			}
 			if err != nil {
 				bad = append(bad, badFile{f, cause(err)})
 				continue
@@ -62,6 +65,17 @@ func openLibrary(q query) (reader, []badFile, error) {
 func isErrno(err error) bool {
 	var errno syscall.Errno
 	return errors.As(err, &errno)
+}
+
+// isShortage tells of a failure that is not the file's fault: to pass over the
+// file for it would lose what it holds.
+func isShortage(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EINTR} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // cause is the bare errno, without the list of paths that sdjournal adds.
