@@ -215,7 +215,7 @@ func (g *Ignored) fingerprint() string {
 		lines = append(lines, p.String())
 	}
 	slices.Sort(lines)
-	return hash(strings.Join(lines, "\n"))
+	return Hash(strings.Join(lines, "\n"))
 }
 
 func sortedKeys[V any](m map[Key]V) []Key { return slices.SortedFunc(maps.Keys(m), compareKeys) }

@@ -51,7 +51,7 @@ func (d *Decision) identify() {
 	if d.Until != nil {
 		until = *d.Until
 	}
-	d.ID = hash(fmt.Sprintf("%s\n%s\n%s\n%d\n%d\n%d\n%d\n%t\n%s", d.Verb, d.Jail, key, d.Since, until, d.N, d.timeOfID(), d.ByHand, d.textOfID()))
+	d.ID = Hash(fmt.Sprintf("%s\n%s\n%s\n%d\n%d\n%d\n%d\n%t\n%s", d.Verb, d.Jail, key, d.Since, until, d.N, d.timeOfID(), d.ByHand, d.textOfID()))
 }
 
 // A ban is made by its key and time; what is decided at the clock of a pass
@@ -99,8 +99,8 @@ func (d *Decision) Ban() (*Ban, error) {
 	return b, nil
 }
 
-// hash names text in 20 hexadecimal digits, the first 80 bits of its SHA-256.
-func hash(text string) string {
+// Hash names text in 20 hexadecimal digits, the first 80 bits of its SHA-256.
+func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:10])
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -29,6 +30,10 @@ type Vouch struct {
 // Sources are the positions up to which everything has been judged.
 type Sources struct {
 	Journal *JournalPosition `json:"journal,omitempty"`
+	// Files is what the journal source knows of its files at that position, for the
+	// matches that hash to Matches. Without it nothing is lost on a host with a clock.
+	Files   json.RawMessage `json:"files,omitempty"`
+	Matches string          `json:"matches,omitempty"`
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything

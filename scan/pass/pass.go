@@ -243,34 +243,47 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	return nil
 }
 
-// exhausted is what is known of files read to their end, if it is of these matches.
+// exhausted is what is known of the journal's files at the position on disk: by
+// the pass before, else by the one that saved the position.
 func (p *Pass) exhausted() *journal.Exhausted {
-	x := &journal.Exhausted{}
-	if p.volatile.Journal == nil || p.volatile.Matches != p.matches() || json.Unmarshal(p.volatile.Journal, x) != nil {
+	if p.saved == nil {
 		return nil
 	}
-	return x
+	known := p.Ledger.Sources
+	for _, from := range []state.Sources{{Files: p.volatile.Journal, Matches: p.volatile.Matches}, known} {
+		x := &journal.Exhausted{}
+		if from.Matches == p.matches() && json.Unmarshal(from.Files, x) == nil && x.Cursor == p.saved.Cursor {
+			return x
+		}
+	}
+	return nil
 }
 
+// matches names what is asked of which journal: another question begins anew.
 func (p *Pass) matches() string {
 	lines := []string{p.JournalPath}
 	for _, term := range scan.Matches(p.Watches) {
 		lines = append(lines, strings.Join(term, " "))
 	}
-	return strings.Join(lines, "\n")
+	return state.Hash(strings.Join(lines, "\n"))
 }
 
-// remember keeps x for the next pass, which begins at the position on disk: when
-// this pass read nothing after it, files that are exhausted now are so for it.
+// remember keeps x, which belongs to the position of this pass, for the next one.
+// That begins at the position on disk: where this pass is not saved and read
+// nothing after that one, files that are exhausted now are so for it too.
 func (p *Pass) remember(x *journal.Exhausted) {
+	p.Ledger.Sources.Files, p.Ledger.Sources.Matches = nil, p.matches()
 	if x == nil {
 		return
 	}
-	if p.Entries == 0 && p.saved != nil && !p.due() {
-		x.Cursor = p.saved.Cursor
-	}
 	text, err := json.Marshal(x)
 	p.fail(err)
+	p.Ledger.Sources.Files = text
+	if p.Entries == 0 && p.saved != nil {
+		x.Cursor = p.saved.Cursor
+		text, err = json.Marshal(x)
+		p.fail(err)
+	}
 	p.volatile.Journal, p.volatile.Matches = text, p.matches()
 }
 
@@ -359,10 +372,11 @@ func (p *Pass) save() {
 		}
 		return
 	}
+	p.volatile.Journal = nil // the state has it, for the position that it saves
 	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
 	if err = errors.Join(err, p.store.Commit(p.Ledger, p.Judge.Decisions, p.Now.Unix())); err != nil {
 		p.fail(err)
-		p.volatile.Journal, p.volatile.Kernel = nil, nil
+		p.volatile.Kernel = nil
 	}
 }
 
