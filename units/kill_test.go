@@ -73,7 +73,7 @@ func TestKilled(t *testing.T) {
 			stop := time.AfterFunc(time.Duration(random.Int64N(int64(lasts))), func() { c.Process.Kill() })
 			err := c.Wait()
 			if stop.Stop(); err == nil {
-				lasts = time.Since(begun)
+				lasts = time.Since(begun) * 3 / 2
 			} else {
 				killed++
 				if c.ProcessState.Exited() {
