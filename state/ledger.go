@@ -30,6 +30,7 @@ type Vouch struct {
 // Sources are the positions up to which everything has been judged.
 type Sources struct {
 	Journal *JournalPosition `json:"journal,omitempty"`
+	Path    string           `json:"path,omitempty"` // of the journal; empty: the host's
 	// Files is what the journal source knows of its files at that position, for the
 	// matches that hash to Matches. Without it nothing is lost on a host with a clock.
 	Files   json.RawMessage `json:"files,omitempty"`

@@ -126,6 +126,13 @@ func (p *Pass) load() (err error) {
 		if p.lost, err = p.lostTo(err); err != nil {
 			return err
 		}
+		if known := p.Ledger; known != nil && known.Sources.Journal != nil && known.Sources.Path != p.JournalPath {
+			p.lost = "another journal than before"
+			if !p.Write { // looked at by itself
+				p.store.Close()
+				p.store = nil
+			}
+		}
 	}
 	var recorded []*state.Ban
 	prior := func() (*state.Prior, error) { return state.NewPrior(), nil }
@@ -235,7 +242,7 @@ func (p *Pass) readJournal(ctx context.Context) error {
 		return err
 	}
 	p.Trace = append(p.Trace, fmt.Sprintf("journal: %d entries by %s", p.Entries, cmp.Or(r.Source(), "the file headers alone: nothing is new")))
-	p.Ledger.Sources.Journal = r.Position()
+	p.Ledger.Sources.Journal, p.Ledger.Sources.Path = r.Position(), p.JournalPath
 	p.remember(r.Exhausted())
 	if p.JournalPath != "" && !p.Write && !p.Past && last > 0 {
 		p.Now = time.Unix(min(last, p.Now.Unix()), 0) // a copied journal is judged as of its end
@@ -259,9 +266,9 @@ func (p *Pass) exhausted() *journal.Exhausted {
 	return nil
 }
 
-// matches names what is asked of which journal: another question begins anew.
+// matches names what is asked of the journal: another question begins anew.
 func (p *Pass) matches() string {
-	lines := []string{p.JournalPath}
+	var lines []string
 	for _, term := range scan.Matches(p.Watches) {
 		lines = append(lines, strings.Join(term, " "))
 	}

@@ -261,6 +261,21 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// TestAnotherJournal: a copied journal is looked at by itself, whatever the state
+// says of the host's.
+func TestAnotherJournal(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	n := h.pass(begin + 430).Entries
+	other := filepath.Join(t.TempDir(), "other.journal")
+	journaltest.Write(t, other, journaltest.Attack(begin-86400, 60))
+	h.setup.JournalPath, h.setup.Write = other, false
+	p := h.pass(begin + 430)
+	if p.Entries != n || len(p.Judge.Decisions) < 2 {
+		t.Errorf("%d entries of the other journal, %d decisions; want %d and some", p.Entries, len(p.Judge.Decisions), n)
+	}
+}
+
 // TestAdoption: what only the kernel knows of survives the loss of the state.
 func TestAdoption(t *testing.T) {
 	h := newHost(t)
