@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
 //	 "checksum":"CRC32C"}
 func (s *State) Encode() []byte {
-	b := make([]byte, 0, 4096)
+	b := make([]byte, 0, s.size+s.size/4+4096)
 	b = fmt.Appendf(b, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
 		Version, s.Saved, s.Pruned, s.History.Length, s.History.Seq, mustJSON(s.Sources))
 	for i, name := range s.Names() {
@@ -77,17 +78,26 @@ func appendLazy[T any](b []byte, l *lazy[T], write func([]byte, T) []byte) []byt
 // appendMap writes a map of keys, one a line.
 func appendMap[V any](b []byte, m map[Key]V, value func([]byte, V) []byte) []byte {
 	b = append(b, '{')
-	for i, key := range sortedKeys(m) {
+	type member struct {
+		key   Key
+		value V
+	}
+	members := make([]member, 0, len(m))
+	for key, v := range m {
+		members = append(members, member{key, v})
+	}
+	slices.SortFunc(members, func(a, b member) int { return compareKeys(a.key, b.key) })
+	for i, x := range members {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, '\n', '"')
-		if key.IsSingleIP() {
-			b = key.Addr().AppendTo(b)
+		if x.key.IsSingleIP() {
+			b = x.key.Addr().AppendTo(b)
 		} else {
-			b = key.Prefix.AppendTo(b)
+			b = x.key.Prefix.AppendTo(b)
 		}
-		b = value(append(b, '"', ':'), m[key])
+		b = value(append(b, '"', ':'), x.value)
 	}
 	return append(b, '}')
 }
@@ -186,6 +196,7 @@ func Decode(data []byte) (*State, error) {
 		return nil, cmpVersion(data, errors.New("the checksum does not match: the file was altered or damaged"))
 	}
 	s := New()
+	s.size = len(data)
 	version := int64(0)
 	body[at] = '}' // the object without its checksum
 	in := &scanner{data: body[:at+1]}
@@ -263,14 +274,11 @@ func (j *Jail) decode(in *scanner) error {
 }
 
 func readBans(jail string, raw []byte) (map[Key]*Ban, error) {
-	bans := map[Key]*Ban{}
+	bans := make(map[Key]*Ban, bytes.Count(raw, []byte{'\n'}))
 	in := &scanner{data: raw}
-	err := in.object(func(name string) error {
-		b := &Ban{Jail: jail}
-		if err := b.Key.UnmarshalText([]byte(name)); err != nil {
-			return err
-		}
-		bans[b.Key] = b
+	err := in.keys(func(key Key) error {
+		b := &Ban{Jail: jail, Key: key}
+		bans[key] = b
 		return in.object(func(name string) (err error) { return b.decode(in, name) })
 	})
 	return bans, err
@@ -320,41 +328,53 @@ func (b *Ban) decode(in *scanner, name string) (err error) {
 }
 
 func readWindows(raw []byte) (map[Key]*window, error) {
-	windows := map[Key]*window{}
+	// One key a line; most have a single failure. Windows and hits are cut from two
+	// slabs, for a hundred thousand small allocations cost more than the reading.
+	n := bytes.Count(raw, []byte{'\n'})
+	windows, slab, hits := make(map[Key]*window, n), make([]window, n), make([]hit, 0, bytes.Count(raw, []byte("],["))+n)
 	in := &scanner{data: raw}
-	err := in.object(func(name string) error {
-		w := &window{}
-		if err := w.key.UnmarshalText([]byte(name)); err != nil {
-			return err
+	err := in.keys(func(key Key) error {
+		if len(slab) == 0 {
+			slab = make([]window, 64)
 		}
-		windows[w.key] = w
+		w := &slab[0]
+		slab = slab[1:]
+		w.key = key
+		windows[key] = w
+		from := len(hits)
 		err := in.array(func() error {
-			var h hit
-			place := 0
-			err := in.array(func() (err error) {
-				var n int64
-				switch place {
-				case 0:
-					h.time, err = in.integer()
-				case 1:
-					n, err = in.integer()
-					h.weight = int(n)
-				case 2:
-					h.user, err = in.text()
-				}
-				place++
-				return err
-			})
-			w.hits = append(w.hits, h)
+			h, err := in.hit()
+			hits = append(hits, h)
 			w.weight += h.weight
 			return err
 		})
-		if err == nil && (len(w.hits) == 0 || !slices.IsSortedFunc(w.hits, func(a, b hit) int { return int(a.time - b.time) })) {
-			err = fmt.Errorf("window of %s: %w", name, errSyntax)
+		w.hits = hits[from:len(hits):len(hits)]
+		if err == nil && (len(w.hits) == 0 || !slices.IsSortedFunc(w.hits, func(a, b hit) int { return cmp.Compare(a.time, b.time) })) {
+			err = fmt.Errorf("window of %s: %w", key, errSyntax)
 		}
 		return err
 	})
 	return windows, err
+}
+
+// hit reads [SECOND,WEIGHT,USER].
+func (s *scanner) hit() (h hit, err error) {
+	place := 0
+	err = s.array(func() (err error) {
+		var n int64
+		switch place {
+		case 0:
+			h.time, err = s.integer()
+		case 1:
+			n, err = s.integer()
+			h.weight = int(n)
+		case 2:
+			h.user, err = s.text()
+		}
+		place++
+		return err
+	})
+	return h, err
 }
 
 func readSessions(raw []byte) (*Sessions, error) {

@@ -52,7 +52,7 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 		jail := s.Jail(name)
 		prefixes := [2]int{r.IPv4Prefix, r.IPv6Prefix}
 		if jail.Prefixes != prefixes || !reflect.DeepEqual(jail.Reach, r.Reach) {
-			jail.Reach, jail.Prefixes, jail.changed = r.Reach, prefixes, true
+			jail.Reach, jail.Prefixes, jail.changed, s.urgent = r.Reach, prefixes, true, true
 		}
 		r.holding = r.Ignored.within(jail.Prefixes)
 		if r.Ledger {

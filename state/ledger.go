@@ -18,6 +18,9 @@ type State struct {
 	History Vouch
 	Sources Sources
 	Jails   map[string]*Jail
+
+	size   int  // bytes of the file that it was read from
+	urgent bool // something changed that must not wait for the checkpoint
 }
 
 // Vouch is how much of history.jsonl a state knows of. What lies beyond was
@@ -121,7 +124,7 @@ const longestPause = 3600
 // position that merely moved, and tallies, for an hour. Decisions never wait.
 func (s *State) Due(now int64, decided bool, o Options) bool {
 	age := now - s.Saved
-	return decided || age < 0 || age >= longestPause || s.Changed() && age >= o.Checkpoint.Seconds()
+	return decided || s.urgent || age < 0 || age >= longestPause || s.Changed() && age >= o.Checkpoint.Seconds()
 }
 
 // NextEnd is the earliest end of a ban of the ledger, 0 when none ends.

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"strconv"
 	"unicode/utf8"
 )
@@ -11,8 +12,24 @@ import (
 // without building what nobody asks for. state.json holds windows and bans of
 // a hundred thousand keys; an idle pass steps over them.
 type scanner struct {
-	data []byte
-	at   int
+	data  []byte
+	at    int
+	known map[string]string // texts read before: names and users repeat
+}
+
+// intern gives text as a string, the same one each time while there are few.
+func (s *scanner) intern(text []byte) string {
+	if known, ok := s.known[string(text)]; ok {
+		return known
+	}
+	if s.known == nil {
+		s.known = map[string]string{}
+	}
+	made := string(text)
+	if len(s.known) < 1000 {
+		s.known[made] = made
+	}
+	return made
 }
 
 var errSyntax = errors.New("not the JSON that scan2ban writes")
@@ -53,6 +70,45 @@ func (s *scanner) object(member func(name string) error) error {
 	})
 }
 
+// keys is object for names that are keys.
+func (s *scanner) keys(member func(key Key) error) error {
+	return s.list('{', '}', func() error {
+		raw, plain, err := s.quoted()
+		if err != nil || !plain {
+			return errSyntax
+		}
+		key, err := parseKey(raw[1 : len(raw)-1])
+		if err != nil {
+			return err
+		}
+		if !s.take(':') {
+			return errSyntax
+		}
+		return member(key)
+	})
+}
+
+// parseKey is Key.UnmarshalText with a short way for IPv4 addresses.
+func parseKey(text []byte) (key Key, err error) {
+	var octets [4]byte
+	place, value, digits := 0, 0, 0
+	for _, c := range text {
+		switch {
+		case c-'0' <= 9 && digits < 3:
+			value, digits = value*10+int(c-'0'), digits+1
+		case c == '.' && digits > 0 && value < 256 && place < 3:
+			octets[place], place, value, digits = byte(value), place+1, 0, 0
+		default:
+			return key, key.UnmarshalText(text)
+		}
+	}
+	if place != 3 || digits == 0 || value > 255 {
+		return key, key.UnmarshalText(text)
+	}
+	octets[3] = byte(value)
+	return Key{netip.PrefixFrom(netip.AddrFrom4(octets), 32)}, nil
+}
+
 // array calls element at each value of an array; element must consume it.
 func (s *scanner) array(element func() error) error { return s.list('[', ']', element) }
 
@@ -83,7 +139,7 @@ func (s *scanner) text() (string, error) {
 		return "", err
 	}
 	if plain {
-		return string(raw[1 : len(raw)-1]), nil
+		return s.intern(raw[1 : len(raw)-1]), nil
 	}
 	var text string
 	err = json.Unmarshal(raw, &text)
@@ -117,6 +173,16 @@ func (s *scanner) integer() (int64, error) {
 	start := s.at
 	for s.at < len(s.data) && (s.data[s.at] == '-' || s.data[s.at]-'0' <= 9) {
 		s.at++
+	}
+	if digits := s.data[start:s.at]; len(digits) > 0 && len(digits) < 19 && digits[0] != '-' {
+		n := int64(0)
+		for _, c := range digits {
+			if c == '-' {
+				return 0, errSyntax
+			}
+			n = n*10 + int64(c-'0')
+		}
+		return n, nil
 	}
 	n, err := strconv.ParseInt(string(s.data[start:s.at]), 10, 64)
 	if err != nil {

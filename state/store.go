@@ -170,6 +170,7 @@ func (s *Store) Commit(state *State, decisions []Decision, now int64) error {
 	if err := s.replace(s.name, state.Encode()); err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
+	state.urgent = false
 	for _, jail := range state.Jails {
 		jail.changed = false
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -416,4 +417,32 @@ func FuzzHistory(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// BenchmarkResave is a pass's share for a state of 100,000 keys: load, read the
+// windows, save.
+func BenchmarkResave(b *testing.B) {
+	s := New()
+	j := s.Jail("sshd")
+	for i := range 100_000 {
+		key := Key{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)}
+		j.hit(key, hit{T + int64(i), 1, "root"}, 3600, 100_000)
+	}
+	store, err := OpenStore(filepath.Join(b.TempDir(), "state.json"), true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Commit(s, nil, T); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := store.Load()
+		if err != nil || s.Jail("sshd").Tracked() != 100_000 {
+			b.Fatal(err)
+		}
+		if err := store.Commit(s, nil, T); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
