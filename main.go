@@ -46,7 +46,7 @@ func exitCode(err error, w io.Writer) int {
 		return 0
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(w, "%sscan2ban: %s\n", level(3), report.Clean(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(w, "%sscan2ban: %s\n", report.Level(w, 3), report.Clean(strings.TrimSuffix(line, "\n")))
 	}
 	switch {
 	case errors.Is(err, state.ErrLocked):
@@ -163,8 +163,13 @@ func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
 		setup.Off[name] = true
 	}
 	for _, j := range config.Jails {
-		ignored, unread := j.Ignored(self)
+		ignored, unread, err := j.Ignored(self)
 		errs = append(errs, unread...)
+		if err != nil { // without it the wrong ones could be banned
+			setup.Kept[j.Name] = true
+			errs = append(errs, fmt.Errorf("%w: not judged in this pass", err))
+			continue
+		}
 		setup.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: j.Reach, Ignored: ignored, Ledger: j.Rules.Ledger}
 		if !j.Rules.Ledger {
 			setup.Watches = append(setup.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Terms: j.Terms()})
@@ -174,7 +179,7 @@ func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Warnings = append(config.Notes, p.Warnings...)
+	p.Trace = append(p.Trace, config.Notes...)
 	p.Errs = append(p.Errs, slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
 	return p, nil
 }
@@ -195,7 +200,7 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 	case dry:
 		r.WriteDry(w)
 	default:
-		r.Write(w, level(5))
+		r.Write(w, report.Level(w, 5))
 	}
 	if o.verbose {
 		for _, line := range p.Trace {
@@ -204,15 +209,6 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 	}
 	warn(o, r.Warnings, r.Gaps)
 	return errors.Join(append(p.Errs, err)...)
-}
-
-// level is the prefix by which journald knows how urgent a line is (sd-daemon(3));
-// empty where nobody but a person reads it. The unit hides what is below notice, 5.
-func level(n int) string {
-	if os.Getenv("JOURNAL_STREAM") == "" {
-		return ""
-	}
-	return fmt.Sprintf("<%d>", n)
 }
 
 // warn puts warnings on standard error, unless they are in the JSON.
@@ -224,7 +220,7 @@ func warn(o *options, warnings []string, gaps []report.Gap) {
 		warnings = append(warnings, g.String())
 	}
 	for _, w := range warnings {
-		fmt.Fprintf(os.Stderr, "%sscan2ban: warning: %s\n", level(4), report.Clean(w))
+		fmt.Fprintf(os.Stderr, "%sscan2ban: warning: %s\n", report.Level(os.Stderr, 4), report.Clean(w))
 	}
 }
 
@@ -253,13 +249,13 @@ func statusCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s := report.Status{Jails: []report.Jail{}, LastRun: p.LastRun, Warnings: p.Warnings}
+		s := report.NewStatus(p.LastRun, p.Warnings)
 		names, err := p.Jails(args)
 		if err != nil {
 			return usage{err}
 		}
 		for _, name := range names {
-			s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.Kept[name], p.Off[name]))
+			s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name)}))
 		}
 		if o.json {
 			err = report.JSON(c.OutOrStdout(), s)
@@ -330,6 +326,9 @@ func banCommand(o *options) *cobra.Command {
 			return usage{cmp.Or(err, errors.New("--for 0 bans nobody"))}
 		}
 		return byHand(c, o, []string{cmp.Or(in, state.ByHand)}, func(p *pass.Pass, names []string) error {
+			if name := names[0]; p.Off[name] || p.Kept[name] && p.Ledger.Jails[name] == nil {
+				return usage{fmt.Errorf("jail %q is switched off or broken: nothing says which ports it closes", name)}
+			}
 			until := int64(0)
 			if lasts != state.Permanent {
 				until = p.Now.Unix() + lasts.Seconds()
@@ -338,7 +337,7 @@ func banCommand(o *options) *cobra.Command {
 				if entry, origin, ok := p.Protected(os.Getenv("SSH_CONNECTION")).Touches(key); ok && !force {
 					return usage{fmt.Errorf("%s holds %s (%s): it stays free (--force bans it all the same)", key, entry, origin)}
 				}
-				if b, fresh := p.Judge.BanByHand(names[0], key, p.Now.Unix(), until); !fresh {
+				if b, fresh := p.Judge.BanByHand(names[0], key, p.Now.Unix(), until, force); !fresh {
 					p.Warn("%s is banned until %s already", key, report.End(b.Until))
 				}
 			}

@@ -25,16 +25,28 @@ func (j *Judge) Finish(now int64, kept map[string]bool) {
 		case r != nil:
 			j.releaseIgnored(jail, r, now)
 		case name != ByHand && !kept[name]:
-			j.releaseAll(jail, now, "the jail is no longer in the configuration")
+			j.releaseAll(jail, now, "the jail is switched off or no longer in the configuration")
 			delete(j.state.Jails, name)
 			continue
+		}
+		if name == ByHand {
+			j.releaseIgnored(jail, &Rules{Ignored: j.ignoredByAny()}, now)
 		}
 		j.expire(jail, now)
 		if name == ByHand && len(jail.Bans()) == 0 {
 			delete(j.state.Jails, name)
 		}
 	}
-	j.prune()
+	j.prune(now)
+}
+
+// ignoredByAny is what any jail ignores.
+func (j *Judge) ignoredByAny() *Ignored {
+	all := NewIgnored()
+	for _, r := range j.rules {
+		all.AddAll(r.Ignored)
+	}
+	return all
 }
 
 // expire announces the bans of the jail that are over.
@@ -42,7 +54,7 @@ func (j *Judge) expire(jail *Jail, now int64) {
 	if jail.nextEnd == 0 || now < jail.nextEnd {
 		return
 	}
-	horizon, _ := j.state.Sources.Horizon()
+	horizon, _ := j.state.Sources.Horizon(now)
 	for _, key := range sortedKeys(jail.Bans()) {
 		b := jail.Bans()[key]
 		if !b.Over(now) {
@@ -75,7 +87,8 @@ func (j *Judge) releaseIgnored(jail *Jail, r *Rules, now int64) {
 	jail.Ignored = print
 	jail.changed = true
 	for _, key := range sortedKeys(jail.Bans()) {
-		if entry, origin, ok := r.Ignored.Touches(key); ok && !jail.Bans()[key].Ended {
+		b := jail.Bans()[key]
+		if entry, origin, ok := r.Ignored.Touches(key); ok && !b.Ended && !b.Forced {
 			j.release(jail, key, now, fmt.Sprintf("ignored: %s (%s)", entry, origin))
 		}
 	}
@@ -98,8 +111,8 @@ func (j *Judge) release(jail *Jail, key Key, now int64, why string) {
 
 // prune drops what no entry after the horizon can need. Windows that still lie
 // in the file as they were read are left there.
-func (j *Judge) prune() {
-	horizon, ok := j.state.Sources.Horizon()
+func (j *Judge) prune(now int64) {
+	horizon, ok := j.state.Sources.Horizon(now)
 	if !ok {
 		return
 	}
@@ -122,10 +135,11 @@ func (j *Judge) prune() {
 
 // BanByHand lays a ban of an admin: in the jail, or in ByHand. until is in
 // seconds, 0 for ever. It gives the ban that is then in force, and false when
-// that is an earlier one which lasts as long.
-func (j *Judge) BanByHand(name string, key Key, now, until int64) (*Ban, bool) {
+// that is an earlier one which lasts as long. A forced ban stays although its
+// addresses are to be ignored.
+func (j *Judge) BanByHand(name string, key Key, now, until int64, forced bool) (*Ban, bool) {
 	jail := j.state.Jail(name)
-	b := &Ban{Jail: name, Key: key, Since: now, Until: until, N: 1, ByHand: true, fresh: true}
+	b := &Ban{Jail: name, Key: key, Since: now, Until: until, N: 1, ByHand: true, Forced: forced, fresh: true}
 	if key.IsSingleIP() {
 		b.Addr = key.Addr()
 	}
@@ -176,23 +190,34 @@ func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 			d := b.decision(Unbanned, now)
 			j.Decisions = append(j.Decisions, d)
 			jail.dropBan(key)
-			jail.Pardons[key] = now
-		}
-		for key, w := range jail.windows.get() {
-			if holds(p, key) || holds(key, p) {
+			if !holds(p, key) {
 				jail.Pardons[key] = now
-				jail.forget(w)
 			}
 		}
-		if name != ByHand && jail.Pardons[p] != now {
-			jail.Pardons[p] = now
-			d := (&Ban{Jail: name, Key: p, ByHand: true}).decision(Unbanned, now)
-			d.Until = nil
-			d.identify()
-			j.Decisions = append(j.Decisions, d)
+		if name == ByHand {
+			continue
+		}
+		j.pardon(jail, p, now)
+		for key, w := range jail.windows.get() {
+			switch {
+			case holds(p, key):
+				jail.forget(w)
+			case holds(key, p):
+				jail.forget(w)
+				j.pardon(jail, key, now)
+			}
 		}
 	}
 	return freed, nil
+}
+
+// pardon makes void what failed of key up to now, in a rebuild too.
+func (j *Judge) pardon(jail *Jail, key Key, now int64) {
+	jail.Pardons[key] = now
+	d := (&Ban{Jail: jail.Name, Key: key, ByHand: true}).decision(Unbanned, now)
+	d.Until = nil
+	d.identify()
+	j.Decisions = append(j.Decisions, d)
 }
 
 // Repaired notes that so many pieces of the kernel had to be mended.

@@ -31,7 +31,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
 //	   "pardons":{KEY:T}, "successes":{KEY:T},
-//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"ended":B}},
+//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"forced":B,"ended":B}},
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
 //	 "checksum":"CRC32C"}
@@ -126,6 +126,9 @@ func appendBans(b []byte, bans map[Key]*Ban) []byte {
 		b = appendText(append(b, `],"rule":`...), x.Rule)
 		if x.ByHand {
 			b = append(b, `,"by_hand":true`...)
+		}
+		if x.Forced {
+			b = append(b, `,"forced":true`...)
 		}
 		if x.Ended {
 			b = append(b, `,"ended":true`...)
@@ -319,6 +322,8 @@ func (b *Ban) decode(in *scanner, name string) (err error) {
 		b.Rule, err = in.text()
 	case "by_hand":
 		err = in.value(&b.ByHand)
+	case "forced":
+		err = in.value(&b.Forced)
 	case "ended":
 		err = in.value(&b.Ended)
 	default:

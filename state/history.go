@@ -13,8 +13,14 @@ import (
 )
 
 // Prior knows when each key was banned before, from the history.
-type Prior struct{ since map[priorKey][]int64 }
+type Prior struct{ bans map[Key][]priorBan }
 
+type priorBan struct {
+	jail  string
+	since int64
+}
+
+// priorKey names one key of one jail.
 type priorKey struct {
 	jail string
 	key  Key
@@ -22,19 +28,9 @@ type priorKey struct {
 
 // Count gives how many bans of key began in (from, to), in the jail or in all.
 func (p *Prior) Count(jail string, key Key, from, to int64, acrossJails bool) (n int) {
-	inside := func(jail string) {
-		for _, t := range p.since[priorKey{jail, key}] {
-			if t > from && t < to {
-				n++
-			}
-		}
-	}
-	inside(jail)
-	if acrossJails {
-		for k := range p.since {
-			if k.key == key && k.jail != jail {
-				inside(k.jail)
-			}
+	for _, b := range p.bans[key] {
+		if (acrossJails || b.jail == jail) && b.since > from && b.since < to {
+			n++
 		}
 	}
 	return n
@@ -42,9 +38,8 @@ func (p *Prior) Count(jail string, key Key, from, to int64, acrossJails bool) (n
 
 // Add notes that a ban of key began at t.
 func (p *Prior) Add(jail string, key Key, t int64) {
-	k := priorKey{jail, key}
-	if !slices.Contains(p.since[k], t) {
-		p.since[k] = append(p.since[k], t)
+	if b := (priorBan{jail, t}); !slices.Contains(p.bans[key], b) {
+		p.bans[key] = append(p.bans[key], b)
 	}
 }
 
@@ -82,7 +77,7 @@ func (s *Store) History(vouch *Vouch, each func(d Decision, end int64)) error {
 		return fmt.Errorf("read the history: %w", err)
 	}
 	defer f.Close()
-	_, err = ReadHistory(f, func(d Decision, end int64) {
+	s.Damaged, err = ReadHistory(f, func(d Decision, end int64) {
 		if vouch == nil || d.Seq <= vouch.Seq {
 			each(d, end)
 		}
@@ -115,7 +110,7 @@ func (s *Store) Prior(vouch Vouch) func() (*Prior, error) {
 }
 
 // NewPrior knows of no ban.
-func NewPrior() *Prior { return &Prior{since: map[priorKey][]int64{}} }
+func NewPrior() *Prior { return &Prior{bans: map[Key][]priorBan{}} }
 
 // vouched gives the length of the history that the state vouches for. That is
 // Vouch.Length, unless the history was pruned by a pass that did not live to
@@ -148,7 +143,7 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 // Tidy prunes the history to o.Memory of log time, at most once a day. The state
 // must be committed afterwards.
 func (s *Store) Tidy(state *State, o Options, now int64) error {
-	horizon, ok := state.Sources.Horizon()
+	horizon, ok := state.Sources.Horizon(now)
 	if !ok || now/86400 == state.Pruned/86400 {
 		return nil
 	}
@@ -171,7 +166,9 @@ func (s *Store) Prune(state *State, cutoff int64) error {
 		k := laid{d.Jail, *d.Key}
 		switch d.Verb {
 		case Banned:
-			live[k] = d.Seq
+			if d.Until != nil && (*d.Until == 0 || *d.Until > cutoff) {
+				live[k] = d.Seq
+			}
 		case Expired, Unbanned, Released:
 			delete(live, k)
 		}

@@ -39,6 +39,7 @@ type Judge struct {
 	rebuilding bool
 	replay     []*Ban                      // recorded bans that the log has not reached yet
 	known      map[priorKey]map[int64]*Ban // all recorded bans, by their beginnings
+	gone       map[priorKey]bool           // whose last word in the history is an end
 
 	Decisions []Decision // what was decided, in order
 	Err       error      // the history could not be read: nothing of this judging may be saved
@@ -161,11 +162,22 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 
 // pardoned tells whether an unban has made a failure void.
 func (jail *Jail) pardoned(key Key, f Failure) bool {
+	if len(jail.Pardons) == 0 {
+		return false
+	}
 	if t, ok := jail.Pardons[key]; ok && f.Time <= t {
 		return true
 	}
-	for k, t := range jail.Pardons {
-		if f.Time <= t && k.Contains(f.Addr) {
+	if jail.wideOf != len(jail.Pardons) {
+		jail.wide, jail.wideOf = nil, len(jail.Pardons)
+		for k := range jail.Pardons {
+			if !slices.Contains(jail.wide, k.Bits()) {
+				jail.wide = append(jail.wide, k.Bits())
+			}
+		}
+	}
+	for _, bits := range jail.wide {
+		if p, err := f.Addr.Prefix(bits); err == nil && f.Time <= jail.Pardons[Key{p}] {
 			return true
 		}
 	}
@@ -211,10 +223,16 @@ func (j *Judge) ban(jail *Jail, r *Rules, w *window, i int, f Failure) {
 		}
 	}
 	j.record(jail, b)
+	j.again(b)
+}
+
+// again makes a ban a failure in the recidive jails.
+func (j *Judge) again(b *Ban) {
+	if r := j.rules[b.Jail]; b.ByHand || !b.Addr.IsValid() || r == nil || r.Ledger {
+		return
+	}
 	for _, name := range j.recid {
-		if name != jail.Name && !r.Ledger {
-			j.failure(j.state.Jail(name), j.rules[name], Failure{Jail: name, Addr: f.Addr, Time: t, Weight: 1, Rule: "ban in " + jail.Name})
-		}
+		j.failure(j.state.Jail(name), j.rules[name], Failure{Jail: name, Addr: b.Addr, Time: b.Since, Weight: 1, Rule: "ban in " + b.Jail})
 	}
 }
 
@@ -228,6 +246,9 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 		return
 	}
 	if have := jail.Bans()[b.Key]; have == nil || b.outlasts(have) {
+		if have != nil && have.Over(b.Since) && !have.Ended && !have.fresh {
+			j.Decisions = append(j.Decisions, have.decision(Expired, have.Until))
+		}
 		jail.setBan(b)
 	}
 	jail.changed = true

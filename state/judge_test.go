@@ -306,7 +306,7 @@ func TestByHand(t *testing.T) {
 	if n := len(b.state.Jail("sshd").Live(T + 20)); n != 2 {
 		t.Errorf("%d live bans, want 2: new failures count", n)
 	}
-	if _, fresh := b.BanByHand(ByHand, key("198.51.100.0/24"), T+20, 0); !fresh {
+	if _, fresh := b.BanByHand(ByHand, key("198.51.100.0/24"), T+20, 0, false); !fresh {
 		t.Error("ban by hand is not new")
 	}
 	if _, err := b.UnbanByHand([]string{ByHand}, key("198.51.100.7"), T+21); err == nil {

@@ -41,12 +41,14 @@ type Sources struct {
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything
-// new: that of the oldest position. ok is false when nothing was read yet.
-func (s Sources) Horizon() (t int64, ok bool) {
+// new: that of the oldest position, and never later than the clock time now, for
+// an entry from the future counts as logged when it was read. ok is false when
+// nothing was read yet.
+func (s Sources) Horizon(now int64) (t int64, ok bool) {
 	if s.Journal == nil {
 		return 0, false
 	}
-	return s.Journal.Time / 1e6, true
+	return min(s.Journal.Time/1e6, now), true
 }
 
 // Jail is one jail's share of the state. Windows and bans stay as they lie in
@@ -65,17 +67,20 @@ type Jail struct {
 	sessions lazy[*Sessions]
 	nextEnd  int64 // the earliest end of a live ban; 0: none ends
 	ranking  *ranking
-	changed  bool // windows, sessions or bans differ from what was loaded
+	changed  bool  // windows, sessions or bans differ from what was loaded
+	wide     []int // the lengths of the pardons, for that many of them
+	wideOf   int
 }
 
 // New is the state before the first pass.
 func New() *State { return &State{Jails: map[string]*Jail{}} }
 
-// Jail gives the share of the jail of that name, empty when it is new.
+// Jail gives the share of the jail of that name, empty when it is new: then its
+// bans do not reach the kernel before a judging has given it a reach.
 func (s *State) Jail(name string) *Jail {
 	j, ok := s.Jails[name]
 	if !ok {
-		j = &Jail{Name: name, Reach: DefaultReach(), Prefixes: [2]int{32, 64}, Pardons: map[Key]int64{}, Successes: map[Key]int64{}}
+		j = &Jail{Name: name, Prefixes: [2]int{32, 64}, Pardons: map[Key]int64{}, Successes: map[Key]int64{}}
 		j.windows.set(map[Key]*window{})
 		j.bans.set(map[Key]*Ban{})
 		j.sessions.set(NewSessions())
@@ -106,6 +111,9 @@ func (j *Jail) Live(now int64) []*Ban {
 // Tracked is the number of keys with a window.
 func (j *Jail) Tracked() int { return len(j.windows.get()) }
 
+// SaveSoon makes the next save due, though nothing was decided.
+func (s *State) SaveSoon() { s.urgent = true }
+
 // Changed tells whether judging has altered anything but tallies since loading.
 func (s *State) Changed() bool {
 	for _, j := range s.Jails {
@@ -125,16 +133,6 @@ const longestPause = 3600
 func (s *State) Due(now int64, decided bool, o Options) bool {
 	age := now - s.Saved
 	return decided || s.urgent || age < 0 || age >= longestPause || s.Changed() && age >= o.Checkpoint.Seconds()
-}
-
-// NextEnd is the earliest end of a ban of the ledger, 0 when none ends.
-func (s *State) NextEnd() (next int64) {
-	for _, j := range s.Jails {
-		if j.nextEnd != 0 && (next == 0 || j.nextEnd < next) {
-			next = j.nextEnd
-		}
-	}
-	return next
 }
 
 // Over tells whether the ban has ended at now.

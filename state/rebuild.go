@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -12,34 +13,42 @@ import (
 // read again and judged over it; what the kernel holds and neither explains is
 // taken over as it is.
 
+// Recorded is what the history tells of the bans of jails.
+type Recorded struct {
+	bans []*Ban            // in the order of their beginnings
+	gone map[priorKey]bool // keys whose last word is an end: unbanned, released, expired
+}
+
 // Recall makes the state that the history of the store tells of at the clock
 // time now, in seconds: bans and unbans by hand that are in force. Bans of jails
 // come back through the judging, see Judge.Replay: recorded are those that end
 // after from, the second from which the log will be read again.
-func (s *Store) Recall(now, from, memory int64) (state *State, recorded []*Ban, err error) {
-	state = New()
+func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
+	state, recorded := New(), &Recorded{gone: map[priorKey]bool{}}
 	live := map[Key]*Ban{}
-	err = s.History(nil, func(d Decision, end int64) {
+	err := s.History(nil, func(d Decision, end int64) {
 		state.History = Vouch{Length: end, Seq: d.Seq}
 		if d.Key == nil {
 			return
 		}
+		at := priorKey{d.Jail, *d.Key}
 		switch d.Verb {
 		case Banned:
+			delete(recorded.gone, at)
 			b, err := d.Ban()
 			switch {
 			case err != nil:
 			case b.ByHand && b.Jail == ByHand:
 				live[b.Key] = b
 			case b.Until == 0 || b.Until > from:
-				recorded = append(recorded, b)
+				recorded.bans = append(recorded.bans, b)
 			}
 		case Unbanned, Released, Expired:
+			recorded.gone[at] = true
 			if d.Jail == ByHand {
 				delete(live, *d.Key)
-			} else if d.Verb != Expired {
-				recorded = slices.DeleteFunc(recorded, func(b *Ban) bool { return b.Jail == d.Jail && b.Key == *d.Key })
 			}
+			recorded.end(d)
 			if d.Verb == Unbanned && d.Jail != ByHand && d.Time > now-memory {
 				state.Jail(d.Jail).Pardons[*d.Key] = d.Time
 			}
@@ -52,17 +61,36 @@ func (s *Store) Recall(now, from, memory int64) (state *State, recorded []*Ban, 
 			j.setBan(b)
 		}
 	}
-	slices.SortStableFunc(recorded, func(a, b *Ban) int { return cmp.Compare(a.Since, b.Since) })
+	slices.SortStableFunc(recorded.bans, func(a, b *Ban) int { return cmp.Compare(a.Since, b.Since) })
 	return state, recorded, err
+}
+
+// end notes the end of a ban: one that expired still covers what was logged while
+// it lasted, one that was taken back does not.
+func (r *Recorded) end(d Decision) {
+	r.bans = slices.DeleteFunc(r.bans, func(b *Ban) bool {
+		if b.Jail != d.Jail || b.Key != *d.Key {
+			return false
+		}
+		if d.Verb == Expired {
+			b.Ended = b.Ended || b.Since == d.Since
+			return false
+		}
+		return true
+	})
 }
 
 // Replay makes the judging one of a rebuild: bans that the history recorded, in
 // the order of their beginnings, are entered as the log reaches them, and their
 // decisions are not repeated. What is decided anew is marked as summed up.
-func (j *Judge) Replay(recorded []*Ban) {
-	j.replay, j.rebuilding = recorded, true
+func (j *Judge) Replay(recorded *Recorded) {
+	j.rebuilding = true
 	j.known = map[priorKey]map[int64]*Ban{}
-	for _, b := range recorded {
+	if recorded == nil {
+		return
+	}
+	j.replay, j.gone = recorded.bans, recorded.gone
+	for _, b := range recorded.bans {
 		k := priorKey{b.Jail, b.Key}
 		if j.known[k] == nil {
 			j.known[k] = map[int64]*Ban{}
@@ -71,30 +99,48 @@ func (j *Judge) Replay(recorded []*Ban) {
 	}
 }
 
-// reach enters the recorded bans that began before t.
+// reach enters the recorded bans that began before t and that the log no longer
+// tells of.
 func (j *Judge) reach(t int64) {
 	for len(j.replay) > 0 && j.replay[0].Since < t {
 		b := j.replay[0]
 		j.replay = j.replay[1:]
 		jail := j.state.Jail(b.Jail)
-		if have := jail.Bans()[b.Key]; have != nil && (have.Since == b.Since || !b.outlasts(have)) {
-			continue
+		have := jail.Bans()[b.Key]
+		if have != nil && have.Since == b.Since {
+			continue // judged again just now
 		}
-		if w := jail.windows.get()[b.Key]; w != nil {
-			jail.forget(w)
+		if have == nil || b.outlasts(have) {
+			if w := jail.windows.get()[b.Key]; w != nil {
+				jail.forget(w)
+			}
+			jail.setBan(b)
 		}
-		jail.setBan(b)
+		j.again(b)
 	}
 }
 
-// Adopt takes over a ban that only the kernel knows of. left is what remains of
-// it, 0 for a permanent one.
+// Adopt takes over a ban that only the kernel knows of, before Finish. left is
+// what remains of it, 0 for a permanent one. It is not taken over when it is to
+// be ignored, or when the history knows that it was taken back.
 func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool {
+	j.reach(math.MaxInt64)
 	jail := j.state.Jails[name]
-	if jail == nil {
+	if name == ByHand && jail == nil {
+		jail = j.state.Jail(name)
+		jail.Reach, jail.Prefixes = byHandReach(), [2]int{32, 128}
+	}
+	if jail == nil || j.gone[priorKey{name, key}] {
 		return false
 	}
 	if have := jail.Bans()[key]; have != nil && !have.Over(now) {
+		return false
+	}
+	ignored := j.ignoredByAny()
+	if r := j.rules[name]; r != nil {
+		ignored = r.Ignored
+	}
+	if _, _, ok := ignored.Touches(key); ok {
 		return false
 	}
 	b := &Ban{Jail: name, Key: key, Since: now, N: 1, Rule: "found in the kernel", fresh: true, ByHand: name == ByHand}

@@ -17,7 +17,7 @@ func TestRebuild(t *testing.T) {
 		log = append(log, fail([]string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "2001:db8::1"}[s*s%13%4], s))
 	}
 	now := int64(T + 6000)
-	judge := func(store *Store, state *State, recorded []*Ban, rebuild bool, from int64) *Judge {
+	judge := func(store *Store, state *State, recorded *Recorded, rebuild bool, from int64) *Judge {
 		b := newBench(nil)
 		b.rules.Escalation.Factor = 1.5
 		j := NewJudge(state, map[string]*Rules{"sshd": b.rules}, DefaultOptions(), store.Prior(state.History))
@@ -43,8 +43,8 @@ func TestRebuild(t *testing.T) {
 		store := openStore(t, t.TempDir())
 		first := New()
 		j := judge(store, first, nil, false, 0)
-		j.BanByHand(ByHand, Key(must("198.51.100.0/24")), T+10, 0)
-		j.BanByHand(ByHand, Key(must("198.51.100.9")), T+10, T+20)
+		j.BanByHand(ByHand, Key(must("198.51.100.0/24")), T+10, 0, false)
+		j.BanByHand(ByHand, Key(must("198.51.100.9")), T+10, T+20, false)
 		if _, err := j.UnbanByHand([]string{"sshd"}, Key(must("203.0.113.3")), T+5999); err != nil {
 			t.Fatal(err)
 		}
@@ -77,5 +77,64 @@ func TestRebuild(t *testing.T) {
 		if !j.Adopt("sshd", Key(must("192.0.2.1")), now, time.Minute) || j.Adopt("sshd", Key(must(slices.Sorted(maps.Keys(want))[0])), now, time.Hour) {
 			t.Error("what only the kernel knows is taken over, and nothing else")
 		}
+	}
+}
+
+// TestRebuildRemembers what no log tells any more: the bans that recidive counts,
+// what was forgiven, and which ends were announced.
+func TestRebuildRemembers(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	rules := func() map[string]*Rules {
+		p := DefaultPolicy()
+		p.MaxRetry, p.BanTime, p.IPv6Prefix = 2, Duration(time.Hour), 64
+		again := p
+		again.FindTime = Duration(7 * 24 * time.Hour)
+		return map[string]*Rules{"sshd": {Policy: p, Reach: DefaultReach()}, "recidive": {Policy: again, Reach: DefaultReach(), Ledger: true}}
+	}
+	const now = T + 7200
+	first := New()
+	j := NewJudge(first, rules(), DefaultOptions(), store.Prior(first.History))
+	for _, a := range []string{"203.0.113.1", "203.0.113.1", "2001:db8::1"} {
+		j.Event(fail(a, 0))
+	}
+	first.Sources.Journal = &JournalPosition{Time: now * 1e6}
+	if _, err := j.UnbanByHand([]string{"sshd"}, Key(must("2001:db8::9")), T+5); err != nil {
+		t.Fatal(err)
+	}
+	j.Finish(T+10, nil)
+	if err := store.Commit(first, j.Decisions, T+10); err != nil {
+		t.Fatal(err)
+	}
+	first, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j = NewJudge(first, rules(), DefaultOptions(), store.Prior(first.History))
+	j.Finish(now, nil)
+	if err := store.Commit(first, j.Decisions, now); err != nil || len(j.Decisions) != 1 {
+		t.Fatalf("%d decisions, want the end of the ban; %v", len(j.Decisions), err)
+	}
+
+	state, recorded, err := store.Recall(now, T-1e6, 1e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j = NewJudge(state, rules(), DefaultOptions(), store.Prior(state.History))
+	j.Replay(recorded)
+	j.Event(fail("2001:db8::1", 0)) // all that is left of the log
+	j.Event(fail("2001:db8::2", 3))
+	state.Sources.Journal = &JournalPosition{Time: T * 1e6}
+	if j.Adopt("sshd", Key(must("203.0.113.1")), now, time.Minute) {
+		t.Error("a ban whose end was announced is taken over from the kernel")
+	}
+	j.Finish(now, nil)
+	for _, d := range j.Decisions {
+		t.Errorf("decided again: %s %v", d.Verb, d.Key)
+	}
+	if n := state.Jail("recidive").Tracked(); n != 1 {
+		t.Errorf("recidive tracks %d keys, want 1", n)
+	}
+	if n := state.Jail("sshd").Tracked(); n != 0 {
+		t.Error("what was forgiven counts again")
 	}
 }

@@ -261,7 +261,7 @@ type lazy[T any] struct {
 
 func (l *lazy[T]) set(value T) { *l = lazy[T]{value: value, ready: true} }
 
-// defer keeps raw until get.
+// later keeps raw until get.
 func (l *lazy[T]) later(raw []byte, read func([]byte) (T, error)) { *l = lazy[T]{raw: raw, read: read} }
 
 // get reads the part. The file's checksum has vouched for it, so what cannot be

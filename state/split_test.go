@@ -82,8 +82,8 @@ func judged(t *rapid.T, rules map[string]*Rules, events []Event, cuts []int) []D
 	from := 0
 	for _, to := range append(cuts, len(events)) {
 		history := NewPrior()
-		for k, since := range prior.since {
-			history.since[k] = slices.Clone(since)
+		for key, bans := range prior.bans {
+			history.bans[key] = slices.Clone(bans)
 		}
 		j := NewJudge(state, rules, Options{Memory: Duration(2000 * time.Second)}, func() (*Prior, error) { return history, nil })
 		for _, e := range events[from:to] {

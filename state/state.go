@@ -74,6 +74,7 @@ type Ban struct {
 	N        int        // the how-manieth ban of this key, 1 for the first
 	Rule     string     // of the deciding failure
 	ByHand   bool       // decided by an admin
+	Forced   bool       // by an admin who knew that it is to be ignored
 	Ended    bool       // its end has been announced; it stays until the log has passed it
 
 	fresh bool // decided in this pass

@@ -35,6 +35,9 @@ type Store struct {
 	history string
 	lock    *os.File
 
+	// Damaged counts the lines of the history that could not be read.
+	Damaged int
+
 	// Fault is called before each step that changes a file, with the name of
 	// the step; tests stop the program there. An error makes the step fail.
 	Fault func(step string) error

@@ -43,7 +43,7 @@ func sample(t *testing.T) (*State, []Decision) {
 	b.Event(m)
 	e.Kind = KindSuccess
 	b.Event(e)
-	b.BanByHand(ByHand, Key(must("198.51.100.0/24")), T, 0)
+	b.BanByHand(ByHand, Key(must("198.51.100.0/24")), T, 0, false)
 	if _, err := b.UnbanByHand([]string{"sshd"}, Key(must("203.0.113.77")), T); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func crashRun(t *testing.T, log [][]Event, kill int) (end map[string]string, his
 		s.Fault = fault
 		now := int64(T + 40*number + 30)
 		state, err := s.Load()
-		var recorded []*Ban
+		var recorded *Recorded
 		fresh := errors.Is(err, fs.ErrNotExist)
 		if fresh {
 			state, recorded, err = s.Recall(now, T-10_000, 1<<40)
@@ -340,6 +340,7 @@ func TestHistoryIsPruned(t *testing.T) {
 	err := s.Commit(state, []Decision{
 		ban("203.0.113.1", T, T+10, Banned), ban("203.0.113.2", T, 0, Banned), ban("203.0.113.3", T, 0, Banned),
 		ban("203.0.113.3", T+1, 0, Unbanned), ban("203.0.113.1", T+10, T+10, Expired), ban("203.0.113.4", T+1000, T+2000, Banned),
+		ban("203.0.113.6", T, T+5, Banned), // over when it was decided: nobody announced its end
 	}, T)
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 			if text, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
+			programs(t, bin)
 			journal := journaltest.Unpack(t, "debian12")
 			reachable(bin)
 			reachable(journal)
@@ -44,7 +45,8 @@ func TestScripts(t *testing.T) {
 					e.Setenv("NOW", "2026-11-22T09:00:00Z")
 					e.Setenv("TZ", "UTC")
 					e.Setenv("BUILD", filepath.Join(bin, "scan2ban-build"))
-					return programs(e)
+					e.Setenv("PATH", bin+":"+e.Getenv("PATH"))
+					return namespace(e)
 				},
 				Condition: func(cond string) (bool, error) {
 					if cond == "root" {
@@ -64,33 +66,35 @@ func reachable(dir string) {
 	}
 }
 
-// programs puts the wrappers into the script's PATH.
-func programs(e *testscript.Env) error {
-	dir := filepath.Join(e.WorkDir, ".bin")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
+// programs writes the wrappers that stand first in the scripts' PATH.
+func programs(t *testing.T, dir string) {
 	inside := ""
 	if os.Geteuid() == 0 {
-		space := fmt.Sprintf("s2b-%d-%s", os.Getpid(), filepath.Base(e.WorkDir))
-		if text, err := exec.Command("ip", "netns", "add", space).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip netns add: %v\n%s", err, text)
-		}
-		e.Defer(func() { exec.Command("ip", "netns", "delete", space).Run() })
-		inside = "nsenter --net=/run/netns/" + space + " "
+		inside = `nsenter --net=/run/netns/"$SPACE" `
 	}
 	run := `"$BUILD" --state "$WORK/state/state.json" "$@"`
-	wrappers := map[string]string{
+	for name, line := range map[string]string{
 		"scan2ban":           inside + run,
 		"scan2ban-as-nobody": inside + "setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all " + run,
 		"nft":                inside + `/usr/sbin/nft "$@"`,
-	}
-	for name, line := range wrappers {
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexec "+line+"\n"), 0o755); err != nil {
-			return err
+			t.Fatal(err)
 		}
 	}
-	e.Setenv("PATH", dir+":"+e.Getenv("PATH"))
+}
+
+// namespace makes a network namespace for one script.
+func namespace(e *testscript.Env) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	space := fmt.Sprintf("s2b-%d-%s", os.Getpid(), filepath.Base(e.WorkDir))
+	if text, err := exec.Command("ip", "netns", "add", space).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip netns add: %v\n%s", err, text)
+	}
+	e.Defer(func() { exec.Command("ip", "netns", "delete", space).Run() })
+	e.Setenv("SPACE", space)
 	return nil
 }
 

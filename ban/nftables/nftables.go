@@ -96,11 +96,6 @@ type Result struct {
 	Plan     Plan             // what was to be done
 }
 
-// Sync is Options.Sync with DefaultOptions.
-func Sync(ctx context.Context, want, was []Group, memory *Memory) (Result, error) {
-	return DefaultOptions().Sync(ctx, want, was, memory)
-}
-
 // Sync brings the kernel to want.
 //
 // was is what the ledger said after the last pass that synced (nil: unknown;

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"scan2ban/scan"
@@ -25,11 +27,16 @@ func (c *Config) Check(ctx context.Context, path string, now time.Time, found *r
 	if len(c.Jails) == 0 {
 		found.Note("configuration", "no jail is enabled: nothing is guarded")
 	}
+	if path == "" {
+		for _, name := range namespaces() {
+			found.Note("journal", "namespace "+name+" has a journal of its own, which is not read")
+		}
+	}
 	self, err := Self()
 	found.Add("own addresses", err, "")
 	for _, j := range c.Jails {
-		_, errs := j.Ignored(self)
-		found.Add("jail "+j.Name+": ignored addresses", errors.Join(errs...), "mend the file named")
+		_, bad, err := j.Ignored(self)
+		found.Add("jail "+j.Name+": ignored addresses", errors.Join(append(bad, err)...), "mend the file named")
 		if j.Rules.Ledger {
 			continue
 		}
@@ -39,4 +46,17 @@ func (c *Config) Check(ctx context.Context, path string, now time.Time, found *r
 			found.Note("jail "+j.Name, "the journal holds no entry for it: is the service installed, and does it log to the journal?")
 		}
 	}
+}
+
+// namespaces lists the journal namespaces of this host: directories named for the
+// machine id, a dot and the namespace (systemd-journald.service(8)).
+func namespaces() (names []string) {
+	for _, dir := range []string{"/run/log/journal", "/var/log/journal"} {
+		found, _ := filepath.Glob(filepath.Join(dir, strings.Repeat("[0-9a-f]", 32)+".*")) // the pattern is well-formed
+		for _, path := range found {
+			names = append(names, filepath.Ext(path)[1:])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -16,10 +16,11 @@ import (
 )
 
 // Ignored collects what the jail never counts: ignoreip, the lines of
-// ignorefile and, with ignoreself, self. A file that cannot be read or a line
-// that is no address is an error; what could be read is in the set all the same.
-func (j *Jail) Ignored(self map[string]state.Prefix) (*state.Ignored, []error) {
-	set := state.NewIgnored()
+// ignorefile and, with ignoreself, self. Lines that are no address are bad and
+// left out; a file that cannot be read is an error, for nobody knows then whom
+// not to ban.
+func (j *Jail) Ignored(self map[string]state.Prefix) (set *state.Ignored, bad []error, err error) {
+	set = state.NewIgnored()
 	for _, p := range j.IgnoreIP {
 		set.Add(p, "ignoreip")
 	}
@@ -29,13 +30,12 @@ func (j *Jail) Ignored(self map[string]state.Prefix) (*state.Ignored, []error) {
 		}
 	}
 	if j.IgnoreFile == "" {
-		return set, nil
+		return set, nil, nil
 	}
 	text, err := os.ReadFile(j.IgnoreFile)
 	if err != nil {
-		return set, []error{fmt.Errorf("jail %q: ignorefile: %w", j.Name, err)}
+		return set, nil, fmt.Errorf("jail %q: ignorefile: %w", j.Name, err)
 	}
-	var errs []error
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for number := 1; lines.Scan(); number++ {
 		line, _, _ := strings.Cut(lines.Text(), "#")
@@ -44,12 +44,12 @@ func (j *Jail) Ignored(self map[string]state.Prefix) (*state.Ignored, []error) {
 		}
 		p, err := state.ParsePrefix(line)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s:%d: %w; host names are not resolved", j.IgnoreFile, number, err))
+			bad = append(bad, fmt.Errorf("%s:%d: %w; host names are not resolved", j.IgnoreFile, number, err))
 			continue
 		}
 		set.Add(p, fmt.Sprintf("%s:%d", j.IgnoreFile, number))
 	}
-	return set, errs
+	return set, bad, nil
 }
 
 // Self are the host's own addresses and its default gateways, each under a

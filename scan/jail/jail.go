@@ -17,7 +17,6 @@ package jail
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 
@@ -48,6 +47,8 @@ type Config struct {
 	Off    []string         // jails that say enabled = false
 	Broken map[string]error // jails with an error, by name: every error of the jail, joined
 	Notes  []string         // what is accepted but worth a word: Fail2Ban's names, sections without effect
+
+	failed map[string]bool // keys of the jail being read whose values could not be
 }
 
 // DefaultPath is the main file of a host.
@@ -69,16 +70,6 @@ func (j Jail) clone() *Jail {
 	j.NAT64, j.IgnoreIP = slices.Clone(j.NAT64), slices.Clone(j.IgnoreIP)
 	j.Ports, j.Protocol = slices.Clone(j.Ports), slices.Clone(j.Protocol)
 	return &j
-}
-
-// Names are all jails that the files name.
-func (c *Config) Names() []string {
-	names := slices.Concat(c.Off, slices.Collect(maps.Keys(c.Broken)))
-	for _, j := range c.Jails {
-		names = append(names, j.Name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // builtin guards sshd: the configuration of a host without a file.

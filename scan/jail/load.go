@@ -38,7 +38,7 @@ var sections = []string{"defaults", "jail", "state", "kernel"}
 // host's file is read if there is one, else the built-in default holds. The
 // error joins all that make the configuration unusable.
 func Load(path string) (*Config, error) {
-	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Broken: map[string]error{}}
+	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Broken: map[string]error{}, failed: map[string]bool{}}
 	files, err := c.read()
 	if err != nil {
 		return nil, err
@@ -49,6 +49,11 @@ func Load(path string) (*Config, error) {
 		for _, name := range slices.Sorted(maps.Keys(f.root)) {
 			errs = append(errs, c.section(f, name, &base)...)
 		}
+	}
+	if len(errs) == 0 {
+		base.check(func(key, problem string) {
+			errs = append(errs, fmt.Errorf("%s: %s", lastPlace(files, "defaults", key), problem))
+		})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -108,6 +113,17 @@ func (f *file) place(key ...string) string {
 	return fmt.Sprintf("%s:%d", f.path, max(1, filter.KeyLine(f.text, key)))
 }
 
+// lastPlace is the place of a key in the last file that sets it.
+func lastPlace(files []*file, section, key string) string {
+	place := ""
+	for _, f := range files {
+		if table, ok := f.root[section].(map[string]any); ok && (place == "" || table[key] != nil) {
+			place = f.place(section, key)
+		}
+	}
+	return place
+}
+
 // section reads one section of the top level that is not [jail.X].
 func (c *Config) section(f *file, name string, base *Jail) []error {
 	switch name {
@@ -151,6 +167,7 @@ func (c *Config) jails(files []*file, base Jail) {
 		j := base.clone()
 		j.Name = name
 		var errs []error
+		c.failed = map[string]bool{}
 		for _, f := range files {
 			if table, ok := f.jail[name]; ok {
 				errs = append(errs, f.decode([]string{"jail", name}, table, j, c)...)
@@ -172,6 +189,9 @@ func (c *Config) jails(files []*file, base Jail) {
 // finish checks a jail as a whole and loads its filter.
 func (c *Config) finish(j *Jail, f *file) (errs []error) {
 	report := func(key, problem string) {
+		if c.failed[key] { // it could not be read, and that has been said
+			return
+		}
 		errs = append(errs, fmt.Errorf("%s: jail %q: %s", f.place("jail", j.Name, key), j.Name, problem))
 	}
 	if !nameRule.MatchString(j.Name) || strings.HasPrefix(j.Name, state.ByHand) {
@@ -247,7 +267,10 @@ func (f *file) decode(at []string, table any, into any, c *Config) (errs []error
 			continue
 		}
 		if err := decodeValue(name, values[key], into); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s: %w", place, key, err))
+			c.failed[name] = true
+			for _, problem := range strings.Split(err.Error(), "\n") {
+				errs = append(errs, fmt.Errorf("%s: %s: %s", place, key, problem))
+			}
 		}
 	}
 	return errs
@@ -265,9 +288,21 @@ func decodeValue(key string, value, into any) error {
 		return plain(err)
 	}
 	if unknown := md.Undecoded(); len(unknown) > 0 {
-		return fmt.Errorf("unknown key %q", unknown[0])
+		word := unknown[0][len(unknown[0])-1]
+		return fmt.Errorf("unknown key %q%s", word, filter.DidYouMean(word, keysOf(fieldOf(into, key))))
 	}
 	return nil
+}
+
+// fieldOf gives a pointer to a new value of the type of the field that a key sets.
+func fieldOf(into any, key string) any {
+	t := reflect.TypeOf(into).Elem()
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Tag.Get("toml") == key && f.Type.Kind() == reflect.Struct {
+			return reflect.New(f.Type).Interface()
+		}
+	}
+	return &struct{}{}
 }
 
 // plain takes the position in our one-key text off an error of the TOML package.

@@ -31,7 +31,7 @@ func TestBuiltIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Config{Broken: map[string]error{}}
+	c := &Config{Broken: map[string]error{}, failed: map[string]bool{}}
 	c.jails([]*file{f}, defaults())
 	if len(c.Jails) != 1 {
 		t.Fatalf("%d jails, broken %v", len(c.Jails), c.Broken)
@@ -104,7 +104,8 @@ func TestErrors(t *testing.T) {
 		{"name", "[jail.\"Bad Name\"]\nenabled = true\nfilter = \"sshd\"\n", false, []string{"not a name for a jail"}},
 		{"reserved name", "[jail.by-hand]\nenabled = true\nfilter = \"sshd\"\n", false, []string{"is taken"}},
 		{"journalmatch", "[jail.sshd]\nenabled = true\njournalmatch = [[\"_COMM\"]]\n", false, []string{":3:", "FIELD=value"}},
-		{"nested key", "[jail.sshd]\nenabled = true\nescalation = { factro = 2 }\n", false, []string{":3:", "factro"}},
+		{"nested key", "[jail.sshd]\nenabled = true\nescalation = { factro = 2 }\n", false, []string{":3:", `"factro" (did you mean "factor"?)`}},
+		{"an impossible default", "[defaults]\nfindtime = \"1h\"\nmaxretry = 0\n[jail.sshd]\nenabled = false\n", true, []string{":3: maxretry = 0 is out of range"}},
 		{"factor", "[jail.sshd]\nenabled = true\nescalation = { factor = 0.5 }\n", false, []string{":3:", "out of range"}},
 		{"log files", "[jail.sshd]\nenabled = true\nbackend = \"file\"\n", false, []string{":3:", "log files are not read"}},
 		{"kernel", "[kernel]\nmax_bans = 0\n", true, []string{":2:", "max_bans"}},
@@ -122,6 +123,14 @@ func TestErrors(t *testing.T) {
 				for _, err := range c.Broken {
 					text += err.Error() + "\n"
 				}
+			}
+			for line := range strings.Lines(text) {
+				if !strings.Contains(line, ".toml:") {
+					t.Errorf("%q says no place", line)
+				}
+			}
+			if strings.Contains(text, "bantime = 0s") {
+				t.Errorf("a value that was not read is called wrong as well: %s", text)
 			}
 			for _, want := range test.want {
 				if !strings.Contains(text, want) {
@@ -169,7 +178,7 @@ func TestIgnored(t *testing.T) {
 	j := defaults()
 	j.IgnoreFile = path
 	j.IgnoreIP = state.Prefixes{mustPrefix("10.0.0.0/8")}
-	set, errs := j.Ignored(map[string]state.Prefix{"own address 198.51.100.1": mustPrefix("198.51.100.1")})
+	set, errs, err := j.Ignored(map[string]state.Prefix{"own address 198.51.100.1": mustPrefix("198.51.100.1")})
 	for text, want := range map[string]string{
 		"10.1.2.3": "ignoreip", "192.0.2.9": path + ":2", "2001:db8::1": path + ":4", "198.51.100.1": "own address 198.51.100.1", "203.0.113.1": "",
 	} {
@@ -177,12 +186,12 @@ func TestIgnored(t *testing.T) {
 			t.Errorf("%s is ignored by %q, want %q", text, origin, want)
 		}
 	}
-	if len(errs) != 1 || !strings.Contains(errs[0].Error(), path+":5") {
+	if err != nil || len(errs) != 1 || !strings.Contains(errs[0].Error(), path+":5") {
 		t.Errorf("errors %v, want one for line 5", errs)
 	}
 	j.IgnoreFile = path + ".none"
-	if _, errs := j.Ignored(nil); len(errs) != 1 {
-		t.Errorf("a missing ignorefile: %v", errs)
+	if _, _, err := j.Ignored(nil); err == nil {
+		t.Error("a missing ignorefile is no error")
 	}
 }
 

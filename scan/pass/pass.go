@@ -121,6 +121,10 @@ func (p *Pass) fail(err error) {
 // load reads the state, or begins to make it anew.
 func (p *Pass) load() (err error) {
 	p.lost = "first run"
+	if p.Past && p.store != nil { // what is known is of a later time
+		p.store.Close()
+		p.store = nil
+	}
 	if p.store != nil {
 		p.Ledger, err = p.store.Load()
 		if p.lost, err = p.lostTo(err); err != nil {
@@ -134,21 +138,26 @@ func (p *Pass) load() (err error) {
 			}
 		}
 	}
-	var recorded []*state.Ban
+	var recorded *state.Recorded
 	prior := func() (*state.Prior, error) { return state.NewPrior(), nil }
 	switch {
 	case p.store == nil:
 		p.Ledger = state.New()
 	case p.lost != "":
-		memory := p.State.Memory.Seconds()
-		if p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), p.floor(), memory); err != nil {
+		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), p.floor(), p.State.Memory.Seconds())
+		if err != nil && p.Write {
 			return err
+		} else if err != nil {
+			p.Warn("%v; taken as empty", err)
+			break
 		}
 		prior = p.store.Prior(p.Ledger.History)
 	default:
-		p.was = ban.Groups(p.Ledger, p.Now)
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
+		if p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "" {
+			p.was = ban.Groups(p.Ledger, p.Now) // else the last pass may not have reached the kernel
+		}
 	}
 	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
 	if p.lost != "" {
@@ -204,15 +213,17 @@ func (p *Pass) Read(ctx context.Context) {
 			p.fail(err)
 		}
 	}
-	p.Judge.Finish(p.Now.Unix(), p.Kept)
-	p.fail(p.Judge.Err)
-	if p.lost == "" {
-		return
-	}
-	if p.Write {
+	if p.lost != "" && p.Write {
 		p.adopt(ctx)
 	}
-	p.Judge.Summary(p.Now.Unix(), p.lost)
+	p.Judge.Finish(p.Now.Unix(), p.Kept)
+	p.fail(p.Judge.Err)
+	if p.lost != "" {
+		p.Judge.Summary(p.Now.Unix(), p.lost)
+	}
+	if p.store != nil && p.store.Damaged > 0 {
+		p.Warn("%d lines of the history cannot be read: earlier bans may be counted too low", p.store.Damaged)
+	}
 }
 
 func (p *Pass) readJournal(ctx context.Context) error {
@@ -238,16 +249,18 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	})
 	p.Warnings = append(p.Warnings, r.Warnings()...)
 	p.Gaps = append(p.Gaps, r.Gaps()...)
-	if err := r.Err(); err != nil {
-		return err
-	}
 	p.Trace = append(p.Trace, fmt.Sprintf("journal: %d entries by %s", p.Entries, cmp.Or(r.Source(), "the file headers alone: nothing is new")))
 	p.Ledger.Sources.Journal, p.Ledger.Sources.Path = r.Position(), p.JournalPath
+	// What was read is judged, so the position goes with it even where reading ended
+	// in an error.
 	p.remember(r.Exhausted())
+	if len(r.Gaps())+len(r.Warnings()) > 0 {
+		p.Ledger.SaveSoon() // told once
+	}
 	if p.JournalPath != "" && !p.Write && !p.Past && last > 0 {
 		p.Now = time.Unix(min(last, p.Now.Unix()), 0) // a copied journal is judged as of its end
 	}
-	return nil
+	return r.Err()
 }
 
 // exhausted is what is known of the journal's files at the position on disk: by
@@ -402,6 +415,9 @@ func (p *Pass) Jails(names []string) ([]string, error) {
 	}
 	return known, nil
 }
+
+// Recidive tells whether the jail's failures are the bans of the others.
+func (p *Pass) Recidive(name string) bool { return p.Rules[name] != nil && p.Rules[name].Ledger }
 
 // Protected is what no admin bans by accident: what any jail ignores, and the
 // client of this session; connection is $SSH_CONNECTION (ssh(1)), or empty.

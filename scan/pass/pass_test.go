@@ -16,6 +16,7 @@ import (
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/journal"
 	"scan2ban/scan/journal/journaltest"
 	"scan2ban/state"
 )
@@ -293,6 +294,20 @@ func TestAdoption(t *testing.T) {
 	if n := len(p.Ledger.Jail("sshd").Live(begin + 440)); n != len(want) {
 		t.Errorf("%d bans in the ledger, want %d", n, len(want))
 	}
+
+	// but not what is to be ignored by now
+	if err := os.RemoveAll(filepath.Dir(h.setup.StatePath)); err != nil {
+		t.Fatal(err)
+	}
+	me, err := state.ParsePrefix(slices.Sorted(maps.Keys(want))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.setup.Rules["sshd"].Ignored.Add(me, "ignoreip")
+	h.pass(begin + 450)
+	if held := kernel(t); held[me.String()] || len(held) != len(want)-1 {
+		t.Errorf("%s is to be ignored, the kernel holds %v", me, held)
+	}
 }
 
 // TestEntriesFromTheFuture: a clock that was ahead cannot ban for years.
@@ -307,5 +322,53 @@ func TestEntriesFromTheFuture(t *testing.T) {
 	}
 	if len(p.Ledger.Jail("sshd").Live(begin)) == 0 {
 		t.Error("nobody is banned")
+	}
+
+	// and a window that was opened by such entries is not forgotten
+	h = newHost(t)
+	one := journaltest.Attack(begin+7200, 1)
+	journaltest.Write(t, h.journal, slices.Concat(one, one))
+	h.pass(begin)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin+10, 1))
+	if n := len(h.pass(begin + 60).Ledger.Jail("sshd").Live(begin + 60)); n != 1 {
+		t.Errorf("%d bans, want 1: two failures from the future and one of now are three", n)
+	}
+}
+
+// TestReadingFails: what was read before an error is judged once, not again at
+// every pass.
+func TestReadingFails(t *testing.T) {
+	if journal.Default() != "journalctl" {
+		return // the static build runs it: only a child can be made to fail at will
+	}
+	real, err := exec.LookPath("journalctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 6)) // two attempts of each of three addresses
+	bin := t.TempDir()
+	fake := "#!/bin/sh\n" + real + ` "$@"; case "$*" in *--lines=1*) ;; *) exit 1 ;; esac` + "\n"
+	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", bin+":"+path)
+	for range 3 {
+		s := h.setup
+		s.Now = time.Unix(begin+60, 0)
+		p, err := Begin(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Read(context.Background())
+		p.Commit(context.Background())
+		p.Close()
+		if p.Entries > 0 && len(p.Errs) == 0 {
+			t.Error("a reader that failed is no error")
+		}
+		if n := len(p.Ledger.Jail("sshd").Live(begin + 60)); n != 0 {
+			t.Fatalf("%d bans for two attempts each: what was read is counted again", n)
+		}
 	}
 }

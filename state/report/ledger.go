@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"scan2ban/state"
 )
@@ -26,7 +27,7 @@ type Jail struct {
 	Backend       string   `json:"backend"`
 	Entries       int64    `json:"entries"`
 	Understood    int64    `json:"understood"`
-	Failures      int64    `json:"failures"`       // of the last seven days seen
+	Failures      int64    `json:"failures"`       // of the last seven days
 	FailuresTotal int64    `json:"failures_total"` // ever
 	Tracked       int      `json:"tracked"`
 	Banned        int      `json:"banned"`
@@ -38,17 +39,42 @@ type Jail struct {
 
 // Status is what `status` shows.
 type Status struct {
-	Jails    []Jail         `json:"jails"`
-	LastRun  *state.LastRun `json:"last_run"`
-	Warnings []string       `json:"warnings"`
+	Jails    []Jail   `json:"jails"`
+	LastRun  *LastRun `json:"last_run"` // null: none is known since the host started
+	Warnings []string `json:"warnings"`
 }
 
-// FromJail shows a jail of the ledger at the clock time now, in seconds; broken
-// says that its configuration is, off that it is switched off.
-func FromJail(j *state.Jail, now int64, broken, off bool) Jail {
-	shown := Jail{Name: j.Name, Enabled: !off, Enforce: j.Reach.Enforce, Backend: "journal", Tracked: j.Tracked(),
+// LastRun is the last pass.
+type LastRun struct {
+	state.LastRun
+	Time string `json:"time"`
+}
+
+// NewStatus shows no jail yet.
+func NewStatus(last *state.LastRun, warnings []string) *Status {
+	s := &Status{Jails: []Jail{}, Warnings: append([]string{}, warnings...)}
+	if last != nil {
+		s.LastRun = &LastRun{*last, UTC(last.Time)}
+	}
+	return s
+}
+
+// Condition is what the ledger does not know of a jail.
+type Condition struct {
+	Broken bool // its configuration is, or it cannot be judged
+	Off    bool // it is switched off
+	Ledger bool // its failures are the bans of the others
+}
+
+// FromJail shows a jail of the ledger at the clock time now, in seconds.
+func FromJail(j *state.Jail, now int64, is Condition) Jail {
+	shown := Jail{Name: j.Name, Enabled: !is.Off, Enforce: j.Reach.Enforce, Backend: "journal", Tracked: j.Tracked(),
 		FailuresTotal: j.Seen.Total.Failures, BannedTotal: j.Seen.Total.Bans, Addresses: []string{}, Health: OK}
-	for _, day := range j.Seen.Days {
+	week := UTC(now - 6*86400)[:len(time.DateOnly)]
+	for name, day := range j.Seen.Days {
+		if name < week {
+			continue
+		}
 		shown.Entries += day.Entries
 		shown.Understood += day.Understood
 		shown.Failures += day.Failures
@@ -58,13 +84,15 @@ func FromJail(j *state.Jail, now int64, broken, off bool) Jail {
 		shown.Addresses = append(shown.Addresses, b.Key.String())
 	}
 	switch {
-	case off:
-	case broken:
+	case is.Off:
+	case is.Broken:
 		shown.Health, shown.Message = Error, "its configuration is broken (scan2ban check)"
 	case j.Name == state.ByHand:
 		shown.Backend = "none"
+	case is.Ledger:
+		shown.Backend = "ledger"
 	case shown.Entries == 0:
-		shown.Health, shown.Message = Silent, "nothing to read yet: is the service running, and does it log to the journal?"
+		shown.Health, shown.Message = Silent, "nothing to read in seven days: is the service running, and does it log to the journal?"
 	case shown.Understood == 0 && shown.Entries >= 20:
 		shown.Health, shown.Message = Blind, fmt.Sprintf("%d entries and none understood: try \"scan2ban match %s\"", shown.Entries, j.Name)
 	}
@@ -100,7 +128,7 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 		}
 	}
 	if r := s.LastRun; r != nil {
-		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.Time), entries(r.Entries), r.Seconds*1000)
+		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), entries(r.Entries), r.Seconds*1000)
 	} else {
 		fmt.Fprintln(w, "\nNo pass is known to have run since the host started.")
 	}

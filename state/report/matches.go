@@ -2,7 +2,6 @@ package report
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -24,7 +23,7 @@ type Match struct {
 // Matches prints matches as they come, and then how many there were of each.
 type Matches struct {
 	out     *bufio.Writer
-	json    *json.Encoder // nil: text
+	json    bool
 	verdict map[string]int
 	counted int
 	n       int
@@ -33,12 +32,7 @@ type Matches struct {
 
 // NewMatches prints on w.
 func NewMatches(w io.Writer, asJSON bool) *Matches {
-	m := &Matches{out: bufio.NewWriter(w), verdict: map[string]int{}}
-	if asJSON {
-		m.json = json.NewEncoder(m.out)
-		m.json.SetEscapeHTML(false)
-	}
-	return m
+	return &Matches{out: bufio.NewWriter(w), json: asJSON, verdict: map[string]int{}}
 }
 
 // Add prints one more; addr may be invalid, second 0 where the line has no time.
@@ -56,8 +50,8 @@ func (m *Matches) Add(match Match, addr netip.Addr, second int64, line string) {
 	if match.Counted {
 		m.counted++
 	}
-	if m.json != nil {
-		if err := m.json.Encode(match); err != nil && m.err == nil {
+	if m.json {
+		if err := JSON(m.out, match); err != nil && m.err == nil {
 			m.err = err
 		}
 		return
@@ -74,7 +68,7 @@ func (m *Matches) Add(match Match, addr netip.Addr, second int64, line string) {
 
 // Done prints the sums.
 func (m *Matches) Done() error {
-	if m.json == nil {
+	if !m.json {
 		fmt.Fprintf(m.out, "\n%d lines: %d failures (%d counted, marked +), %d successes, %d benign, %d marks, %d refused, %d not understood\n",
 			m.n, m.verdict["failure"], m.counted, m.verdict["success"], m.verdict["benign"], m.verdict["mark"], m.verdict["refused"], m.verdict["none"])
 	}

@@ -94,9 +94,10 @@ func (p *Pass) Write(w io.Writer, prefix string) {
 	say := func(format string, args ...any) { fmt.Fprintf(w, prefix+format+"\n", args...) }
 	if p.Summary != "" {
 		say("%s", p.Summary)
-	} else {
-		for _, b := range p.Banned {
-			say("%s: banned %s until %s (%s)", b.Jail, b.Key, End(b.ban.Until), why(b.ban))
+	}
+	for _, b := range p.Banned {
+		if p.Summary == "" || b.ByHand {
+			say("%s: banned %s %s (%s)", b.Jail, b.Key, until(b.ban.Until), why(b.ban))
 		}
 	}
 	for _, b := range p.Expired {
@@ -114,6 +115,13 @@ func (p *Pass) Write(w io.Writer, prefix string) {
 	if p.Repaired > 0 {
 		say("the kernel did not hold what it should have: %s mended", Plural(p.Repaired, "piece"))
 	}
+}
+
+func until(end int64) string {
+	if end == 0 {
+		return "for ever"
+	}
+	return "until " + Local(end)
 }
 
 func why(b *state.Ban) string {

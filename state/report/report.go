@@ -7,6 +7,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -69,9 +71,47 @@ func End(until int64) string {
 
 // JSON writes v as one line.
 func JSON(w io.Writer, v any) error {
-	out := json.NewEncoder(w)
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
 	out.SetEscapeHTML(false)
-	return out.Encode(v)
+	if err := out.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(printable(b.Bytes()))
+	return err
+}
+
+// printable escapes what JSON may hold and a terminal would act on: C1 controls,
+// and what turns the writing direction.
+func printable(text []byte) []byte {
+	shown := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r < utf8.RuneSelf || unicode.IsPrint(r) || r == utf8.RuneError {
+			shown = append(shown, text[:size]...)
+		} else if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
+			shown = fmt.Appendf(shown, `\u%04x\u%04x`, high, low)
+		} else {
+			shown = fmt.Appendf(shown, `\u%04x`, r)
+		}
+		text = text[size:]
+	}
+	return shown
+}
+
+// Level is the prefix by which journald knows how urgent a line is (sd-daemon(3)):
+// 3 error, 4 warning, 5 notice; the unit hides what is below. It is empty where w
+// does not lead into the journal, which $JOURNAL_STREAM tells by device and inode.
+func Level(w io.Writer, n int) string {
+	f, ok := w.(*os.File)
+	if !ok {
+		return ""
+	}
+	var stat unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &stat) != nil || os.Getenv("JOURNAL_STREAM") != fmt.Sprintf("%d:%d", stat.Dev, stat.Ino) {
+		return ""
+	}
+	return fmt.Sprintf("<%d>", n)
 }
 
 // Clean makes text that a stranger wrote safe for a terminal and a log:

@@ -87,18 +87,40 @@ func TestPassText(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	j := state.New().Jail("sshd")
-	if h := FromJail(j, 0, false, false).Health; h != Silent {
+	const now = 1_700_000_000
+	if h := FromJail(j, now, Condition{}).Health; h != Silent {
 		t.Errorf("nothing read: %s", h)
 	}
 	j.Seen.Add(1_700_000_000, state.Tally{Entries: 25})
-	if h := FromJail(j, 0, false, false).Health; h != Blind {
+	if h := FromJail(j, now, Condition{}).Health; h != Blind {
 		t.Errorf("25 entries, none understood: %s", h)
 	}
 	j.Seen.Add(1_700_000_000, state.Tally{Entries: 1, Understood: 1})
-	if h := FromJail(j, 0, false, false).Health; h != OK {
+	if h := FromJail(j, now, Condition{}).Health; h != OK {
 		t.Errorf("understood: %s", h)
 	}
-	if h := FromJail(j, 0, true, false).Health; h != Error {
+	if h := FromJail(j, now, Condition{Broken: true}).Health; h != Error {
 		t.Errorf("broken: %s", h)
+	}
+	if h := FromJail(j, now+8*86400, Condition{}).Health; h != Silent {
+		t.Errorf("nothing for a week: %s", h)
+	}
+	if s := FromJail(state.New().Jail("recidive"), now, Condition{Ledger: true}); s.Health != OK || s.Backend != "ledger" {
+		t.Errorf("recidive: %+v", s)
+	}
+}
+
+func TestJSONIsPrintable(t *testing.T) {
+	var out bytes.Buffer
+	const hostile = "a\u009b2J\u202e\U000e0041é"
+	if err := JSON(&out, map[string]string{"user": hostile}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "{\"user\":\"a\\u009b2J\\u202e\\udb40\\udc41é\"}\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back["user"] != hostile {
+		t.Errorf("read back as %q, %v", back["user"], err)
 	}
 }
