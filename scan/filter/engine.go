@@ -18,8 +18,8 @@ type engine interface {
 //
 // Most rules are "fixed text, free text, fixed text with the address": for them
 // the last place where the end matches is looked for from the right, and Go's
-// regexp sees some 30 bytes instead of the whole line. The result is the one
-// that it would give for the whole pattern.
+// only some 30 bytes of the line are looked at closely. The result is the one
+// that regexp would give for the whole pattern.
 func newEngine(tree *syntax.Regexp) engine {
 	if tree.Op == syntax.OpConcat && !looksAround(tree.Sub[1:len(tree.Sub)-1]) {
 		parts := tree.Sub[1 : len(tree.Sub)-1]
@@ -35,6 +35,7 @@ func newEngine(tree *syntax.Regexp) engine {
 				break
 			}
 		}
+		return compileParts(parts, true)
 	}
 	return regexp.MustCompile(source(tree))
 }
@@ -61,7 +62,10 @@ func looksAround(parts []*syntax.Regexp) bool {
 }
 
 // compileParts compiles parts, anchored at the beginning and perhaps at the end.
-func compileParts(parts []*syntax.Regexp, toEnd bool) *regexp.Regexp {
+func compileParts(parts []*syntax.Regexp, toEnd bool) engine {
+	if l := newLinear(parts, toEnd); l != nil {
+		return l
+	}
 	whole := &syntax.Regexp{Op: syntax.OpConcat, Flags: syntax.Perl, Sub: []*syntax.Regexp{{Op: syntax.OpBeginText}}}
 	whole.Sub = append(whole.Sub, parts...)
 	if toEnd {
@@ -74,7 +78,7 @@ func compileParts(parts []*syntax.Regexp, toEnd bool) *regexp.Regexp {
 // each repetition in it stops before that literal's first byte: so that trying
 // it at every place of the literal is linear.
 type split struct {
-	head, tail *regexp.Regexp
+	head, tail engine
 	literal    []byte
 	captured   bool // the free text is a group
 }
