@@ -244,7 +244,10 @@ func TestNoPermission(t *testing.T) {
 	const inside = "SCAN2BAN_TEST_UNPRIVILEGED"
 	if os.Getenv(inside) != "" {
 		for name, f := range map[string]func(context.Context) error{
-			"Sync":   func(ctx context.Context) error { _, err := DefaultOptions().Sync(ctx, []Group{sshd()}, nil, nil); return err },
+			"Sync": func(ctx context.Context) error {
+				_, err := DefaultOptions().Sync(ctx, []Group{sshd()}, nil, nil)
+				return err
+			},
 			"Check":  Check,
 			"Remove": Remove,
 			"Dump":   func(ctx context.Context) error { _, err := Dump(ctx); return err },
