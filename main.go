@@ -15,7 +15,6 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -129,14 +128,6 @@ func runCommand(o *options) *cobra.Command {
 	return c
 }
 
-// absolute names a path from everywhere; the state remembers it.
-func absolute(path string) string {
-	if whole, err := filepath.Abs(path); err == nil && path != "" {
-		return whole
-	}
-	return path
-}
-
 // clock reads T; empty is now.
 func clock(text string) (time.Time, error) {
 	if text == "" {
@@ -152,7 +143,7 @@ func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
 		return nil, usage{err}
 	}
 	setup := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, State: config.State, Kernel: config.Kernel,
-		StatePath: o.state, JournalPath: absolute(o.journal), Now: now, Past: past, Write: write}
+		StatePath: o.state, JournalPath: o.journal, Now: now, Past: past, Write: write}
 	self, err := jail.Self()
 	errs := []error{err}
 	for _, name := range slices.Sorted(maps.Keys(config.Broken)) {

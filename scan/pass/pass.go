@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -77,6 +78,11 @@ const lockWait = 5 * time.Second
 // a writing pass from its state directory. A pass that only looks takes a state
 // that it cannot read as empty.
 func Begin(s Setup) (p *Pass, err error) {
+	if s.JournalPath != "" { // the state remembers it
+		if s.JournalPath, err = filepath.Abs(s.JournalPath); err != nil {
+			return nil, err
+		}
+	}
 	p = &Pass{Setup: s, begun: time.Now(), volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
 	p.LastRun = p.volatile.LastRun
 	p.store, err = state.OpenStore(s.StatePath, s.Write)
