@@ -32,7 +32,7 @@ func pass() *Pass {
 	key := state.Key{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
 	until := int64(1_700_003_600)
 	ban := state.Decision{Verb: state.Banned, Jail: "sshd", Address: "203.0.113.7", Key: &key, Since: 1_700_000_000, Until: &until,
-		Failures: 5, N: 2, Rule: "failed-password", Users: []string{"root", strings.Repeat("x", 60), "\x1b[31m"}}
+		Failures: 5, N: 2, Rule: "failed-password", Users: []string{"root", strings.Repeat("y", 60), "\x1b[31m"}}
 	over := ban
 	over.Verb, over.Late = state.Expired, 1
 	return FromPass([]state.Decision{ban, over, {Verb: state.Warned, Text: "careful"}}, state.New(), 1_700_000_100)
@@ -65,7 +65,7 @@ func TestPassText(t *testing.T) {
 	time.Local = time.UTC
 	var out bytes.Buffer
 	pass().Write(&out, "<5>")
-	want := `<5>sshd: banned 203.0.113.7 until 2023-11-14 23:13:20 UTC (5 failures, ban number 2, users root, xxxxxxxxxxxxxxxxxxx…, \x1b[31m)
+	want := `<5>sshd: banned 203.0.113.7 until 2023-11-14 23:13:20 UTC (5 failures, ban number 2, users root, yyyyyyyyyyyyyyyyyyy…, \x1b[31m)
 <5>sshd: ban of 203.0.113.7 is over (1 failure while it lasted)
 `
 	if out.String() != want {
