@@ -12,10 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -142,47 +140,14 @@ func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
 	if err != nil {
 		return nil, usage{err}
 	}
-	setup := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, State: config.State, Kernel: config.Kernel,
-		StatePath: o.state, JournalPath: o.journal, Now: now, Past: past, Write: write}
-	self, err := jail.Self()
-	errs := []error{err}
-	for _, name := range slices.Sorted(maps.Keys(config.Broken)) {
-		setup.Kept[name] = true
-		errs = append(errs, config.Broken[name])
-	}
-	for _, name := range config.Off {
-		setup.Off[name] = true
-	}
-	for _, j := range config.Jails {
-		ignored, unread, err := j.Ignored(self)
-		errs = append(errs, unread...)
-		if err != nil { // without it the wrong ones could be banned
-			setup.Kept[j.Name] = true
-			errs = append(errs, fmt.Errorf("%w: not judged in this pass", err))
-			continue
-		}
-		setup.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: j.Reach, Ignored: ignored, Ledger: j.Rules.Ledger}
-		if !j.Rules.Ledger {
-			setup.Watches = append(setup.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Terms: j.Terms()})
-		}
-	}
-	p, err := pass.Begin(setup)
-	if err != nil {
-		return nil, err
-	}
-	p.Trace = append(p.Trace, config.Notes...)
-	p.Errs = append(p.Errs, slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
-	return p, nil
+	setup := config.Setup()
+	setup.StatePath, setup.JournalPath, setup.Now, setup.Past, setup.Write = o.state, o.journal, now, past, write
+	return pass.Begin(setup)
 }
 
 // tell prints what a pass did and gives the error of all that failed.
 func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
-	r := report.FromPass(p.Judge.Decisions, p.Ledger, p.Now.Unix())
-	r.Entries, r.Failures, r.Repaired, r.DryRun = p.Entries, p.Failures, p.Repaired, dry
-	for _, g := range p.Gaps {
-		r.Gaps = append(r.Gaps, report.NewGap(g.From/1e6, g.To/1e6, g.Lost, g.Unit, g.Reason))
-	}
-	r.Warnings = append(r.Warnings, p.Warnings...)
+	r := p.Report(dry)
 	var err error
 	switch {
 	case o.json:
@@ -240,13 +205,9 @@ func statusCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s := report.NewStatus(p.LastRun, p.Warnings)
-		names, err := p.Jails(args)
+		s, err := p.Status(args)
 		if err != nil {
 			return usage{err}
-		}
-		for _, name := range names {
-			s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name)}))
 		}
 		if o.json {
 			err = report.JSON(c.OutOrStdout(), s)
@@ -264,20 +225,9 @@ func bannedCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		names, err := p.Jails(args)
+		bans, err := p.Bans(c.Context(), args)
 		if err != nil {
 			return usage{err}
-		}
-		packets := p.Packets(c.Context())
-		bans := []report.Ban{}
-		for _, name := range names {
-			for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
-				shown := report.FromBan(b)
-				if n, ok := packets[name+" "+shown.Key]; ok {
-					shown.Packets = &n
-				}
-				bans = append(bans, shown)
-			}
 		}
 		if o.json {
 			err = report.JSON(c.OutOrStdout(), bans)
@@ -289,111 +239,61 @@ func bannedCommand(o *options) *cobra.Command {
 	}}
 }
 
-// target reads the addresses of ban and unban.
-func target(args []string) ([]state.Key, error) {
-	var list []state.Key
-	var errs []error
-	for _, arg := range args {
-		p, err := state.ParsePrefix(arg)
-		errs = append(errs, err)
-		list = append(list, state.Key(p))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, usage{err}
-	}
-	return list, nil
-}
-
 func banCommand(o *options) *cobra.Command {
-	var in, span string
-	var force bool
-	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		list, err := target(args)
-		if err != nil {
-			return err
-		}
-		lasts, err := state.ParseDuration(cmp.Or(span, "permanent"))
-		if err != nil || lasts == 0 {
+	var span string
+	by := pass.ByHand{Shield: sessions()}
+	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) (err error) {
+		by.For, err = state.ParseDuration(cmp.Or(span, "permanent"))
+		if err != nil || by.For == 0 {
 			return usage{cmp.Or(err, errors.New("--for 0 bans nobody"))}
 		}
-		return byHand(c, o, []string{cmp.Or(in, state.ByHand)}, func(p *pass.Pass, names []string) error {
-			if name := names[0]; p.Off[name] || p.Kept[name] && p.Ledger.Jails[name] == nil {
-				return usage{fmt.Errorf("jail %q is switched off or broken: nothing says which ports it closes", name)}
-			}
-			until := int64(0)
-			if lasts != state.Permanent {
-				until = p.Now.Unix() + lasts.Seconds()
-			}
-			for _, key := range list {
-				if entry, origin, ok := p.Protected(os.Getenv("SSH_CONNECTION")).Touches(key); ok && !force {
-					return usage{fmt.Errorf("%s holds %s (%s): it stays free (--force bans it all the same)", key, entry, origin)}
-				}
-				if b, fresh := p.Judge.BanByHand(names[0], key, p.Now.Unix(), until, force); !fresh {
-					p.Warn("%s is banned until %s already", key, report.End(b.Until))
-				}
-			}
-			return nil
-		})
+		return byHand(c, o, args, &by, (*pass.Pass).Ban)
 	}}
-	c.Flags().StringVar(&in, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
+	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
 	c.Flags().StringVar(&span, "for", "", "how long, as 1d or 12h (default: for ever)")
-	c.Flags().BoolVar(&force, "force", false, "ban also what is to be ignored: own addresses, gateways, this session")
+	c.Flags().BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
 	return c
 }
 
 func unbanCommand(o *options) *cobra.Command {
-	var in string
-	var all bool
+	by := pass.ByHand{}
 	c := &cobra.Command{Use: "unban ADDRESS|CIDR...|--all", Short: "Take bans back", Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
-		list, err := target(args)
-		if err != nil {
-			return err
-		}
-		if all == (len(list) > 0) {
+		if by.All == (len(args) > 0) {
 			return usage{errors.New("give either addresses or --all")}
 		}
-		if all {
-			list = state.Everything
-		}
-		names := []string{}
-		if in != "" {
-			names = append(names, in)
-		}
-		return byHand(c, o, names, func(p *pass.Pass, names []string) error {
-			for _, key := range list {
-				freed, err := p.Judge.UnbanByHand(names, key, p.Now.Unix())
-				if err != nil {
-					return usage{err}
-				}
-				if len(freed) == 0 && !all {
-					p.Warn("%s was not banned; its failures up to now are forgiven", key)
-				}
-			}
-			return nil
-		})
+		return byHand(c, o, args, &by, (*pass.Pass).Unban)
 	}}
-	c.Flags().StringVar(&in, "jail", "", "only in this `JAIL` (default: everywhere)")
-	c.Flags().BoolVar(&all, "all", false, "take back every ban")
+	c.Flags().StringVar(&by.Jail, "jail", "", "only in this `JAIL` (default: everywhere)")
+	c.Flags().BoolVar(&by.All, "all", false, "take back every ban")
 	return c
 }
 
-// byHand is a pass with decisions of an admin in it. Without names it concerns every jail.
-func byHand(c *cobra.Command, o *options, names []string, decide func(*pass.Pass, []string) error) error {
+// byHand is a pass with decisions of an admin in it.
+func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide func(*pass.Pass, pass.ByHand) error) (err error) {
+	if by.Keys, err = pass.Keys(args); err != nil {
+		return usage{err}
+	}
 	p, err := begin(o, time.Now(), true, false)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	read(c.Context(), p)
-	p.Ledger.Jail(state.ByHand)
-	if names, err = p.Jails(names); err != nil {
+	if err := decide(p, *by); err != nil {
 		return usage{err}
-	}
-	if err := decide(p, names); err != nil {
-		return err
 	}
 	p.Commit(c.Context())
 	return tell(c.OutOrStdout(), o, p, false)
+}
+
+// sessions are the clients of those who are logged in, this session's first.
+func sessions() *state.Ignored {
+	set := state.NewIgnored()
+	client, _, _ := strings.Cut(os.Getenv("SSH_CONNECTION"), " ") // ssh(1)
+	if a, err := state.ParsePrefix(client); err == nil {
+		set.Add(a, "the client of this session")
+	}
+	return set
 }
 
 func matchCommand(o *options) *cobra.Command {

@@ -39,6 +39,8 @@ type Setup struct {
 	Off     map[string]bool         // jails that are switched off
 	State   state.Options
 	Kernel  nftables.Options
+	Errs    []error  // of the configuration: the pass goes on without what they name
+	Notes   []string // of the configuration, for those who ask
 
 	StatePath   string
 	JournalPath string // empty: the host's journal
@@ -58,8 +60,7 @@ type Pass struct {
 	Repaired int // pieces of the kernel that were not as the ledger said
 	Gaps     []journal.Gap
 	Warnings []string
-	Trace    []string // how it was done, for those who ask
-	Errs     []error
+	Trace    []string       // how it was done, for those who ask
 	LastRun  *state.LastRun // the pass before this one, nil: not known
 	Step     func(t int64)  // called for each entry with its second, to show progress
 
@@ -83,7 +84,7 @@ func Begin(s Setup) (p *Pass, err error) {
 			return nil, err
 		}
 	}
-	p = &Pass{Setup: s, begun: time.Now(), volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
+	p = &Pass{Setup: s, begun: time.Now(), Trace: s.Notes, volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
 	p.LastRun = p.volatile.LastRun
 	p.store, err = state.OpenStore(s.StatePath, s.Write)
 	switch {
@@ -424,31 +425,3 @@ func (p *Pass) Jails(names []string) ([]string, error) {
 
 // Recidive tells whether the jail's failures are the bans of the others.
 func (p *Pass) Recidive(name string) bool { return p.Rules[name] != nil && p.Rules[name].Ledger }
-
-// Protected is what no admin bans by accident: what any jail ignores, and the
-// client of this session; connection is $SSH_CONNECTION (ssh(1)), or empty.
-func (p *Pass) Protected(connection string) *state.Ignored {
-	set := state.NewIgnored()
-	for _, r := range p.Rules {
-		set.AddAll(r.Ignored)
-	}
-	client, _, _ := strings.Cut(connection, " ")
-	if a, err := state.ParsePrefix(client); err == nil {
-		set.Add(a, "the client of this session")
-	}
-	return set
-}
-
-// Packets are how many packets the kernel dropped for each ban, by "JAIL KEY".
-// Without permission it knows none, and warns.
-func (p *Pass) Packets(ctx context.Context) map[string]uint64 {
-	kernel, err := nftables.Dump(ctx)
-	if err != nil {
-		p.Warn("packets are not known: %v", err)
-	}
-	packets := map[string]uint64{}
-	for _, e := range kernel.Elements {
-		packets[e.Group+" "+e.Key.String()] = e.Packets
-	}
-	return packets
-}

@@ -1,0 +1,49 @@
+package jail
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"scan2ban/scan"
+	"scan2ban/scan/pass"
+	"scan2ban/state"
+)
+
+// Setup is what a pass by this configuration needs; the caller adds the paths and
+// the time. A jail that is broken, or whose ignored addresses cannot be read, is
+// kept as it is: without them the wrong ones could be banned.
+func (c *Config) Setup() pass.Setup {
+	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{},
+		State: c.State, Kernel: c.Kernel, Notes: slices.Clone(c.Notes)}
+	fail := func(errs ...error) {
+		for _, err := range errs {
+			if err != nil {
+				s.Errs = append(s.Errs, err)
+			}
+		}
+	}
+	self, err := Self()
+	fail(err)
+	for _, name := range slices.Sorted(maps.Keys(c.Broken)) {
+		s.Kept[name] = true
+		fail(c.Broken[name])
+	}
+	for _, name := range c.Off {
+		s.Off[name] = true
+	}
+	for _, j := range c.Jails {
+		ignored, unread, err := j.Ignored(self)
+		fail(unread...)
+		if err != nil {
+			s.Kept[j.Name] = true
+			fail(fmt.Errorf("%w: not judged in this pass", err))
+			continue
+		}
+		s.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: j.Reach, Ignored: ignored, Ledger: j.Rules.Ledger}
+		if !j.Rules.Ledger {
+			s.Watches = append(s.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Terms: j.Terms()})
+		}
+	}
+	return s
+}

@@ -1,0 +1,104 @@
+package pass
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"scan2ban/state"
+	"scan2ban/state/report"
+)
+
+// ByHand is a ban or an unban that an admin asks for.
+type ByHand struct {
+	Keys   []state.Key
+	Jail   string         // empty: ban from every port, unban everywhere
+	For    state.Duration // of a ban; Permanent: for ever
+	Force  bool           // ban also what is protected
+	Shield *state.Ignored // who is protected beside what the jails ignore: see [Pass.Protected]
+	All    bool           // of an unban: every ban there is; nothing to say of those that are not
+}
+
+// Ban lays the bans, once the sources are read. The error says why none was laid.
+func (p *Pass) Ban(by ByHand) error {
+	name := by.Jail
+	if name == "" {
+		name = state.ByHand
+	}
+	p.Ledger.Jail(state.ByHand)
+	if _, err := p.Jails([]string{name}); err != nil {
+		return err
+	}
+	if p.Off[name] || p.Kept[name] && p.Ledger.Jails[name] == nil {
+		return fmt.Errorf("jail %q is switched off or broken: nothing says which ports it closes", name)
+	}
+	until := int64(0)
+	if by.For != state.Permanent {
+		until = p.Now.Unix() + by.For.Seconds()
+	}
+	protected := p.Protected(by.Shield)
+	var errs []error
+	for _, key := range by.Keys {
+		if entry, origin, ok := protected.Touches(key); ok && !by.Force {
+			errs = append(errs, fmt.Errorf("%s holds %s (%s): it stays free (--force bans it all the same)", key, entry, origin))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, key := range by.Keys {
+		if b, fresh := p.Judge.BanByHand(name, key, p.Now.Unix(), until, by.Force); !fresh {
+			p.Warn("%s is banned until %s already", key, report.End(b.Until))
+		}
+	}
+	return nil
+}
+
+// Unban takes bans back and forgives failures up to now.
+func (p *Pass) Unban(by ByHand) error {
+	var names []string
+	if by.Jail != "" {
+		names = []string{by.Jail}
+	}
+	p.Ledger.Jail(state.ByHand)
+	names, err := p.Jails(names)
+	if err != nil {
+		return err
+	}
+	if by.All {
+		by.Keys = state.Everything
+	}
+	for _, key := range by.Keys {
+		freed, err := p.Judge.UnbanByHand(names, key, p.Now.Unix())
+		if err != nil {
+			return err
+		}
+		if len(freed) == 0 && !by.All {
+			p.Warn("%s was not banned; its failures up to now are forgiven", key)
+		}
+	}
+	return nil
+}
+
+// Keys reads addresses and CIDRs; the error names each that is none.
+func Keys(args []string) ([]state.Key, error) {
+	var list []state.Key
+	var errs []error
+	for _, arg := range args {
+		p, err := state.ParsePrefix(strings.TrimSpace(arg))
+		errs = append(errs, err)
+		list = append(list, state.Key(p))
+	}
+	return list, errors.Join(errs...)
+}
+
+// Protected is what no admin bans by accident: what any jail ignores, and shield,
+// the clients of those who are logged in.
+func (p *Pass) Protected(shield *state.Ignored) *state.Ignored {
+	set := state.NewIgnored()
+	for _, r := range p.Rules {
+		set.AddAll(r.Ignored)
+	}
+	set.AddAll(shield)
+	return set
+}

@@ -1,0 +1,70 @@
+package pass
+
+import (
+	"context"
+
+	"scan2ban/ban/nftables"
+	"scan2ban/state/report"
+)
+
+// Report is what the pass did, or would have done.
+func (p *Pass) Report(dry bool) *report.Pass {
+	r := report.FromPass(p.Judge.Decisions, p.Ledger, p.Now.Unix())
+	r.Entries, r.Failures, r.Repaired, r.DryRun = p.Entries, p.Failures, p.Repaired, dry
+	for _, g := range p.Gaps {
+		r.Gaps = append(r.Gaps, report.NewGap(g.From/1e6, g.To/1e6, g.Lost, g.Unit, g.Reason))
+	}
+	r.Warnings = append(r.Warnings, p.Warnings...)
+	return r
+}
+
+// Status are the jails of these names, or all of them. The error names one that
+// is not known.
+func (p *Pass) Status(names []string) (*report.Status, error) {
+	names, err := p.Jails(names)
+	if err != nil {
+		return nil, err
+	}
+	s := report.NewStatus(p.LastRun, p.Warnings)
+	for _, name := range names {
+		is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name)}
+		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), is))
+	}
+	return s, nil
+}
+
+// Bans are the live bans of the jails of these names, or of all, each with the
+// packets that the kernel dropped where it tells. The error names a jail that is
+// not known.
+func (p *Pass) Bans(ctx context.Context, names []string) ([]report.Ban, error) {
+	names, err := p.Jails(names)
+	if err != nil {
+		return nil, err
+	}
+	packets := p.packets(ctx)
+	bans := []report.Ban{}
+	for _, name := range names {
+		for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
+			shown := report.FromBan(b)
+			if n, ok := packets[name+" "+shown.Key]; ok {
+				shown.Packets = &n
+			}
+			bans = append(bans, shown)
+		}
+	}
+	return bans, nil
+}
+
+// packets are how many packets the kernel dropped for each ban, by "JAIL KEY".
+// Without permission it knows none, and warns.
+func (p *Pass) packets(ctx context.Context) map[string]uint64 {
+	kernel, err := nftables.Dump(ctx)
+	if err != nil {
+		p.Warn("packets are not known: %v", err)
+	}
+	packets := map[string]uint64{}
+	for _, e := range kernel.Elements {
+		packets[e.Group+" "+e.Key.String()] = e.Packets
+	}
+	return packets
+}
