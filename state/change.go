@@ -118,6 +118,9 @@ func (j *Judge) prune(now int64) {
 	}
 	for name, jail := range j.state.Jails {
 		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon })
+		if jail.Through != nil && horizon-jail.Through.Last >= ThroughShown {
+			jail.Through = nil
+		}
 		r := j.rules[name]
 		if r == nil || !jail.changed {
 			continue

@@ -30,8 +30,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}},
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
-//	   "pardons":{KEY:T}, "successes":{KEY:T},
-//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"forced":B,"ended":B}},
+//	   "pardons":{KEY:T}, "successes":{KEY:T}, "through":{...},
+//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"forced":B,"ended":B,"enforced":T}},
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
 //	 "checksum":"CRC32C"}
@@ -62,6 +62,9 @@ func mustJSON(v any) []byte {
 func (j *Jail) append(b []byte) []byte {
 	b = fmt.Appendf(b, `{"reach":%s,"prefixes":[%d,%d],"seen":%s,"ignored":%q,"next_end":%d,"pardons":%s,"successes":%s`,
 		mustJSON(j.Reach), j.Prefixes[0], j.Prefixes[1], mustJSON(j.Seen), j.Ignored, j.nextEnd, mustJSON(j.Pardons), mustJSON(j.Successes))
+	if j.Through != nil {
+		b = append(append(b, `,"through":`...), mustJSON(j.Through)...)
+	}
 	b = appendLazy(append(b, `,"bans":`...), &j.bans, appendBans)
 	b = appendLazy(append(b, `,"sessions":`...), &j.sessions, appendSessions)
 	b = appendLazy(append(b, `,"window":`...), &j.windows, appendWindows)
@@ -132,6 +135,9 @@ func appendBans(b []byte, bans map[Key]*Ban) []byte {
 		}
 		if x.Ended {
 			b = append(b, `,"ended":true`...)
+		}
+		if x.Enforced != 0 {
+			b = strconv.AppendInt(append(b, `,"enforced":`...), x.Enforced, 10)
 		}
 		return append(b, '}')
 	})
@@ -260,6 +266,8 @@ func (j *Jail) decode(in *scanner) error {
 			err = in.value(&j.Pardons)
 		case "successes":
 			err = in.value(&j.Successes)
+		case "through":
+			err = in.value(&j.Through)
 		case "bans":
 			raw, err = in.raw()
 			j.bans.later(raw, func(raw []byte) (map[Key]*Ban, error) { return readBans(j.Name, raw) })
@@ -326,6 +334,8 @@ func (b *Ban) decode(in *scanner, name string) (err error) {
 		err = in.value(&b.Forced)
 	case "ended":
 		err = in.value(&b.Ended)
+	case "enforced":
+		b.Enforced, err = in.integer()
 	default:
 		_, err = in.raw()
 	}

@@ -41,6 +41,13 @@ type Judge struct {
 	known      map[priorKey]map[int64]*Ban // all recorded bans, by their beginnings
 	gone       map[priorKey]bool           // whose last word in the history is an end
 
+	lengths map[string][]int // of the keys banned by the jails that close every port; see closing
+	wide    []string         // those jails
+
+	// Held is since when the kernel has held the bans without a break, by the clock
+	// in seconds; 0: since each was laid. Only Through depends on it.
+	Held int64
+
 	Decisions []Decision // what was decided, in order
 	Err       error      // the history could not be read: nothing of this judging may be saved
 }
@@ -54,6 +61,7 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 		prefixes := [2]int{r.IPv4Prefix, r.IPv6Prefix}
 		if jail.Prefixes != prefixes || !reflect.DeepEqual(jail.Reach, r.Reach) {
 			jail.Reach, jail.Prefixes, jail.changed, s.urgent = r.Reach, prefixes, true, true
+			jail.unenforced()
 		}
 		r.holding = r.Ignored.within(jail.Prefixes)
 		if r.Ledger {
@@ -61,6 +69,9 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 		}
 	}
 	slices.Sort(j.recid)
+	for _, jail := range s.Jails {
+		jail.throughBefore = jail.Through
+	}
 	return j
 }
 
@@ -144,6 +155,7 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	}
 	f.User = cleanUser(f.User)
 	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
+	j.through(jail, f)
 	if b := jail.Bans()[key]; b != nil && b.covers(f.Time) {
 		b.late(f)
 		jail.changed = true
@@ -232,7 +244,7 @@ func (j *Judge) again(b *Ban) {
 		return
 	}
 	for _, name := range j.recid {
-		j.failure(j.state.Jail(name), j.rules[name], Failure{Jail: name, Addr: b.Addr, Time: b.Since, Weight: 1, Rule: "ban in " + b.Jail})
+		j.failure(j.state.Jail(name), j.rules[name], Failure{Jail: name, Addr: b.Addr, Time: b.Since, Weight: 1, Rule: "ban in " + b.Jail, Lingers: true})
 	}
 }
 

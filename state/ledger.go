@@ -61,6 +61,7 @@ type Jail struct {
 	Pardons   map[Key]int64 // unbans: failures of the key at or before that second are void
 	Successes map[Key]int64 // second of the last log-in of a key; kept only where a policy asks
 	Ignored   string        // fingerprint of the ignore rules that the bans were last held against
+	Through   *Through      // failures that came through its bans; nil: none. Judging ignores it
 
 	windows  lazy[map[Key]*window]
 	bans     lazy[map[Key]*Ban]
@@ -70,6 +71,8 @@ type Jail struct {
 	changed  bool  // windows, sessions or bans differ from what was loaded
 	wide     []int // the lengths of the pardons, for that many of them
 	wideOf   int
+
+	throughBefore *Through // Through at the beginning of the judging
 }
 
 // New is the state before the first pass.
@@ -156,6 +159,7 @@ func (j *Jail) setBan(b *Ban) {
 
 func (j *Jail) dropBan(key Key) {
 	delete(j.Bans(), key)
+	j.takenBack(key)
 	j.changed = true // nextEnd may now be too early, which only costs a look
 }
 

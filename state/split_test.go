@@ -99,6 +99,9 @@ func judged(t *rapid.T, rules map[string]*Rules, events []Event, cuts []int) []D
 			}
 		}
 		all = append(all, j.Decisions...)
+		if to > 0 { // what the kernel holds changes no ban
+			state.Enforced(events[to-1].Time, to%2 == 0, nil)
+		}
 		again, err := Decode(state.Encode())
 		if err != nil {
 			t.Fatal(err)

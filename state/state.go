@@ -31,6 +31,10 @@ type Failure struct {
 	Weight int        // how many failures it counts for; at least 1
 	User   string     // as the client wrote it, may be empty; escape before showing
 	Rule   string     // the name of the filter rule that matched
+
+	// Lingers says that the line may be written with no packet of the client, long
+	// after its ban: it proves nothing about the ban. See Through.
+	Lingers bool
 }
 
 // Event is what a filter understood of one log entry. It becomes a Failure
@@ -76,6 +80,7 @@ type Ban struct {
 	ByHand   bool       // decided by an admin
 	Forced   bool       // by an admin who knew that it is to be ignored
 	Ended    bool       // its end has been announced; it stays until the log has passed it
+	Enforced int64      // since when the kernel is known to hold it, by the clock; 0: not known. Judging ignores it
 
 	fresh bool // decided in this pass
 }

@@ -13,6 +13,7 @@ type Volatile struct {
 	Journal json.RawMessage `json:"journal,omitempty"` // journal files that are read to their end
 	Matches string          `json:"matches,omitempty"` // the journal matches that this holds for
 	LastRun *LastRun        `json:"last_run,omitempty"`
+	Held    int64           `json:"held,omitempty"` // since when the kernel holds the bans without a break, as far as is known; see Judge
 }
 
 // LastRun is what the last pass was.
