@@ -1,0 +1,83 @@
+package host
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+)
+
+// Fail2Ban tells whether Fail2Ban runs here, how that is known, and its jails
+// where it answers quickly.
+func Fail2Ban() (running bool, detail string) {
+	t, ctx := tree(""), context.Background()
+	const socket = "/run/fail2ban/fail2ban.sock"
+	switch {
+	case Active(ctx, "fail2ban.service"):
+		detail = "fail2ban.service is active"
+	case t.runs("fail2ban-server"):
+		detail = "a process fail2ban-server runs"
+	case answers(socket):
+		detail = "somebody answers at " + socket
+	default:
+		return false, ""
+	}
+	out, err := Ask(ctx, "fail2ban-client", "status")
+	if jails := f2bJails(out); err == nil && jails != "" {
+		detail += ", jails: " + jails
+	}
+	return true, detail
+}
+
+// f2bJails reads the output of fail2ban-client status.
+func f2bJails(out string) string {
+	for line := range strings.Lines(out) {
+		if _, jails, ok := strings.Cut(line, "Jail list:"); ok {
+			return strings.TrimSpace(jails)
+		}
+	}
+	return ""
+}
+
+// Active tells whether a unit of systemd is active.
+func Active(ctx context.Context, unit string) bool {
+	if !Systemd() {
+		return false
+	}
+	_, err := Ask(ctx, "systemctl", "is-active", "--quiet", unit)
+	return err == nil
+}
+
+// runs tells whether a process of that comm runs here, and not in a container
+// of this host: such a process has a number of its own there.
+func (t tree) runs(comm string) bool {
+	for _, path := range t.glob("/proc/[0-9]*/comm") {
+		if strings.TrimSpace(t.text(path)) != comm {
+			continue
+		}
+		if t.depth(strings.TrimSuffix(path, "comm")+"status") <= t.depth("/proc/self/status") {
+			return true
+		}
+	}
+	return false
+}
+
+// depth is how many process namespaces deep a process lives, from its status.
+func (t tree) depth(path string) int {
+	for line := range strings.Lines(t.text(path)) {
+		if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			return len(strings.Fields(numbers))
+		}
+	}
+	return 1
+}
+
+// answers tells whether somebody listens at a Unix socket.
+func answers(path string) bool {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}

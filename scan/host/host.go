@@ -1,0 +1,89 @@
+// Package host tells what this host is: its addresses, who is logged in, what
+// listens where, and who else bans on it.
+//
+//	host.Self()       own addresses and default gateways
+//	host.Sessions()   remote addresses of those who are logged in now
+//	host.Listening()  sockets that wait for clients, and whose they are
+//	host.SSHPorts()   the ports on which sshd is reached, or would be after a restart
+//	host.Fail2Ban()   whether Fail2Ban bans here too
+//	host.Systemd()    whether systemd is init
+//
+// Everything is read from /proc, /run and /etc, or asked of the programs that
+// know (sshd -T, systemctl), each with a limit of a few seconds. Nothing is
+// changed, no name is resolved, and without root less is known: what cannot be
+// read is left out, not guessed.
+package host
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tree is the root below which files are read: "" for the host, a directory in
+// tests.
+type tree string
+
+func (t tree) path(path string) string { return string(t) + path }
+
+// text is what the file holds, "" where it cannot be read.
+func (t tree) text(path string) string {
+	text, _ := os.ReadFile(t.path(path))
+	return string(text)
+}
+
+func (t tree) exists(path string) bool {
+	_, err := os.Stat(t.path(path))
+	return err == nil
+}
+
+// glob lists paths below the root, without it. The pattern is well-formed.
+func (t tree) glob(pattern string) []string {
+	found, _ := filepath.Glob(t.path(pattern))
+	for i := range found {
+		found[i] = strings.TrimPrefix(found[i], string(t))
+	}
+	return found
+}
+
+// Systemd tells whether systemd is init here (sd_booted(3)).
+func Systemd() bool { return tree("").exists("/run/systemd/system") }
+
+// patience is how long a program may take to answer.
+const patience = 5 * time.Second
+
+// sbin are directories that $PATH of a user may lack.
+var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"}
+
+// Ask runs a program and gives its standard output. It is ended after a few
+// seconds, speaks English, and reads nothing.
+func Ask(ctx context.Context, name string, args ...string) (string, error) {
+	path, err := Program(name)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, path, args...)
+	c.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=")
+	c.WaitDelay = time.Second
+	out, err := c.Output()
+	return string(out), err
+}
+
+// Program finds a program in $PATH or where administrators' programs lie.
+func Program(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range sbin {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
+}

@@ -1,0 +1,85 @@
+package host
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Session is somebody who is logged in from elsewhere.
+type Session struct {
+	Addr netip.Addr
+	User string // may be empty
+	From string // how it is known: "$SSH_CONNECTION", "logind" or "utmp"
+}
+
+// Sessions are the remote addresses of who is logged in now, each once: first
+// those of the session that runs this command, then those that logind and utmp
+// know. Only literal addresses count: names are not resolved. An SSH session
+// without a terminal that logind does not know (no pam_systemd) and that is not
+// our own is not seen.
+func Sessions() []Session {
+	return tree("").sessions(os.Getpid())
+}
+
+func (t tree) sessions(pid int) (list []Session) {
+	for _, s := range slices.Concat(t.ancestors(pid), t.logind(), t.utmp()) {
+		s.Addr = s.Addr.Unmap().WithZone("")
+		known := slices.ContainsFunc(list, func(x Session) bool { return x.Addr == s.Addr })
+		if !known && s.Addr.IsValid() && !s.Addr.IsLoopback() && !s.Addr.IsUnspecified() {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// ancestors asks a process and all that it descends from for SSH_CONNECTION
+// (ssh(1)). sudo takes the variable away; the shell that sudo was started from
+// still has it.
+func (t tree) ancestors(pid int) (list []Session) {
+	for hops := 0; pid > 1 && hops < 64; hops++ {
+		env := map[string]string{}
+		for entry := range strings.SplitSeq(t.text(fmt.Sprintf("/proc/%d/environ", pid)), "\x00") {
+			name, value, _ := strings.Cut(entry, "=")
+			env[name] = value
+		}
+		client, _, _ := strings.Cut(cmp.Or(env["SSH_CONNECTION"], env["SSH_CLIENT"]), " ")
+		if addr, err := netip.ParseAddr(client); err == nil {
+			list = append(list, Session{Addr: addr, User: cmp.Or(env["SUDO_USER"], env["USER"]), From: "$SSH_CONNECTION"})
+		}
+		pid = t.parent(pid)
+	}
+	return list
+}
+
+// parent is 0 where it is not known.
+func (t tree) parent(pid int) int {
+	for line := range strings.Lines(t.text(fmt.Sprintf("/proc/%d/status", pid))) {
+		if value, ok := strings.CutPrefix(line, "PPid:"); ok {
+			parent, _ := strconv.Atoi(strings.TrimSpace(value))
+			return parent
+		}
+	}
+	return 0
+}
+
+// logind reads its files of sessions, which hold KEY=value lines. A session
+// that is closing has nobody in it.
+func (t tree) logind() (list []Session) {
+	for _, path := range t.glob("/run/systemd/sessions/[0-9c]*") {
+		values := map[string]string{}
+		for line := range strings.Lines(t.text(path)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			values[key] = strings.Trim(value, `"`)
+		}
+		addr, err := netip.ParseAddr(values["REMOTE_HOST"])
+		if err == nil && values["STATE"] != "closing" {
+			list = append(list, Session{Addr: addr, User: values["USER"], From: "logind"})
+		}
+	}
+	return list
+}
