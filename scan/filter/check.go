@@ -57,6 +57,9 @@ func (d *decoder) checkRule(r *Rule, at toml.Key, names []string) {
 	if r.Echo && (r.Kind != Failure || r.Alone || r.Once || r.After != "" || r.Stage != 0) {
 		fail("echo", "rule %q is an echo: it is a failure, and once, after, stage and alone do not go with it", r.Name)
 	}
+	if r.Lingers && r.Kind != Failure {
+		fail("lingers", "rule %q lingers: only a failure does", r.Name)
+	}
 	if r.Pattern == "" {
 		fail("pattern", "rule %q has no pattern", r.Name)
 		return

@@ -235,6 +235,7 @@ func (d *decoder) rules(dst *[]Rule) field {
 				"after":   d.word(&r.After),
 				"alone":   d.flag(&r.Alone),
 				"echo":    d.flag(&r.Echo),
+				"lingers": d.flag(&r.Lingers),
 			})
 			if r.Modes == nil {
 				r.Modes = []Mode{Normal}

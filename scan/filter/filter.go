@@ -40,6 +40,8 @@
 //	echo    = false        # another program's line about an attempt: counts only while
 //	                       # the service writes none of its own about that address
 //	program = ["sshd"]     # only lines of these programs
+//	lingers = false        # may be written long after the client's last packet (a time
+//	                       # limit, a connection given up): no sign that a ban was passed
 //
 // In a pattern (RE2, https://golang.org/s/re2syntax) <ADDR> is the client's
 // address, <USER> is greedy text, <PID> the process whose session a line of the
@@ -109,6 +111,7 @@ type Rule struct {
 	After   string
 	Alone   bool
 	Echo    bool
+	Lingers bool
 }
 
 // Kind is what a line says.

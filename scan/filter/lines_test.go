@@ -211,3 +211,28 @@ func TestEvent(t *testing.T) {
 		t.Errorf("server: %+v", e)
 	}
 }
+
+// Lines that sshd may write after a ban has cut the client off prove nothing about
+// that ban; the others answer a packet.
+func TestLingers(t *testing.T) {
+	m := sshd(t, Aggressive)
+	for message, want := range map[string]bool{
+		"Timeout before authentication for 203.0.113.1 port 5":                                                           true,
+		"Timeout before authentication for connection from 203.0.113.1 to 127.0.0.1, pid = 977":                          true,
+		"Connection reset by 203.0.113.1 port 5":                                                                         true,
+		"Connection closed by authenticating user root 203.0.113.1 port 5 [preauth]":                                     true,
+		"Connection reset by 203.0.113.1 port 5 [preauth]":                                                               true,
+		"PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.1  user=root":          true,
+		"Failed password for root from 203.0.113.1 port 5 ssh2":                                                          false,
+		"Invalid user x from 203.0.113.1 port 5":                                                                         false,
+		"drop connection #0 from [203.0.113.1]:5 on [127.0.0.1]:22 penalty: failed authentication":                       false,
+		"error: maximum authentication attempts exceeded for root from 203.0.113.1 port 5 ssh2 [preauth]":                false,
+		"Unable to negotiate with 203.0.113.1 port 5: no matching host key type found. Their offer: ssh-dss [preauth]":   false,
+		"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.1  user=root": false,
+		"banner exchange: Connection from 203.0.113.1 port 5: invalid format":                                            false,
+	} {
+		if e, ok := m.Match([]byte(message), nil).Event("sshd", 7, "boot/9"); !ok || e.Lingers != want {
+			t.Errorf("%s: lingers %v, a failure %v", message, e.Lingers, ok)
+		}
+	}
+}

@@ -130,6 +130,11 @@ name = "six"
 alone = true
 once = true
 pattrn = 1
+[[rule]]
+name = "seven"
+kind = "mark"
+lingers = true
+pattern = '^x$'
 `)
 	want := []string{
 		`bad.toml:1: unknown key "descripton" (did you mean "description"?)`,
@@ -150,6 +155,7 @@ pattrn = 1
 		`bad.toml:27: rule "six" has no pattern`,
 		`bad.toml:29: rule "six" is alone`,
 		`bad.toml:31: unknown key "pattrn" (did you mean "pattern"?)`,
+		`bad.toml:35: rule "seven" lingers`,
 	}
 	got := strings.Split(err.Error(), "\n")
 	for i := range max(len(got), len(want)) {
