@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -81,7 +82,8 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
-	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), checkCommand(o), versionCommand(o))
+	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), checkCommand(o),
+		pauseCommand(o), resumeCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
 	}
@@ -103,27 +105,55 @@ func describe(c *cobra.Command) *cobra.Command {
 }
 
 func runCommand(o *options) *cobra.Command {
-	var dry bool
+	var dry, restoring bool
 	var now string
 	c := &cobra.Command{Use: "run", Short: "One pass: read, judge, ban, save", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if restoring && dry {
+			return usage{errors.New("--restore reads nothing that could be tried: leave --dry-run away")}
+		} else if restoring {
+			return restore(c.Context(), o)
+		}
 		at, err := clock(now)
 		if err != nil || now != "" && !dry {
 			return usage{cmp.Or(err, errors.New("--now goes with --dry-run"))}
 		}
-		p, err := begin(o, at, !dry, now != "")
+		p, err := begin(o, at, !dry, now != "", nil)
+		if paused := (*state.PausedError)(nil); errors.As(err, &paused) {
+			warn(o, []string{paused.Error()}, nil)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		defer p.Close()
-		read(c.Context(), p)
-		if !dry {
-			p.Commit(c.Context())
-		}
-		return tell(c.OutOrStdout(), o, p, dry)
+		return finish(c.Context(), c.OutOrStdout(), o, p, dry)
 	}}
 	c.Flags().BoolVar(&dry, "dry-run", false, "write nothing, show who would be banned")
+	c.Flags().BoolVar(&restoring, "restore", false, "read no log: bring the bans of the last pass back into the kernel")
 	c.Flags().StringVar(&now, "now", "", "with --dry-run: the time `T` of the pass (RFC 3339, 2026-11-20, or 30d for that long ago)")
 	return c
+}
+
+// finish ends a pass that has begun: reads, judges, bans, saves and tells.
+func finish(ctx context.Context, w io.Writer, o *options, p *pass.Pass, dry bool) error {
+	defer p.Close()
+	read(ctx, p)
+	if !dry {
+		p.Commit(ctx)
+	}
+	return tell(w, o, p, dry)
+}
+
+// restore needs no configuration, but for the bound of [kernel].
+func restore(ctx context.Context, o *options) error {
+	kernel := nftables.DefaultOptions()
+	if config, err := jail.Load(o.config); err == nil {
+		kernel = config.Kernel
+	}
+	bans, err := pass.Restore(ctx, o.state, kernel, time.Now())
+	if o.verbose {
+		fmt.Fprintf(os.Stderr, "%s in the kernel\n", report.Plural(bans, "ban"))
+	}
+	return err
 }
 
 // clock reads T; empty is now.
@@ -134,14 +164,15 @@ func clock(text string) (time.Time, error) {
 	return state.ParseTime(text, time.Now())
 }
 
-// begin reads the configuration and begins a pass by it.
-func begin(o *options, now time.Time, write, past bool) (*pass.Pass, error) {
+// begin reads the configuration and begins a pass by it; shield are those whom it
+// leaves alone, nil for nobody.
+func begin(o *options, now time.Time, write, past bool, shield *state.Ignored) (*pass.Pass, error) {
 	config, err := jail.Load(o.config)
 	if err != nil {
 		return nil, usage{err}
 	}
 	setup := config.Setup()
-	setup.StatePath, setup.JournalPath, setup.Now, setup.Past, setup.Write = o.state, o.journal, now, past, write
+	setup.StatePath, setup.JournalPath, setup.Now, setup.Past, setup.Write, setup.Shield = o.state, o.journal, now, past, write, shield
 	return pass.Begin(setup)
 }
 
@@ -182,7 +213,7 @@ func warn(o *options, warnings []string, gaps []report.Gap) {
 
 // look is a pass that changes nothing, so that what is shown is never stale.
 func look(ctx context.Context, o *options) (*pass.Pass, error) {
-	p, err := begin(o, time.Now(), false, false)
+	p, err := begin(o, time.Now(), false, false, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +304,7 @@ func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide
 	if by.Keys, err = pass.Keys(args); err != nil {
 		return usage{err}
 	}
-	p, err := begin(o, time.Now(), true, false)
+	p, err := begin(o, time.Now(), true, false, nil)
 	if err != nil {
 		return err
 	}
@@ -338,6 +369,31 @@ func checkCommand(o *options) *cobra.Command {
 		found.Add("state", state.CheckStore(o.state), "see to the owner and the free space of its directory")
 		found.Add("nftables", nftables.Check(c.Context()), "run as root or with CAP_NET_ADMIN, on a kernel with nf_tables")
 		return found.Write(c.OutOrStdout(), o.json)
+	}}
+}
+
+func pauseCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		paused, err := pass.Pause(c.Context(), o.state)
+		if paused != nil && !o.quiet {
+			fmt.Fprintln(c.OutOrStdout(), paused)
+		}
+		return err
+	}}
+}
+
+func resumeCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "resume", Short: "Bring both back", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if err := pass.Resume(o.state); errors.Is(err, fs.ErrNotExist) {
+			return errors.New("not paused")
+		} else if err != nil {
+			return err
+		}
+		p, err := begin(o, time.Now(), true, false, sessions())
+		if err != nil {
+			return err
+		}
+		return finish(c.Context(), c.OutOrStdout(), o, p, false)
 	}}
 }
 

@@ -42,6 +42,7 @@ type Setup struct {
 	Errs    []error  // of the configuration: the pass goes on without what they name
 	Notes   []string // of the configuration, for those who ask
 
+	Shield      *state.Ignored // who is left alone in this pass beside what the jails ignore
 	StatePath   string
 	JournalPath string // empty: the host's journal
 	Now         time.Time
@@ -61,10 +62,12 @@ type Pass struct {
 	Gaps     []journal.Gap
 	Warnings []string
 	Trace    []string       // how it was done, for those who ask
+	Shielded map[string]int // failures, by address, of those that only Shield spared
 	LastRun  *state.LastRun // the pass before this one, nil: not known
 	Step     func(t int64)  // called for each entry with its second, to show progress
 
-	store    *state.Store // nil: there is no state directory yet
+	bare     map[string]*state.Rules // as configured, where there is a shield
+	store    *state.Store            // nil: there is no state directory yet
 	was      []nftables.Group
 	volatile *state.Volatile
 	saved    *state.JournalPosition // the position on disk
@@ -75,8 +78,8 @@ type Pass struct {
 // lockWait is how long a pass waits for another to end.
 const lockWait = 5 * time.Second
 
-// Begin loads the state. Errors: state.ErrLocked, state.ErrNewer, and what keeps
-// a writing pass from its state directory. A pass that only looks takes a state
+// Begin loads the state. Errors: state.ErrLocked, state.ErrNewer, for a writing pass
+// *state.PausedError and what keeps it from its state directory. A pass that only looks takes a state
 // that it cannot read as empty.
 func Begin(s Setup) (p *Pass, err error) {
 	if s.JournalPath != "" { // the state remembers it
@@ -86,10 +89,17 @@ func Begin(s Setup) (p *Pass, err error) {
 	}
 	p = &Pass{Setup: s, begun: time.Now(), Trace: s.Notes, volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
 	p.LastRun = p.volatile.LastRun
+	p.shield()
 	p.store, err = state.OpenStore(s.StatePath, s.Write)
 	switch {
 	case err == nil && s.Write:
-		err = p.store.Lock(lockWait)
+		if err = p.store.Lock(lockWait); err == nil {
+			err = p.store.Paused()
+		}
+	case err == nil:
+		if paused := p.store.Paused(); paused != nil {
+			p.Warn("%v", paused)
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
 	case err != nil && !s.Write:
@@ -223,6 +233,7 @@ func (p *Pass) Read(ctx context.Context) {
 	if p.lost != "" && p.Write {
 		p.adopt(ctx)
 	}
+	p.warnShielded()
 	p.Judge.Finish(p.Now.Unix(), p.Kept)
 	p.fail(p.Judge.Err)
 	if p.lost != "" {
@@ -248,9 +259,7 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	last := int64(0)
 	p.Entries = scan.Journal(r, p.Watches, scan.Limit{Second: p.Now.Unix(), Drop: p.Past}, func(f scan.Finding) {
 		p.Ledger.Jail(f.Jail).Seen.Add(f.Time, f.Tally())
-		if e, ok := f.Event(); ok && p.Judge.Event(e) {
-			p.Failures++
-		}
+		p.judge(f)
 		last = max(last, f.Time)
 		p.Step(f.Time)
 	})
@@ -268,6 +277,19 @@ func (p *Pass) readJournal(ctx context.Context) error {
 		p.Now = time.Unix(min(last, p.Now.Unix()), 0) // a copied journal is judged as of its end
 	}
 	return r.Err()
+}
+
+// judge hands on what the finding says.
+func (p *Pass) judge(f scan.Finding) {
+	e, ok := f.Event()
+	if !ok {
+		return
+	}
+	if p.Judge.Event(e) {
+		p.Failures++
+	} else if p.spares(f) {
+		p.Shielded[f.Verdict.Addr.String()]++
+	}
 }
 
 // exhausted is what is known of the journal's files at the position on disk: by

@@ -1,0 +1,92 @@
+package pass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"scan2ban/ban"
+	"scan2ban/ban/nftables"
+	"scan2ban/state"
+)
+
+// Restore brings the kernel to what the ledger said after the last pass and reads
+// no log: for the moment before the network comes up, and after another firewall
+// has flushed ours away. It gives the number of bans, and nothing for a host on
+// which no pass has run or that is paused.
+func Restore(ctx context.Context, path string, kernel nftables.Options, now time.Time) (bans int, err error) {
+	store, ledger, err := open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	defer store.Close()
+	if store.Paused() != nil {
+		return 0, nil
+	}
+	groups := ban.Groups(ledger, now)
+	for _, g := range groups {
+		bans += len(g.Elements)
+	}
+	result, err := kernel.Sync(ctx, groups, nil, nil)
+	if err != nil {
+		return 0, err
+	}
+	var errs []error
+	for name, err := range result.Failed {
+		errs = append(errs, fmt.Errorf("jail %q: its bans are not all enforced: %w", name, err))
+	}
+	return bans, errors.Join(errs...)
+}
+
+// open locks the store at path and loads its state.
+func open(path string) (*state.Store, *state.State, error) {
+	store, err := state.OpenStore(path, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	ledger, err := (*state.State)(nil), store.Lock(lockWait)
+	if err == nil {
+		ledger, err = store.Load()
+	}
+	if err != nil {
+		store.Close()
+		return nil, nil, err
+	}
+	return store, ledger, nil
+}
+
+// Pause takes every ban out of the kernel and keeps passes from bringing them
+// back until [Resume]. What is known stays known. It gives the mark's
+// *state.PausedError.
+func Pause(ctx context.Context, path string) (error, error) {
+	store, err := state.OpenStore(path, true)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	if err := store.Lock(lockWait); err != nil {
+		return nil, err
+	}
+	if err := store.Pause(); err != nil {
+		return nil, err
+	}
+	return store.Paused(), nftables.Remove(ctx)
+}
+
+// Resume lets passes change the kernel again; the caller makes one. Without a
+// pause before the error is fs.ErrNotExist.
+func Resume(path string) error {
+	store, err := state.OpenStore(path, false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Lock(lockWait); err != nil {
+		return err
+	}
+	return store.Resume()
+}
