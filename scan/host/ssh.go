@@ -107,7 +107,7 @@ func unitPorts(out string) (ports []uint16) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 			switch key {
 			case "Listen": // "[::]:22 (Stream)", or "22 (Stream)"
-				if address, ok := strings.CutSuffix(value, " (Stream)"); ok {
+				if address, ok := strings.CutSuffix(value, " (Stream)"); ok && !strings.HasPrefix(address, "vsock:") {
 					list = appendPort(list, cmp.Or(portOf(address), address))
 				}
 			case "ActiveState":

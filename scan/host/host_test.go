@@ -1,0 +1,234 @@
+package host
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// plant lays files below a new root; a value "-> X" is a symbolic link to X.
+func plant(t *testing.T, files map[string]string) tree {
+	t.Helper()
+	root := t.TempDir()
+	for path, text := range files {
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if target, ok := strings.CutPrefix(text, "-> "); ok {
+			err = os.Symlink(target, path)
+		} else {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tree(root)
+}
+
+// proc prints 32-bit words as a kernel of this machine would: its little-endian
+// form is what the fixtures hold.
+func little(t *testing.T) {
+	if !littleEndian {
+		t.Skip("the fixtures are of a little-endian machine")
+	}
+}
+
+const heading = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+// sshHost is a host with sshd on 22 and 2222, a session with a forwarded port, a
+// DNS server, an established connection, and no udp6.
+var sshHost = map[string]string{
+	"/proc/net/tcp": heading +
+		"   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 100 1 0000000000000000 100 0 0 10 0\n" +
+		"   1: 00000000:08AE 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 101 1 0000000000000000 100 0 0 10 0\n" +
+		"   2: 0100007F:177A 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 102 1 0000000000000000 100 0 0 10 0\n" +
+		"   3: 0A00020A:0016 07007BCB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 103 2 0000000000000000 20 4 31 10 -1\n",
+	"/proc/net/tcp6": heading +
+		"   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 104 1 0000000000000000 100 0 0 10 0\n",
+	"/proc/net/udp": heading +
+		"   0: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101        0 105 2 0000000000000000 0\n",
+	"/proc/700/comm": "sshd\n", "/proc/700/cmdline": "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\x00",
+	"/proc/700/fd/3": "-> socket:[100]", "/proc/700/fd/4": "-> socket:[104]", "/proc/700/fd/5": "-> socket:[101]", "/proc/700/fd/0": "-> /dev/null",
+	"/proc/800/comm": "sshd\n", "/proc/800/cmdline": "sshd: alice@pts/0\x00",
+	"/proc/800/fd/9": "-> socket:[102]", "/proc/800/fd/4": "-> socket:[103]",
+	"/proc/900/comm": "systemd-resolve\n", "/proc/900/fd/7": "-> socket:[105]",
+}
+
+func TestListening(t *testing.T) {
+	little(t)
+	sockets, err := Listening(string(plant(t, sshHost)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range sockets {
+		got = append(got, fmt.Sprintf("%s %s %d %s", s.Network, s.AddrPort, s.PID, s.Process))
+	}
+	want := []string{"tcp 0.0.0.0:22 700 sshd", "tcp [::]:22 700 sshd", "tcp 0.0.0.0:2222 700 sshd", "tcp 127.0.0.1:6010 800 sshd", "udp 127.0.0.53:53 900 systemd-resolve"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if _, err := Listening(t.TempDir()); err == nil {
+		t.Error("a root without /proc is no error")
+	}
+}
+
+func TestListenerPorts(t *testing.T) {
+	little(t)
+	if got := plant(t, sshHost).listenerPorts(); !slices.Equal(got, []uint16{22, 2222}) {
+		t.Errorf("%v: a session's forwarded port is not sshd's", got)
+	}
+}
+
+func TestTestedPorts(t *testing.T) {
+	for _, c := range []struct {
+		out  string
+		want []uint16
+	}{
+		{"port 22\naddressfamily any\nlistenaddress [::]:22\nlistenaddress 0.0.0.0:22\nusepam yes\n", []uint16{22}},
+		{"port 22\nport 2222\nlistenaddress 0.0.0.0:2222\nlistenaddress 0.0.0.0:22\n", []uint16{22, 2222}},
+		{"port 22\nlistenaddress 192.0.2.1:8022 rdomain mgmt\n", []uint16{8022}},
+		{"port 2022\n", []uint16{2022}},
+		{"", nil},
+	} {
+		if got := testedPorts(c.out); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %v, want %v", c.out, got, c.want)
+		}
+	}
+}
+
+func TestConfigPorts(t *testing.T) {
+	const main = "/etc/ssh/sshd_config"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  []uint16
+	}{
+		"no sshd":      {nil, nil},
+		"default":      {map[string]string{main: "# Port 2222\nUsePAM yes\n"}, []uint16{22}},
+		"several":      {map[string]string{main: "Port 22\nport=2222 # and this\nPort\t\"8022\"\n"}, []uint16{22, 2222, 8022}},
+		"addresses":    {map[string]string{main: "ListenAddress 192.0.2.1\nListenAddress [2001:db8::1]:2022\nListenAddress 2001:db8::2\nPort 2222\n"}, []uint16{2022, 2222}},
+		"include":      {map[string]string{main: "Include /etc/ssh/sshd_config.d/*.conf\nInclude more\n", "/etc/ssh/sshd_config.d/a.conf": "Port 2222", "/etc/ssh/more": "Port 22"}, []uint16{22, 2222}},
+		"match":        {map[string]string{main: "Match User git\nPort 99\nInclude x\n", "/etc/ssh/x": "Port 98"}, []uint16{22}},
+		"match all":    {map[string]string{main: "Match User git\nPort 99\nMatch all\nPort 2222\n"}, []uint16{2222}},
+		"match inside": {map[string]string{main: "Include x\nPort 2222\n", "/etc/ssh/x": "Match User git\n"}, []uint16{2222}},
+		"loop":         {map[string]string{main: "Include sshd_config\nPort 2222\n"}, []uint16{2222}},
+		"SUSE":         {map[string]string{"/usr/etc/ssh/sshd_config": "Port 2222\n"}, []uint16{2222}},
+		"nonsense":     {map[string]string{main: "Port x\nPort 70000\nPort\n=\nListenAddress\n"}, []uint16{22}},
+	} {
+		if got := plant(t, c.files).configPorts(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestUnitPorts(t *testing.T) {
+	for name, c := range map[string]struct {
+		out  string
+		want []uint16
+	}{
+		"active":    {"Listen=[::]:2222 (Stream)\nListen=0.0.0.0:22 (Stream)\nActiveState=active\nUnitFileState=disabled\n\nActiveState=inactive\n", []uint16{22, 2222}},
+		"enabled":   {"Listen=22 (Stream)\nActiveState=inactive\nUnitFileState=enabled\n", []uint16{22}},
+		"not used":  {"Listen=[::]:22 (Stream)\nActiveState=inactive\nUnitFileState=disabled\n", nil},
+		"not there": {"ActiveState=inactive\nUnitFileState=\n\nActiveState=inactive\nUnitFileState=\n", nil},
+		"unix":      {"Listen=/run/ssh-unix-local/socket (Stream)\nListen=vsock::22 (Stream)\nActiveState=active\n", nil},
+	} {
+		if got := unitPorts(c.out); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// record is one of utmp.
+func record(size int, kind uint16, pid uint32, user, host string, addr []byte) string {
+	r := make([]byte, size)
+	binary.NativeEndian.PutUint16(r, kind)
+	binary.NativeEndian.PutUint32(r[4:], pid)
+	copy(r[utmpUser:], user)
+	copy(r[utmpHost:], host)
+	at := 348
+	if size == utmpLong {
+		at = 360
+	}
+	copy(r[at:], addr)
+	return string(r)
+}
+
+func TestSessions(t *testing.T) {
+	v6 := netip.MustParseAddr("2001:db8::7").As16()
+	root := plant(t, map[string]string{
+		"/proc/30/status": "Name:\tscan2ban\nPPid:\t20\n", "/proc/30/environ": "SUDO_USER=alice\x00USER=root\x00",
+		"/proc/20/status": "Name:\tsudo\nPPid:\t10\n",
+		"/proc/10/status": "Name:\tbash\nPPid:\t1\n", "/proc/10/environ": "USER=alice\x00SSH_CONNECTION=198.51.100.1 50000 192.0.2.1 22\x00",
+		"/run/systemd/sessions/4":     "UID=1000\nUSER=alice\nREMOTE=1\nREMOTE_HOST=198.51.100.1\nSTATE=active\n",
+		"/run/systemd/sessions/5":     "UID=1000\nUSER=bob\nREMOTE=1\nREMOTE_HOST=::ffff:198.51.100.2\nSTATE=online\n",
+		"/run/systemd/sessions/6":     "USER=gone\nREMOTE_HOST=198.51.100.3\nSTATE=closing\n",
+		"/run/systemd/sessions/7":     "USER=named\nREMOTE_HOST=host.example\nSTATE=active\n",
+		"/run/systemd/sessions/8":     "USER=local\nREMOTE_HOST=::1\nSTATE=active\n",
+		"/run/systemd/sessions/5.ref": "",
+		"/run/utmp": record(utmpShort, loggedIn, 10, "carol", "198.51.100.4", nil) +
+			record(utmpShort, loggedIn, 10, "dave", "dave.example", []byte{198, 51, 100, 5}) +
+			record(utmpShort, loggedIn, 10, "erin", "erin.example", v6[:]) +
+			record(utmpShort, loggedIn, 999, "dead", "198.51.100.9", nil) +
+			record(utmpShort, 8, 10, "out", "198.51.100.9", nil) +
+			record(utmpShort, loggedIn, 10, "console", "", nil) + "cut",
+	})
+	var got []string
+	for _, s := range root.sessions(30) {
+		got = append(got, fmt.Sprintf("%s %s %s", s.Addr, s.User, s.From))
+	}
+	want := []string{"198.51.100.1 alice $SSH_CONNECTION", "198.51.100.2 bob logind", "198.51.100.4 carol utmp", "198.51.100.5 dave utmp", "2001:db8::7 erin utmp"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	long := record(utmpLong, loggedIn, 10, "carol", "", []byte{198, 51, 100, 4})
+	if got := root.utmpSessions([]byte(long), utmpSize(len(long))); len(got) != 1 || got[0].Addr != netip.MustParseAddr("198.51.100.4") {
+		t.Errorf("a record of 400 bytes: %v", got)
+	}
+}
+
+func FuzzUtmp(f *testing.F) {
+	f.Add([]byte(record(utmpShort, loggedIn, 1, "root", "198.51.100.4", nil)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		tree("").utmpSessions(text, utmpSize(len(text)))
+	})
+}
+
+func TestGateways(t *testing.T) {
+	little(t)
+	root := plant(t, map[string]string{
+		"/proc/net/route":      "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\nhost0\t00000000\t01020A0A\t0003\t0\t0\t0\t00000000\nhost0\t00020A0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\n",
+		"/proc/net/ipv6_route": "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 host0\n",
+	})
+	want := []netip.Addr{netip.MustParseAddr("10.10.2.1"), netip.MustParseAddr("fe80::1")}
+	if got := root.gateways(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestRuns(t *testing.T) {
+	root := plant(t, map[string]string{
+		"/proc/self/status": "NSpid:\t9\n",
+		"/proc/20/comm":     "fail2ban-server\n", "/proc/20/status": "NSpid:\t20\t3\n",
+		"/proc/21/comm": "nginx\n", "/proc/21/status": "NSpid:\t21\n",
+	})
+	if root.runs("fail2ban-server") {
+		t.Error("a container's process is taken for the host's")
+	}
+	if !root.runs("nginx") {
+		t.Error("a process is not seen")
+	}
+}
+
+func TestF2bJails(t *testing.T) {
+	if got := f2bJails("Status\n|- Number of jail:\t2\n`- Jail list:\tnginx-http-auth, sshd\n"); got != "nginx-http-auth, sshd" {
+		t.Errorf("%q", got)
+	}
+}
