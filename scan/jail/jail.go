@@ -17,8 +17,8 @@ package jail
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
+	"strings"
 
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
@@ -75,8 +75,12 @@ func (j Jail) clone() *Jail {
 // builtin guards sshd: the configuration of a host without a file.
 const builtin = "[jail.sshd]\nenabled = true\n"
 
-// A jail's name also names its sets in the kernel.
-var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
+// named tells whether text can be a jail's name, which also names its sets in the
+// kernel: a small letter, then small letters, digits, "-", "_", ".".
+func named(text string) bool {
+	const letters, others = "abcdefghijklmnopqrstuvwxyz", "0123456789-_."
+	return len(text) > 0 && len(text) <= 64 && strings.Contains(letters, text[:1]) && strings.Trim(text, letters+others) == ""
+}
 
 // check finds values that no file may have; report takes the key and what is
 // wrong with its value.

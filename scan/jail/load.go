@@ -194,7 +194,7 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 		}
 		errs = append(errs, fmt.Errorf("%s: jail %q: %s", f.place("jail", j.Name, key), j.Name, problem))
 	}
-	if !nameRule.MatchString(j.Name) || strings.HasPrefix(j.Name, state.ByHand) {
+	if !named(j.Name) || strings.HasPrefix(j.Name, state.ByHand) {
 		report("", `not a name for a jail (small letters, digits, "-", "_", "."; "by-hand" is taken)`)
 	}
 	j.check(report)

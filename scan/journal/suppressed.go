@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"strconv"
+	"sync"
 )
 
 // suppressedID is the MESSAGE_ID of journald's own "Suppressed N messages from
@@ -12,7 +13,9 @@ const suppressedID = "a596d6fe7bfa4994828e72309e95d61e"
 
 var (
 	suppressedPrefix  = []byte("Suppressed ")
-	suppressedMessage = regexp.MustCompile(`^Suppressed (\d+) messages from (.+)$`)
+	suppressedMessage = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^Suppressed (\d+) messages from (.+)$`)
+	})
 )
 
 // suppressInterval is journald's default RateLimitIntervalSec=, in µs: the word
@@ -35,7 +38,7 @@ func (r *Reader) suppressed() bool {
 	}
 	gap := Gap{From: r.now - suppressInterval, To: r.now, Lost: -1,
 		Reason: "journald suppressed messages in a flood (RateLimitBurst= in journald.conf, LogRateLimitBurst= in the unit)"}
-	if m := suppressedMessage.FindSubmatch(r.msg); m != nil {
+	if m := suppressedMessage().FindSubmatch(r.msg); m != nil {
 		if n, err := strconv.Atoi(string(m[1])); err == nil {
 			gap.Lost = n
 		}
