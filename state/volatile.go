@@ -24,6 +24,8 @@ type LastRun struct {
 	Failures int     `json:"failures"`
 	Banned   int     `json:"banned"`
 	Error    string  `json:"error,omitempty"`
+
+	Failed map[string]string `json:"failed,omitempty"` // of the error, what keeps single jails from their work, by jail
 }
 
 // DefaultPath is the state file of a host.

@@ -14,7 +14,7 @@ import (
 // the time. A jail that is broken, or whose ignored addresses cannot be read, is
 // kept as it is: without them the wrong ones could be banned.
 func (c *Config) Setup() pass.Setup {
-	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{},
+	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, Causes: maps.Clone(c.Broken),
 		State: c.State, Kernel: c.Kernel, Notes: slices.Clone(c.Notes)}
 	fail := func(errs ...error) {
 		for _, err := range errs {
@@ -36,7 +36,7 @@ func (c *Config) Setup() pass.Setup {
 		ignored, unread, err := j.Ignored(self)
 		fail(unread...)
 		if err != nil {
-			s.Kept[j.Name] = true
+			s.Kept[j.Name], s.Causes[j.Name] = true, err
 			fail(fmt.Errorf("%w: not judged in this pass", err))
 			continue
 		}

@@ -37,6 +37,7 @@ type Setup struct {
 	Rules   map[string]*state.Rules // what they are judged by
 	Kept    map[string]bool         // jails that are broken: their bans stay
 	Off     map[string]bool         // jails that are switched off
+	Causes  map[string]error        // why a jail is broken, where that is known
 	State   state.Options
 	Kernel  nftables.Options
 	Errs    []error  // of the configuration: the pass goes on without what they name
@@ -67,6 +68,7 @@ type Pass struct {
 	Step     func(t int64)  // called for each entry with its second, to show progress
 
 	bare     map[string]*state.Rules // as configured, where there is a shield
+	failed   map[string]string       // what keeps jails from their work
 	store    *state.Store            // nil: there is no state directory yet
 	was      []nftables.Group
 	volatile *state.Volatile
@@ -177,6 +179,7 @@ func (p *Pass) load() (err error) {
 		}
 	}
 	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
+	p.Judge.Held = p.volatile.Held
 	if p.lost != "" {
 		p.Judge.Replay(recorded)
 	}
@@ -227,7 +230,7 @@ func (p *Pass) floor() int64 {
 func (p *Pass) Read(ctx context.Context) {
 	if len(p.Watches) > 0 {
 		if err := p.readJournal(ctx); err != nil {
-			p.fail(err)
+			p.failFor(err, p.watching()...)
 		}
 	}
 	if p.lost != "" && p.Write {
@@ -361,7 +364,7 @@ func (p *Pass) Commit(ctx context.Context) {
 		p.enforce(ctx)
 		p.save()
 	}
-	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures}
+	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures, Failed: p.failed}
 	for _, d := range p.Judge.Decisions {
 		if d.Verb == state.Banned {
 			run.Banned++
@@ -389,7 +392,7 @@ func (p *Pass) enforce(ctx context.Context) {
 	}
 	result, err := p.Kernel.Sync(ctx, want, was, memory)
 	if err != nil {
-		p.fail(fmt.Errorf("the bans are decided and not enforced: %w", err))
+		p.failFor(fmt.Errorf("the bans are decided and not enforced: %w", err), p.enforcing()...)
 		return
 	}
 	p.Trace = append(p.Trace, fmt.Sprintf("kernel: %d transactions", result.Commits))
@@ -397,8 +400,9 @@ func (p *Pass) enforce(ctx context.Context) {
 		p.Trace = append(p.Trace, "kernel: "+strings.TrimSpace(line))
 	}
 	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
-		p.fail(fmt.Errorf("jail %q: its bans are not all enforced: %w", name, result.Failed[name]))
+		p.failFor(fmt.Errorf("jail %q: its bans are not all enforced: %w", name, result.Failed[name]), name)
 	}
+	p.held(&result)
 	if result.LeftOut > 0 {
 		p.Warn("%d bans are beyond max_bans = %d: in the ledger, not in the kernel", result.LeftOut, p.Kernel.MaxBans)
 	}

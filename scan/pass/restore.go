@@ -35,6 +35,11 @@ func Restore(ctx context.Context, path string, kernel nftables.Options, now time
 	if err != nil {
 		return 0, err
 	}
+	if result.Commits > 0 { // what was logged until now came while the kernel held nothing
+		v := state.LoadVolatile(state.VolatilePath(path))
+		v.Held = now.Unix()
+		_ = v.Save(state.VolatilePath(path))
+	}
 	var errs []error
 	for name, err := range result.Failed {
 		errs = append(errs, fmt.Errorf("jail %q: its bans are not all enforced: %w", name, err))

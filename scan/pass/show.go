@@ -27,8 +27,7 @@ func (p *Pass) Status(names []string) (*report.Status, error) {
 	}
 	s := report.NewStatus(p.LastRun, p.Warnings)
 	for _, name := range names {
-		is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name)}
-		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), is))
+		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.condition(name)))
 	}
 	return s, nil
 }

@@ -1,22 +1,13 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
 	"time"
 
 	"scan2ban/state"
-)
-
-// Health says whether a jail does its work.
-type Health string
-
-const (
-	OK     Health = "ok"
-	Blind  Health = "blind"  // reads entries and understands none
-	Silent Health = "silent" // has nothing to read
-	Error  Health = "error"  // its configuration is broken, or its source cannot be read
 )
 
 // Jail is one jail in `status`.
@@ -59,17 +50,10 @@ func NewStatus(last *state.LastRun, warnings []string) *Status {
 	return s
 }
 
-// Condition is what the ledger does not know of a jail.
-type Condition struct {
-	Broken bool // its configuration is, or it cannot be judged
-	Off    bool // it is switched off
-	Ledger bool // its failures are the bans of the others
-}
-
 // FromJail shows a jail of the ledger at the clock time now, in seconds.
 func FromJail(j *state.Jail, now int64, is Condition) Jail {
-	shown := Jail{Name: j.Name, Enabled: !is.Off, Enforce: j.Reach.Enforce, Backend: "journal", Tracked: j.Tracked(),
-		FailuresTotal: j.Seen.Total.Failures, BannedTotal: j.Seen.Total.Bans, Addresses: []string{}, Health: OK}
+	shown := Jail{Name: j.Name, Enabled: !is.Off, Enforce: j.Reach.Enforce, Backend: cmp.Or(is.Backend, "journal"), Tracked: j.Tracked(),
+		FailuresTotal: j.Seen.Total.Failures, BannedTotal: j.Seen.Total.Bans, Addresses: []string{}}
 	week := UTC(now - 6*86400)[:len(time.DateOnly)]
 	for name, day := range j.Seen.Days {
 		if name < week {
@@ -84,18 +68,13 @@ func FromJail(j *state.Jail, now int64, is Condition) Jail {
 		shown.Addresses = append(shown.Addresses, b.Key.String())
 	}
 	switch {
-	case is.Off:
-	case is.Broken:
-		shown.Health, shown.Message = Error, "its configuration is broken (scan2ban check)"
+	case is.Broken || is.Off:
 	case j.Name == state.ByHand:
 		shown.Backend = "none"
 	case is.Ledger:
 		shown.Backend = "ledger"
-	case shown.Entries == 0:
-		shown.Health, shown.Message = Silent, "nothing to read in seven days: is the service running, and does it log to the journal?"
-	case shown.Understood == 0 && shown.Entries >= 20:
-		shown.Health, shown.Message = Blind, fmt.Sprintf("%d entries and none understood: try \"scan2ban match %s\"", shown.Entries, j.Name)
 	}
+	shown.Health, shown.Message = health(j, &shown, is, now)
 	return shown
 }
 

@@ -99,14 +99,55 @@ func TestHealth(t *testing.T) {
 	if h := FromJail(j, now, Condition{}).Health; h != OK {
 		t.Errorf("understood: %s", h)
 	}
-	if h := FromJail(j, now, Condition{Broken: true}).Health; h != Error {
-		t.Errorf("broken: %s", h)
+	if s := FromJail(j, now, Condition{Broken: true, Trouble: "x.toml:3: no"}); s.Health != Error || s.Message != "its configuration is broken: x.toml:3: no (scan2ban check)" {
+		t.Errorf("broken: %+v", s)
+	}
+	if s := FromJail(j, now, Condition{Trouble: "the last pass: no permission"}); s.Health != Error || s.Message != "the last pass: no permission" {
+		t.Errorf("failed: %+v", s)
 	}
 	if h := FromJail(j, now+8*86400, Condition{}).Health; h != Silent {
 		t.Errorf("nothing for a week: %s", h)
 	}
+	if s := FromJail(j, now+8*86400, Condition{Quiet: "ssh.service is not running"}); s.Message != "nothing to read in seven days: ssh.service is not running" {
+		t.Errorf("nothing for a week: %+v", s)
+	}
 	if s := FromJail(state.New().Jail("recidive"), now, Condition{Ledger: true}); s.Health != OK || s.Backend != "ledger" {
 		t.Errorf("recidive: %+v", s)
+	}
+}
+
+func TestIneffective(t *testing.T) {
+	time.Local = time.UTC
+	const now = 1_700_000_000
+	tests := []struct{ address, jail, ports, want string }{
+		{"203.0.113.7", "sshd", "22", "7 failures came through the ban of 203.0.113.7, the last at 2023-11-14 22:11:40 UTC (failed-password): " +
+			"most likely the service is reached at another port than 22 (see ports), or through a proxy or a container"},
+		{"10.0.0.7", "sshd", "22", "a private address, perhaps that of a proxy"},
+		{"203.0.113.7", state.ByHand, "all", "7 failures in sshd came through the ban of 203.0.113.7, the last at 2023-11-14 22:11:40 UTC (failed-password): every port is closed to it"},
+	}
+	for _, test := range tests {
+		j := state.New().Jail(test.jail)
+		j.Reach = state.DefaultReach()
+		var port state.Port
+		if err := port.UnmarshalText([]byte(test.ports)); err != nil {
+			t.Fatal(err)
+		}
+		j.Reach.Ports = state.Ports{port}
+		key, err := state.ParsePrefix(test.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Through = &state.Through{First: now - 200, Last: now - 100, Failures: 7, Key: state.Key(key), Address: test.address, Jail: "sshd", Rule: "failed-password"}
+		if s := FromJail(j, now, Condition{}); s.Health != Ineffective || !strings.Contains(s.Message, test.want) {
+			t.Errorf("%s at %s: %s: %s", test.address, test.ports, s.Health, s.Message)
+		}
+		if s := FromJail(j, now, Condition{Trouble: "no permission"}); s.Health != Error {
+			t.Errorf("it is not in the kernel at all: %s", s.Health)
+		}
+		j.Reach.Enforce = false
+		if s := FromJail(j, now, Condition{}); s.Health == Ineffective {
+			t.Errorf("a jail that observes: %s", s.Health)
+		}
 	}
 }
 

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"scan2ban/state"
+)
+
+// Health says whether a jail does its work.
+type Health string
+
+const (
+	OK          Health = "ok"
+	Blind       Health = "blind"       // reads entries and understands none
+	Silent      Health = "silent"      // has nothing to read
+	Ineffective Health = "ineffective" // bans, and the banned go on failing
+	Error       Health = "error"       // its configuration is broken, its source cannot be read, or its bans are not in the kernel
+)
+
+// Condition is what the ledger does not know of a jail.
+type Condition struct {
+	Broken  bool   // its configuration is, or it cannot be judged
+	Off     bool   // it is switched off
+	Ledger  bool   // its failures are the bans of the others
+	Backend string // what it reads, "journal" or "file"; empty: the journal
+	Trouble string // what failed for it, in this pass or the last one; empty: nothing
+	Quiet   string // why its source may hold nothing; empty: not known
+}
+
+const (
+	// enoughEntries is how many entries without one that is understood make a
+	// filter blind: a service that has just started writes a few of its own.
+	enoughEntries = 20
+)
+
+// health judges a jail at now and tells the likely cause. shown has its tallies.
+func health(j *state.Jail, shown *Jail, is Condition, now int64) (Health, string) {
+	through := j.Ineffective(now)
+	switch {
+	case is.Off:
+		return OK, ""
+	case is.Broken:
+		return Error, withCause("its configuration is broken", is.Trouble) + " (scan2ban check)"
+	case is.Trouble != "":
+		return Error, Clean(is.Trouble)
+	case through != nil:
+		return Ineffective, cameThrough(through, j)
+	case j.Name == state.ByHand || is.Ledger:
+		return OK, ""
+	case shown.Entries == 0:
+		return Silent, withCause("nothing to read in seven days", is.Quiet)
+	case shown.Understood == 0 && shown.Entries >= enoughEntries:
+		return Blind, fmt.Sprintf("%d entries and none understood: another version or another language of the service? try \"scan2ban match %s\"", shown.Entries, j.Name)
+	}
+	return OK, ""
+}
+
+func withCause(text, cause string) string {
+	if cause == "" {
+		return text
+	}
+	return text + ": " + Clean(cause)
+}
+
+// cameThrough says who came through a ban, and what is the likely reason.
+func cameThrough(t *state.Through, j *state.Jail) string {
+	in := ""
+	if t.Jail != j.Name {
+		in = " in " + t.Jail
+	}
+	text := fmt.Sprintf("%s%s came through the ban of %s, the last at %s (%s): ", Plural(t.Failures, "failure"), in, t.Key, Local(t.Last), Clean(t.Rule))
+	if addr, err := netip.ParseAddr(t.Address); err == nil && (addr.IsPrivate() || carrierGrade.Contains(addr)) {
+		text += "a private address, perhaps that of a proxy or a gateway which hides the client; "
+	}
+	if j.Reach.Ports.All() {
+		return text + "every port is closed to it, so most likely a proxy, a tunnel or a container takes its packets first (see forwarded)"
+	}
+	ports := make([]string, len(j.Reach.Ports))
+	for i, p := range j.Reach.Ports {
+		ports[i] = p.String()
+	}
+	return text + fmt.Sprintf("most likely the service is reached at another port than %s (see ports), or through a proxy or a container", strings.Join(ports, ", "))
+}
+
+// carrierGrade are shared addresses behind a provider's or a tunnel's NAT (RFC 6598).
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
