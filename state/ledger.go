@@ -38,17 +38,24 @@ type Sources struct {
 	// matches that hash to Matches. Without it nothing is lost on a host with a clock.
 	Files   json.RawMessage `json:"files,omitempty"`
 	Matches string          `json:"matches,omitempty"`
+
+	Logs     *LogPosition      `json:"logs,omitempty"`     // nil: no log file was read yet
+	Backends map[string]string `json:"backends,omitempty"` // where each jail that may choose reads, see package scan/pass
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything
-// new: that of the oldest position, and never later than the clock time now, for
-// an entry from the future counts as logged when it was read. ok is false when
-// nothing was read yet.
+// new. Every pass reads the journal and the log files to their ends, so the later
+// of the two tells how far the log has come, however long the other is silent. It
+// is never later than the clock time now, for an entry from the future counts as
+// logged when it was read. ok is false when nothing was read yet.
 func (s Sources) Horizon(now int64) (t int64, ok bool) {
-	if s.Journal == nil {
-		return 0, false
+	if s.Journal != nil {
+		t, ok = s.Journal.Time/1e6, true
 	}
-	return min(s.Journal.Time/1e6, now), true
+	if s.Logs != nil {
+		t, ok = max(t, s.Logs.Time/1e6), true
+	}
+	return min(t, now), ok
 }
 
 // Jail is one jail's share of the state. Windows and bans stay as they lie in

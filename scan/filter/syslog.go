@@ -1,28 +1,156 @@
 package filter
 
-import (
-	"bytes"
-	"regexp"
-)
+import "bytes"
 
-// syslogPrefix is what a syslog daemon puts before a message: the time as RFC
-// 3164 ("Nov 22 08:14:01") or RFC 3339 writes it, perhaps after the priority
+// Syslog is the prefix that a syslog daemon puts before a message: the time as
+// RFC 3164 ("Nov 22 08:14:01") or RFC 3339 writes it, perhaps after the priority
 // "<38>", the host, and the tag "sshd[123]:".
-var syslogPrefix = regexp.MustCompile(
-	`^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
-		` \S+ ([^\s:\[]+)(?:\[(\d+)\])?: ?`)
+type Syslog struct {
+	Program []byte
+	PID     []byte // empty where the tag has none
+}
 
-// SplitSyslog takes the prefix of a syslog daemon off a line. Without one ok is
-// false and message is the whole line; pid is empty where the tag has none. A
-// line end is cut off in both cases.
+// CutSyslog takes the prefix of a syslog daemon off a line without its end. Without
+// one ok is false and message is the whole line. All are parts of line.
+func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
+	at := skipPriority(line)
+	n := skipShortTime(line[at:])
+	if n == 0 {
+		n = skipISOTime(line[at:])
+	}
+	if at += n; n == 0 || at >= len(line) || line[at] != ' ' {
+		return prefix, line, false
+	}
+	at++
+	host := at
+	for at < len(line) && !isSpace(line[at]) {
+		at++
+	}
+	if at == host || at >= len(line) || line[at] != ' ' {
+		return prefix, line, false
+	}
+	at++
+	tag := at
+	for at < len(line) && line[at] != ':' && line[at] != '[' && !isSpace(line[at]) {
+		at++
+	}
+	prefix.Program = line[tag:at]
+	if at < len(line) && line[at] == '[' {
+		at++
+		pid := at
+		for at < len(line) && isDigit(line[at]) {
+			at++
+		}
+		prefix.PID = line[pid:at]
+		if at == pid || at >= len(line) || line[at] != ']' {
+			return Syslog{}, line, false
+		}
+		at++
+	}
+	if len(prefix.Program) == 0 || at >= len(line) || line[at] != ':' {
+		return Syslog{}, line, false
+	}
+	at++
+	if at < len(line) && line[at] == ' ' {
+		at++
+	}
+	return prefix, line[at:], true
+}
+
+// SplitSyslog is CutSyslog for a line that may have its end still, which is cut
+// off in any case.
 func SplitSyslog(line []byte) (program, pid string, message []byte, ok bool) {
-	line = bytes.TrimRight(line, "\r\n")
-	at := syslogPrefix.FindSubmatchIndex(line)
-	if at == nil {
-		return "", "", line, false
+	prefix, message, ok := CutSyslog(bytes.TrimRight(line, "\r\n"))
+	return string(prefix.Program), string(prefix.PID), message, ok
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+func isSpace(c byte) bool {
+	return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r' // \s of RE2
+}
+
+// skipPriority gives the length of "<38>".
+func skipPriority(line []byte) int {
+	for i := 1; i < len(line) && i <= 4 && line[0] == '<'; i++ {
+		if line[i] == '>' && i > 1 {
+			return i + 1
+		}
+		if !isDigit(line[i]) {
+			break
+		}
 	}
-	if at[4] >= 0 {
-		pid = string(line[at[4]:at[5]])
+	return 0
+}
+
+// fits tells whether line begins as layout says: 0 for a digit, A and a for
+// letters, _ for a space or a digit.
+func fits(line []byte, layout string) bool {
+	if len(line) < len(layout) {
+		return false
 	}
-	return string(line[at[2]:at[3]]), pid, line[at[1]:], true
+	for i := range len(layout) {
+		c, ok := line[i], false
+		switch layout[i] {
+		case '0':
+			ok = isDigit(c)
+		case 'A':
+			ok = c >= 'A' && c <= 'Z'
+		case 'a':
+			ok = c >= 'a' && c <= 'z'
+		case '_':
+			ok = isDigit(c) || c == ' '
+		default:
+			ok = c == layout[i]
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// skipFraction steps over a point and digits at at.
+func skipFraction(line []byte, at int, points string) int {
+	if at+1 >= len(line) || !bytes.ContainsRune([]byte(points), rune(line[at])) || !isDigit(line[at+1]) {
+		return at
+	}
+	for at++; at < len(line) && isDigit(line[at]); at++ {
+	}
+	return at
+}
+
+// skipShortTime gives the length of "Nov 22 08:14:01", which may hold a year and a
+// fraction.
+func skipShortTime(line []byte) int {
+	const day, clock = "Aaa _0", " 00:00:00"
+	if !fits(line, day) {
+		return 0
+	}
+	at := len(day)
+	if fits(line[at:], " 0000") && fits(line[at+5:], clock) {
+		at += 5
+	}
+	if !fits(line[at:], clock) {
+		return 0
+	}
+	return skipFraction(line, at+len(clock), ".")
+}
+
+// skipISOTime gives the length of "2026-11-22T08:14:01.123456+01:00".
+func skipISOTime(line []byte) int {
+	const seconds = "0000-00-00T00:00:00"
+	if !fits(line, seconds) && !fits(line, "0000-00-00 00:00:00") {
+		return 0
+	}
+	at := skipFraction(line, len(seconds), ".,")
+	switch rest := line[at:]; {
+	case fits(rest, "Z"):
+		at++
+	case fits(rest, "+00:00"), fits(rest, "-00:00"):
+		at += 6
+	case fits(rest, "+0000"), fits(rest, "-0000"):
+		at += 5
+	}
+	return at
 }

@@ -1,0 +1,43 @@
+package filter
+
+import (
+	"bytes"
+	"regexp"
+	"testing"
+)
+
+// prefixExpression says in one line what CutSyslog reads.
+var prefixExpression = regexp.MustCompile(
+	`^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
+		` \S+ ([^\s:\[]+)(?:\[(\d+)\])?: ?`)
+
+func FuzzSyslog(f *testing.F) {
+	for _, line := range []string{
+		"Nov 22 08:14:01 host sshd[12]: Failed password", "<38>Nov  2 08:14:01.5 host sshd: x", "Nov 22 2026 08:14:01 h a[1]:x",
+		"2026-11-22T08:14:01.123456+01:00 host sshd[12]: y", "2026-11-22 08:14:01,5 host a:b", "2026-11-22T08:14:01Z h a: ",
+		"<1234>Nov 22 08:14:01 h a: x", "Nov 22 08:14:01  a: x", "Nov 22 08:14:01 h a[]: x", "Nov 22 08:14:01 h a[1: x", "Nov 22 08:14:01 h :x",
+		"Nov 22 08:14:01. h a: x", "2026-11-22T08:14:01-0100 h a b: x", "Nov 22 08:14:01 h\ta: x", "", "<", "<>", "2026-11-22T08:14:01+01: h a: x",
+	} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		prefix, message, ok := CutSyslog(line)
+		at := prefixExpression.FindSubmatchIndex(line)
+		if ok != (at != nil) {
+			t.Fatalf("%q: ok = %v, the expression says %v", line, ok, at)
+		}
+		if !ok {
+			if !bytes.Equal(message, line) || prefix.Program != nil || prefix.PID != nil {
+				t.Fatalf("%q: without a prefix: %q %q", line, prefix, message)
+			}
+			return
+		}
+		pid := []byte(nil)
+		if at[4] >= 0 {
+			pid = line[at[4]:at[5]]
+		}
+		if !bytes.Equal(prefix.Program, line[at[2]:at[3]]) || !bytes.Equal(prefix.PID, pid) || !bytes.Equal(message, line[at[1]:]) {
+			t.Fatalf("%q: %q %q", line, prefix, message)
+		}
+	})
+}

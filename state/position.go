@@ -1,0 +1,37 @@
+package state
+
+// LogPosition is how far the log files have been judged.
+type LogPosition struct {
+	Files []FilePosition `json:"files"`
+	Time  int64          `json:"time"` // the latest line of any of them, in microseconds since the Unix epoch
+}
+
+// FilePosition is the place in one log file before which everything has been
+// judged. A file is known by what it is, not by its name: it keeps its position
+// when it is renamed, and loses it when its content is no longer what it was.
+type FilePosition struct {
+	Path   string `json:"path"`          // where it was seen last, symbolic links resolved
+	Log    string `json:"log,omitempty"` // the name of the log that it belongs to; empty: Path
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
+	Offset int64  `json:"offset"` // of the first line not judged yet
+
+	// Print is a hash of the first Bytes bytes (at most 256) and of as many before
+	// Offset: a file that was truncated and has grown again has another.
+	Print string `json:"fingerprint"`
+	Bytes int    `json:"bytes"`
+
+	Size    int64  `json:"size"`             // when it was read
+	Changed int64  `json:"changed"`          // its modification time then, in nanoseconds since the Unix epoch
+	Time    int64  `json:"time"`             // of the line before Offset, in microseconds since the Unix epoch; 0: unknown
+	Inside  bool   `json:"inside,omitempty"` // Offset lies inside a line that is too long to be judged
+	Told    string `json:"told,omitempty"`   // what an admin has been told of the file
+}
+
+// Name is the log that the file belongs to.
+func (p *FilePosition) Name() string {
+	if p.Log == "" {
+		return p.Path
+	}
+	return p.Log
+}
