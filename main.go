@@ -15,6 +15,8 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,6 +26,7 @@ import (
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/host"
 	"scan2ban/scan/jail"
 	"scan2ban/scan/journal"
 	"scan2ban/scan/pass"
@@ -86,6 +89,7 @@ func command() *cobra.Command {
 		pauseCommand(o), resumeCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
+		complete(c, o)
 	}
 	return root
 }
@@ -102,6 +106,32 @@ func describe(c *cobra.Command) *cobra.Command {
 		}
 	}
 	return c
+}
+
+// complete lets the shell complete names of jails, and of filters for match.
+func complete(c *cobra.Command, o *options) {
+	jails := func(*cobra.Command, []string, string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+		if config, err := jail.Load(o.config); err == nil {
+			names = config.Names()
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+	switch use := strings.Fields(c.Use); {
+	case c.Name() == "match":
+		c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return filter.Names(filepath.Join(filepath.Dir(cmp.Or(o.config, jail.DefaultPath)), "filters")), cobra.ShellCompDirectiveNoFileComp
+		}
+	case slices.Contains(use, "[JAIL]"):
+		c.ValidArgsFunction = cobra.CompletionFunc(jails)
+	default:
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	if c.Flags().Lookup("jail") != nil {
+		_ = c.RegisterFlagCompletionFunc("jail", jails) // fails only where it is registered twice
+	}
 }
 
 func runCommand(o *options) *cobra.Command {
@@ -272,12 +302,13 @@ func bannedCommand(o *options) *cobra.Command {
 
 func banCommand(o *options) *cobra.Command {
 	var span string
-	by := pass.ByHand{Shield: sessions()}
+	by := pass.ByHand{}
 	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) (err error) {
 		by.For, err = state.ParseDuration(cmp.Or(span, "permanent"))
 		if err != nil || by.For == 0 {
 			return usage{cmp.Or(err, errors.New("--for 0 bans nobody"))}
 		}
+		by.Shield = sessions()
 		return byHand(c, o, args, &by, (*pass.Pass).Ban)
 	}}
 	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
@@ -320,9 +351,8 @@ func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide
 // sessions are the clients of those who are logged in, this session's first.
 func sessions() *state.Ignored {
 	set := state.NewIgnored()
-	client, _, _ := strings.Cut(os.Getenv("SSH_CONNECTION"), " ") // ssh(1)
-	if a, err := state.ParsePrefix(client); err == nil {
-		set.Add(a, "the client of this session")
+	for _, s := range host.Sessions() {
+		set.Add(state.Single(s.Addr), s.String())
 	}
 	return set
 }

@@ -144,6 +144,12 @@ func (p *Prefix) UnmarshalText(text []byte) (err error) {
 }
 
 // String writes a single address without its length.
+// Single is the prefix of one address.
+func Single(addr netip.Addr) Prefix {
+	addr = addr.Unmap().WithZone("")
+	return Prefix{netip.PrefixFrom(addr, addr.BitLen())}
+}
+
 func (p Prefix) String() string { return Key(p).String() }
 
 // String writes a key of full length as an address, others as a CIDR.

@@ -24,12 +24,12 @@ func Self() (map[string]state.Prefix, error) {
 		if ip, ok := a.(*net.IPNet); ok {
 			if addr, ok := netip.AddrFromSlice(ip.IP); ok {
 				addr = addr.Unmap()
-				self["own address "+addr.String()] = state.Prefix{Prefix: netip.PrefixFrom(addr, addr.BitLen())}
+				self["own address "+addr.String()] = state.Single(addr)
 			}
 		}
 	}
 	for _, addr := range tree("").gateways() {
-		self["default gateway "+addr.String()] = state.Prefix{Prefix: netip.PrefixFrom(addr, addr.BitLen())}
+		self["default gateway "+addr.String()] = state.Single(addr)
 	}
 	return self, nil
 }

@@ -17,6 +17,20 @@ type Session struct {
 	From string // how it is known: "$SSH_CONNECTION", "logind" or "utmp"
 }
 
+// String says who it is: "the client of this session", "logged in as alice (utmp)".
+func (s Session) String() string {
+	switch {
+	case s.From == ownSession:
+		return "the client of this session"
+	case s.User == "":
+		return "somebody who is logged in (" + s.From + ")"
+	}
+	return "logged in as " + s.User + " (" + s.From + ")"
+}
+
+// ownSession is the From of the session that runs this command.
+const ownSession = "$SSH_CONNECTION"
+
 // Sessions are the remote addresses of who is logged in now, each once: first
 // those of the session that runs this command, then those that logind and utmp
 // know. Only literal addresses count: names are not resolved. An SSH session
@@ -49,7 +63,7 @@ func (t tree) ancestors(pid int) (list []Session) {
 		}
 		client, _, _ := strings.Cut(cmp.Or(env["SSH_CONNECTION"], env["SSH_CLIENT"]), " ")
 		if addr, err := netip.ParseAddr(client); err == nil {
-			list = append(list, Session{Addr: addr, User: cmp.Or(env["SUDO_USER"], env["USER"]), From: "$SSH_CONNECTION"})
+			list = append(list, Session{Addr: addr, User: cmp.Or(env["SUDO_USER"], env["USER"]), From: ownSession})
 		}
 		pid = t.parent(pid)
 	}

@@ -47,3 +47,13 @@ func (c *Config) Setup() pass.Setup {
 	}
 	return s
 }
+
+// Names are the jails of the configuration, sorted: enabled, broken and switched off.
+func (c *Config) Names() []string {
+	names := slices.Concat(c.Off, slices.Collect(maps.Keys(c.Broken)))
+	for _, j := range c.Jails {
+		names = append(names, j.Name)
+	}
+	slices.Sort(names)
+	return names
+}
