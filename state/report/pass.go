@@ -153,8 +153,13 @@ func (p *Pass) WriteDry(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "%s:\n\n", Plural(len(p.Banned), "ban"))
+	p.writeTable(w)
+}
+
+// writeTable draws the bans in the order of their beginnings: who, until when, why.
+func (p *Pass) writeTable(w io.Writer) {
 	t := table{heading: []string{"JAIL", "BANNED", "UNTIL", "FAILURES", "RULE", "USERS"}, right: map[int]bool{3: true}}
-	slices.SortStableFunc(p.Banned, func(a, b Ban) int { return cmp.Compare(a.ban.Since, b.ban.Since) })
+	sortBans(p.Banned)
 	for _, b := range p.Banned {
 		until := End(b.ban.Until)
 		if b.ban.Over(p.now) {
@@ -163,6 +168,11 @@ func (p *Pass) WriteDry(w io.Writer) {
 		t.rows = append(t.rows, []string{b.Jail, b.Key, until, strconv.Itoa(b.Failures), b.Rule, users(b.Users)})
 	}
 	t.write(w)
+}
+
+// sortBans puts bans in the order of their beginnings.
+func sortBans(bans []Ban) {
+	slices.SortStableFunc(bans, func(a, b Ban) int { return cmp.Compare(a.ban.Since, b.ban.Since) })
 }
 
 func entries(n int) string {

@@ -1,0 +1,41 @@
+package report
+
+import (
+	"fmt"
+	"io"
+)
+
+// firstRows is how many bans the first pass lists.
+const firstRows = 20
+
+// WriteFirst says what the first pass on a host found in the log: who is banned by
+// it, until when, and why.
+func (p *Pass) WriteFirst(w io.Writer) {
+	fmt.Fprintf(w, "Read %s of the past, found %s.\n", entries(p.Entries), Plural(p.Failures, "failure"))
+	live := *p
+	live.Banned = nil
+	over := 0
+	for _, b := range p.Banned {
+		if b.ban.Over(p.now) {
+			over++
+		} else {
+			live.Banned = append(live.Banned, b)
+		}
+	}
+	switch {
+	case len(live.Banned) == 0:
+		fmt.Fprintln(w, "Nobody is banned for it.")
+	default:
+		more := max(0, len(live.Banned)-firstRows)
+		sortBans(live.Banned)
+		live.Banned = live.Banned[more:]
+		fmt.Fprintf(w, "%s in force:\n\n", Plural(len(live.Banned)+more, "ban"))
+		live.writeTable(w)
+		if more > 0 {
+			fmt.Fprintf(w, "and %d earlier ones (scan2ban banned)\n", more)
+		}
+	}
+	if over > 0 {
+		fmt.Fprintf(w, "%s would be over by now; they count where bans grow longer.\n", Plural(over, "more ban"))
+	}
+}
