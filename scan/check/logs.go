@@ -1,0 +1,184 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/journal"
+	"scan2ban/state"
+	"scan2ban/state/report"
+)
+
+const (
+	span       = 24 * time.Hour   // how far back the logs are read
+	readLimit  = 25 * time.Second // how long that may take
+	samples    = 3                // lines shown of those that nothing understands
+	enough     = 20               // entries from which on a share says something
+	maxClients = 200_000          // addresses told apart; of more, the first ones
+)
+
+// heard is what a jail's logs of the last day hold.
+type heard struct {
+	state.Tally
+	sessions *state.Sessions
+	clients  map[netip.Addr]*client
+	strange  []string // lines that no rule understands
+}
+
+// client is one address.
+type client struct {
+	failures, successes int
+	user                string // of its last success
+}
+
+func newHeard() *heard {
+	return &heard{sessions: state.NewSessions(), clients: map[netip.Addr]*client{}}
+}
+
+// add takes a finding and its line.
+func (h *heard) add(f scan.Finding, line []byte) {
+	t := f.Tally()
+	h.Entries, h.Understood = h.Entries+t.Entries, h.Understood+t.Understood
+	if f.Verdict.Kind == filter.None && len(h.strange) < samples {
+		h.strange = append(h.strange, string(line[:min(len(line), 500)]))
+	}
+	e, ok := f.Event()
+	if !ok {
+		return
+	}
+	switch e.Kind {
+	case state.KindMark:
+		h.sessions.Mark(&e)
+	case state.KindSuccess:
+		h.sessions.Heard(&e)
+		if c := h.client(e.Addr); c != nil {
+			c.successes++
+			c.user = e.User
+		}
+	case state.KindFailure:
+		if c := h.client(e.Addr); h.sessions.Counts(&e) && c != nil {
+			c.failures += e.Weight
+			h.Failures++
+		}
+	}
+}
+
+// client is nil for an address that is none, or one too many.
+func (h *heard) client(addr netip.Addr) *client {
+	c := h.clients[addr]
+	if c == nil && addr.IsValid() && len(h.clients) < maxClients {
+		c = &client{}
+		h.clients[addr] = c
+	}
+	return c
+}
+
+// logs reads what was logged in the last day, by each jail's filter.
+func logs(ctx context.Context, c *checker, found *report.Findings) {
+	if len(c.Watches) == 0 {
+		return
+	}
+	by := map[string]*heard{}
+	for _, w := range c.Watches {
+		by[w.Jail] = newHeard()
+	}
+	gaps, err := c.listen(ctx, by)
+	when := "in the last 24 hours"
+	switch {
+	case c.JournalPath != "":
+		when = "in this journal"
+	case errors.Is(err, context.DeadlineExceeded):
+		when, err = fmt.Sprintf("in the part of the last 24 hours that could be read in %s", readLimit), nil
+	}
+	if err != nil && !errors.Is(err, journal.ErrNoJournal) {
+		c.lacking(found, "jails", fmt.Errorf("the logs of the last 24 hours: %w", err), "see the finding on the journal")
+		return
+	}
+	for _, j := range c.Jails {
+		if h := by[j.Name]; h != nil {
+			c.source(ctx, found, j, h, when)
+			c.offenders(found, j, h, when)
+		}
+	}
+	suppressed(found, gaps, when)
+}
+
+// listen reads the journal into by.
+func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.Gap, error) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	from := journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Fields: scan.Fields(c.Watches), Matches: scan.Matches(c.Watches)}
+	if c.JournalPath == "" {
+		from.Since = c.Now.Add(-span).UnixMicro()
+	}
+	r, err := journal.Open(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	scan.Journal(r, c.Watches, scan.Limit{Second: c.Now.Unix()}, func(f scan.Finding) { by[f.Jail].add(f, r.Message()) })
+	return r.Gaps(), r.Err()
+}
+
+// source says where a jail reads, why, and what of it is understood.
+func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h *heard, when string) {
+	what := "jail " + j.Name
+	held := h.Entries > 0
+	if !held {
+		held, _ = c.held(ctx, j.Name)
+	}
+	if !c.readsJournal(j, held) {
+		found.Note(what, fmt.Sprintf("reads log files (backend = %q, the journal holds nothing of it): %v", j.Backend, j.LogPaths))
+		return
+	}
+	reads := fmt.Sprintf("reads the journal (backend = %q)", j.Backend)
+	try := "scan2ban match " + j.Filter
+	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, report.Plural(int(h.Failures), "failure"))
+	switch {
+	case !held && c.JournalPath == "" && j.Filter == "sshd" && !c.listens():
+		found.Note(what, reads+", which holds no entry of it; sshd does not run here")
+	case !held:
+		found.Warn(what, reads+", which holds no entry of it: is the service installed, and does it log to the journal?",
+			"journalctl -n 5 SYSLOG_IDENTIFIER=sshd; LogLevel and SyslogFacility in sshd_config")
+	case h.Entries == 0:
+		found.OK(what, reads+"; nothing of it "+when)
+	case h.Understood == 0 && h.Entries >= 5:
+		found.Fail(what, reads+"; blind: "+numbers+". Nobody will be banned", try, h.strange...)
+	case h.Entries >= enough && h.Understood*2 < h.Entries:
+		found.Warn(what, reads+"; "+numbers+". Failures may be missed", try, h.strange...)
+	default:
+		found.OK(what, reads+"; "+numbers)
+	}
+}
+
+// listens tells whether sshd does, as far as that is known.
+func (c *checker) listens() bool {
+	_, _, err := c.sshPorts()
+	return err == nil
+}
+
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}
+
+// suppressed tells of what journald dropped in floods.
+func suppressed(found *report.Findings, gaps []journal.Gap, when string) {
+	lost, unit := 0, ""
+	for _, g := range gaps {
+		if g.Unit != "" && g.Lost > 0 {
+			lost, unit = lost+g.Lost, g.Unit
+		}
+	}
+	if lost > 0 {
+		found.Warn("journald", fmt.Sprintf("%s it dropped %s of %s in floods: failures among them are not counted", when, report.Plural(lost, "message"), unit),
+			fmt.Sprintf("systemctl edit %s: [Service] LogRateLimitIntervalSec=0", unit))
+	}
+}

@@ -1,0 +1,47 @@
+package check
+
+import (
+	_ "embed"
+	"net/netip"
+	"strings"
+	"sync"
+)
+
+// Private is the owner of addresses that are not routed in the Internet.
+const Private = "a private network"
+
+// networks.txt lists the published networks of proxies that stand in front of
+// many sites, each section with its source.
+//
+//go:embed networks.txt
+var networksText string
+
+// network is one of them.
+type network struct {
+	netip.Prefix
+	owner string
+}
+
+var networks = sync.OnceValue(func() (list []network) {
+	owner := ""
+	for line := range strings.Lines(networksText) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "owner "); ok {
+			owner = name
+		} else if line != "" && !strings.HasPrefix(line, "#") {
+			list = append(list, network{netip.MustParsePrefix(line), owner}) // embedded: a test reads it
+		}
+	}
+	return list
+})
+
+// Owner names whose address this is where many clients may stand behind it:
+// Private, a content delivery network, or "" for all others.
+func Owner(addr netip.Addr) string {
+	for _, n := range networks() {
+		if n.Contains(addr) {
+			return n.owner
+		}
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"scan2ban/ban/nftables"
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/journal"
+	"scan2ban/state"
+	"scan2ban/state/report"
+)
+
+// What depends on whose rights the process has.
+
+// asRoot is the remedy of one who looks without root.
+const asRoot = "sudo scan2ban check"
+
+// configuration says what the files hold.
+func configuration(_ context.Context, c *checker, found *report.Findings) {
+	const what = "configuration"
+	if c.Err != nil {
+		found.Fail(what, c.Err.Error(), "mend what is named; until then no pass does anything")
+		return
+	}
+	where := cmp.Or(c.Config, "built in, for there is no file")
+	if len(c.Rules)+len(c.Kept) == 0 {
+		found.Fail(what, where+": no jail is enabled, nothing is guarded", "write enabled = true below [jail.sshd]")
+	} else {
+		found.OK(what, fmt.Sprintf("%s: %s", where, report.Plural(len(c.Rules), "jail")))
+	}
+	for _, note := range c.Notes {
+		found.Note(what, note)
+	}
+	for _, err := range c.Errs {
+		found.Fail(what, err.Error(), "mend what is named; the bans of a broken jail stay, and nothing new is judged")
+	}
+}
+
+// lacking notes an error that may be one of our own rights alone.
+func (c *checker) lacking(found *report.Findings, what string, err error, remedy string) {
+	if errors.Is(err, fs.ErrPermission) && c.euid != 0 && !c.AsUnit {
+		found.Note(what, fmt.Sprintf("%v: not looked at (%s)", err, asRoot))
+		return
+	}
+	found.Fail(what, err.Error(), remedy)
+}
+
+// readsJournal tells whether a jail does: always, never, or where the journal
+// holds something of it.
+func (c *checker) readsJournal(j Jail, held bool) bool {
+	return j.Backend == filter.Journal || j.Backend != filter.File && (held || len(j.LogPaths) == 0)
+}
+
+// held tells whether the journal has ever held an entry for a jail.
+func (c *checker) held(ctx context.Context, name string) (bool, error) {
+	for _, w := range c.Watches {
+		if w.Jail == name {
+			return journal.Held(ctx, journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
+		}
+	}
+	return false, nil
+}
+
+// readable says whether the journal can be read.
+func readable(ctx context.Context, c *checker, found *report.Findings) {
+	if !slices.ContainsFunc(c.Jails, func(j Jail) bool { return j.Backend != filter.File }) {
+		return
+	}
+	files, err := journal.Files(c.JournalPath)
+	const give = "usermod -aG systemd-journal USER, or SupplementaryGroups=systemd-journal in scan2ban.service"
+	switch {
+	case errors.Is(err, journal.ErrNoJournal):
+		if slices.ContainsFunc(c.Jails, func(j Jail) bool { return len(j.LogPaths) == 0 || j.Backend == filter.Journal }) {
+			found.Fail("journal", err.Error(), "systemctl status systemd-journald; Storage= in journald.conf")
+		} else {
+			found.Note("journal", "there is none: log files are read")
+		}
+	case errors.Is(err, fs.ErrPermission):
+		c.lacking(found, "journal", err, give)
+	case err != nil:
+		found.Warn("journal", err.Error()+"\nwhat a damaged file holds is passed over", "journalctl --verify; move away what it cannot read either")
+	default:
+		found.OK("journal", fmt.Sprintf("%s can be read", report.Plural(len(files), "file")))
+	}
+}
+
+// logFiles says whether the log files that jails read can be opened.
+func logFiles(ctx context.Context, c *checker, found *report.Findings) {
+	for _, j := range c.Jails {
+		held, _ := c.held(ctx, j.Name) // its error is told by readable
+		if len(j.LogPaths) == 0 || c.readsJournal(j, held) {
+			continue
+		}
+		what := "jail " + j.Name + ": log files"
+		opened := 0
+		var errs []error
+		for _, pattern := range j.LogPaths {
+			paths, err := filepath.Glob(c.root + pattern)
+			errs = append(errs, err)
+			for _, path := range paths {
+				f, err := os.Open(path)
+				if err == nil {
+					opened++
+					f.Close()
+				}
+				errs = append(errs, err)
+			}
+		}
+		switch err := errors.Join(errs...); {
+		case err != nil:
+			c.lacking(found, what, err, `printf '[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH\n' > /etc/systemd/system/scan2ban.service.d/logfiles.conf; systemctl daemon-reload`)
+		case opened == 0:
+			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
+		default:
+			found.OK(what, report.Plural(opened, "file")+" can be read")
+		}
+	}
+}
+
+// store says whether a pass may write its state.
+func store(_ context.Context, c *checker, found *report.Findings) {
+	dir := filepath.Dir(c.StatePath)
+	switch err := state.CheckStore(c.StatePath); {
+	case err == nil:
+		found.OK("state", dir)
+	case errors.Is(err, fs.ErrPermission):
+		owner := cmp.Or(c.unitUser(), "root")
+		c.lacking(found, "state", err, fmt.Sprintf("chown -R %s: %s", owner, dir))
+	default:
+		found.Fail("state", err.Error(), "see to the free space and the mount of "+dir)
+	}
+}
+
+// kernel says whether bans can be laid.
+func kernel(ctx context.Context, c *checker, found *report.Findings) {
+	switch err := nftables.Check(ctx); {
+	case err == nil:
+		found.OK("nftables", "sets, timeouts and rules of ours are taken")
+	case errors.Is(err, fs.ErrPermission):
+		c.lacking(found, "nftables", err, "AmbientCapabilities=CAP_NET_ADMIN in scan2ban.service; in a container, start it with that capability")
+	default:
+		found.Fail("nftables", err.Error()+"\nbans are decided and not enforced", "modprobe nf_tables; a kernel of the distribution, or one with the options named")
+	}
+}
