@@ -23,6 +23,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
@@ -217,7 +218,7 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 	case dry:
 		r.WriteDry(w)
 	default:
-		r.Write(w, report.Level(w, 5))
+		deliver.Tell(w, r.Lines())
 	}
 	if o.verbose {
 		for _, line := range p.Trace {
@@ -236,9 +237,7 @@ func warn(o *options, warnings []string, gaps []report.Gap) {
 	for _, g := range gaps {
 		warnings = append(warnings, g.String())
 	}
-	for _, w := range warnings {
-		fmt.Fprintf(os.Stderr, "%sscan2ban: warning: %s\n", report.Level(os.Stderr, 4), report.Clean(w))
-	}
+	deliver.Tell(os.Stderr, report.Warnings(warnings))
 }
 
 // look is a pass that changes nothing, so that what is shown is never stale.

@@ -57,6 +57,7 @@ func FromPass(decisions []state.Decision, ledger *state.State, now int64) *Pass 
 			b := fromDecision(d)
 			if live := ledger.Jail(d.Jail).Bans()[*d.Key]; live != nil && live.Since == d.Since {
 				b = FromBan(live) // with what came late
+				b.id = d.ID
 			}
 			p.Banned = append(p.Banned, b)
 		case state.Expired:
@@ -85,36 +86,9 @@ func fromDecision(d state.Decision) Ban {
 	}
 	b := &state.Ban{Jail: d.Jail, Key: *d.Key, Since: d.Since, Until: until, Failures: d.Failures, Late: d.Late,
 		Users: d.Users, N: d.N, Rule: d.Rule, ByHand: d.ByHand}
-	return FromBan(b)
-}
-
-// Write says what happened, a line for each thing that did, each behind prefix;
-// an idle pass says nothing. A rebuild is one line however many bans it found.
-func (p *Pass) Write(w io.Writer, prefix string) {
-	say := func(format string, args ...any) { fmt.Fprintf(w, prefix+format+"\n", args...) }
-	if p.Summary != "" {
-		say("%s", p.Summary)
-	}
-	for _, b := range p.Banned {
-		if p.Summary == "" || b.ByHand {
-			say("%s: banned %s %s (%s)", b.Jail, b.Key, until(b.ban.Until), why(b.ban))
-		}
-	}
-	for _, b := range p.Expired {
-		say("%s: ban of %s is over (%s while it lasted)", b.Jail, b.Key, Plural(b.Late, "failure"))
-	}
-	for _, b := range p.Released {
-		say("%s: released %s", b.Jail, b.Key)
-	}
-	for _, b := range p.Unbanned {
-		say("%s: unbanned %s", b.Jail, b.Key)
-	}
-	for _, line := range p.spared {
-		say("%s", line)
-	}
-	if p.Repaired > 0 {
-		say("the kernel did not hold what it should have: %s mended", Plural(p.Repaired, "piece"))
-	}
+	shown := FromBan(b)
+	shown.id = d.ID
+	return shown
 }
 
 func until(end int64) string {
