@@ -39,6 +39,7 @@ type Ban struct {
 	Packets  *uint64  `json:"packets"` // dropped by the kernel; null: not known
 
 	ban *state.Ban
+	id  string // of the decision; empty: of none
 }
 
 // FromBan shows b.

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -64,15 +65,20 @@ func TestPassJSON(t *testing.T) {
 func TestPassText(t *testing.T) {
 	time.Local = time.UTC
 	var out bytes.Buffer
-	pass().Write(&out, "<5>")
+	write := func(p *Pass) {
+		for _, l := range p.Lines() {
+			fmt.Fprintf(&out, "<%d>%s\n", l.Level, l.Text)
+		}
+	}
+	write(pass())
 	want := `<5>sshd: banned 203.0.113.7 until 2023-11-14 23:13:20 UTC (5 failures, ban number 2, users root, yyyyyyyyyyyyyyyyyyy…, \x1b[31m)
-<5>sshd: ban of 203.0.113.7 is over (1 failure while it lasted)
+<6>sshd: ban of 203.0.113.7 is over (1 failure while it lasted)
 `
 	if out.String() != want {
 		t.Errorf("says\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	(&Pass{}).Write(&out, "<5>")
+	write(&Pass{})
 	if out.Len() > 0 {
 		t.Errorf("an idle pass says %q", out.String())
 	}

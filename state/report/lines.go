@@ -1,0 +1,113 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"scan2ban/state"
+)
+
+// Line is one thing that a pass did, for people and for the journal.
+type Line struct {
+	Verb  state.Verb
+	Level int    // how urgent it is, see Level
+	Text  string // for people
+	ID    string // of the decision; empty where it stands for several or none
+	Ban   *Ban   // that it tells of; nil: none
+}
+
+// The levels of syslog(3) that lines have. The unit hides what is below a notice:
+// that a ban ended by itself is no news.
+const (
+	levelWarning = 4
+	levelNotice  = 5
+	levelInfo    = 6
+)
+
+// Lines say what happened, one for each thing that did; an idle pass says nothing.
+// A rebuild is one line however many bans it found.
+func (p *Pass) Lines() (lines []Line) {
+	say := func(verb state.Verb, format string, args ...any) *Line {
+		lines = append(lines, Line{Verb: verb, Level: levelNotice, Text: fmt.Sprintf(format, args...)})
+		return &lines[len(lines)-1]
+	}
+	of := func(list []Ban, level int, text func(b *Ban) (state.Verb, string)) {
+		for i := range list {
+			verb, told := text(&list[i])
+			l := say(verb, "%s: %s", list[i].Jail, told)
+			l.Level, l.ID, l.Ban = level, list[i].id, &list[i]
+		}
+	}
+	banned := p.Banned
+	if p.Summary != "" {
+		say(state.Rebuilt, "%s", p.Summary)
+		banned = nil
+		for _, b := range p.Banned {
+			if b.ByHand {
+				banned = append(banned, b)
+			}
+		}
+	}
+	of(banned, levelNotice, func(b *Ban) (state.Verb, string) {
+		return state.Banned, fmt.Sprintf("banned %s %s (%s)", b.Key, until(b.ban.Until), why(b.ban))
+	})
+	of(p.Expired, levelInfo, func(b *Ban) (state.Verb, string) {
+		return state.Expired, fmt.Sprintf("ban of %s is over (%s while it lasted)", b.Key, Plural(b.Late, "failure"))
+	})
+	of(p.Released, levelNotice, func(b *Ban) (state.Verb, string) { return state.Released, "released " + b.Key })
+	of(p.Unbanned, levelNotice, func(b *Ban) (state.Verb, string) { return state.Unbanned, "unbanned " + b.Key })
+	for _, line := range p.spared {
+		say(state.Spared, "%s", line)
+	}
+	if p.Repaired > 0 {
+		say(state.Repaired, "the kernel did not hold what it should have: %s mended", Plural(p.Repaired, "piece"))
+	}
+	return lines
+}
+
+// Warnings are lines that warn of these.
+func Warnings(texts []string) (lines []Line) {
+	for _, text := range texts {
+		lines = append(lines, Line{Verb: state.Warned, Level: levelWarning, Text: "scan2ban: warning: " + Clean(text)})
+	}
+	return lines
+}
+
+// Write puts the line on w, behind its level where w leads into the journal.
+func (l *Line) Write(w io.Writer) { fmt.Fprintf(w, "%s%s\n", Level(w, l.Level), l.Text) }
+
+// Fields are those of the ban for a journal entry, under names that begin with
+// SCAN2BAN_. No value holds a control character.
+func (l *Line) Fields() map[string]string {
+	fields := map[string]string{}
+	put := func(name, value string) {
+		if value != "" {
+			fields["SCAN2BAN_"+name] = value
+		}
+	}
+	put("ID", l.ID)
+	b := l.Ban
+	if b == nil {
+		return fields
+	}
+	names := make([]string, len(b.Users))
+	for i, name := range b.Users {
+		names[i] = Clean(name)
+	}
+	put("JAIL", b.Jail)
+	put("ADDRESS", b.Address)
+	put("KEY", b.Key)
+	put("SINCE", b.Since)
+	put("UNTIL", "permanent")
+	if b.Until != nil {
+		put("UNTIL", *b.Until)
+	}
+	put("FAILURES", strconv.Itoa(b.Failures))
+	put("LATE", strconv.Itoa(b.Late))
+	put("N", strconv.Itoa(b.N))
+	put("USERS", strings.Join(names, ", "))
+	put("RULE", Clean(b.Rule))
+	return fields
+}
