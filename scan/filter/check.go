@@ -10,7 +10,7 @@ import (
 )
 
 // check finds what is wrong with a filter whose keys are all known.
-func (d *decoder) check(f *Filter, patterns bool) {
+func (d *decoder) check(f *Filter, rules []Rule) {
 	for _, term := range f.Journal.Match {
 		if err := CheckTerm(term, f.Journal.Require); err != nil {
 			d.fail(toml.Key{"journal", "match"}, "%v", err)
@@ -19,25 +19,22 @@ func (d *decoder) check(f *Filter, patterns bool) {
 	if len(f.Journal.Match) == 0 && len(f.Journal.Require) > 0 {
 		d.fail(toml.Key{"journal", "require"}, "require without match: nothing would be read from the journal")
 	}
-	if f.Ledger && (len(f.Rules) > 0 || len(f.Journal.Match) > 0) {
+	if f.Ledger && (len(rules) > 0 || len(f.Journal.Match) > 0) {
 		d.fail(toml.Key{"ledger"}, "a filter of the ledger reads no log: it has no rules and no matches")
 	}
-	if len(f.Rules) == 0 && !f.Ledger {
+	if len(rules) == 0 && !f.Ledger {
 		d.fail(nil, "filter %q has no rule (add one [[rule]])", f.Name)
 	}
 	var names []string
-	for i := range f.Rules {
-		name := f.Rules[i].Name
+	for i := range rules {
+		name := rules[i].Name
 		if slices.Contains(names, name) {
 			d.fail(toml.Key{"rule", index(i), "name"}, "two rules are named %q", name)
 		}
 		names = append(names, name)
 	}
-	if !patterns {
-		return
-	}
-	for i := range f.Rules {
-		d.checkRule(&f.Rules[i], toml.Key{"rule", index(i)}, names)
+	for i := range rules {
+		d.checkRule(&rules[i], toml.Key{"rule", index(i)}, names)
 	}
 }
 

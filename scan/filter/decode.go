@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 
@@ -14,19 +16,45 @@ import (
 
 // Parse reads a filter's text; file is its name in errors. All errors come at
 // once, but for a text that is no TOML at all.
-func Parse(name, file, text string) (*Filter, error) { return parse(name, file, text, true) }
+func Parse(name, file, text string) (*Filter, error) {
+	f, rules, err := parse(name, file, text, true)
+	if err != nil {
+		return nil, err
+	}
+	f.Rules = func() []Rule { return rules }
+	return f, nil
+}
 
-// parse is Parse; the patterns of a shipped filter have been checked by a test.
-func parse(name, file, text string, patterns bool) (*Filter, error) {
+// parseShipped is Parse for a filter of the catalogue, which a test has parsed in
+// full: what stands before its rules is read now, they are read on demand.
+func parseShipped(name, file, text string) (*Filter, error) {
+	head, _, _ := strings.Cut(text, "\n[[rule]]")
+	f, _, err := parse(name, file, head, false)
+	if err != nil {
+		return nil, err
+	}
+	f.Rules = sync.OnceValue(func() []Rule {
+		_, rules, err := parse(name, file, text, false)
+		if err != nil {
+			panic(err)
+		}
+		return rules
+	})
+	return f, nil
+}
+
+// parse reads a filter and its rules; checked says whether to look for what is
+// wrong with it as a whole.
+func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err error) {
 	var root map[string]any
 	if _, err := toml.Decode(text, &root); err != nil {
 		if at := (toml.ParseError{}); errors.As(err, &at) {
-			return nil, fmt.Errorf("%s:%d: %s", file, at.Position.Line, at.Message)
+			return nil, nil, fmt.Errorf("%s:%d: %s", file, at.Position.Line, at.Message)
 		}
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	d := &decoder{file: file, text: text}
-	f := &Filter{Name: name}
+	f = &Filter{Name: name}
 	d.table(nil, root, fields{
 		"description": d.word(&f.Description),
 		"ports":       d.ports(&f.Ports),
@@ -41,18 +69,20 @@ func parse(name, file, text string, patterns bool) (*Filter, error) {
 			"paths":   d.list(&f.File.Paths),
 			"program": d.list(&f.File.Program),
 		}),
-		"rule": d.rules(&f.Rules),
+		"rule": d.rules(&rules),
 	})
-	d.check(f, patterns)
+	if checked {
+		d.check(f, rules)
+	}
 	if len(d.errs) > 0 {
 		slices.SortStableFunc(d.errs, func(a, b located) int { return a.line - b.line })
 		var errs []error
 		for _, e := range d.errs {
 			errs = append(errs, e)
 		}
-		return nil, errors.Join(errs...)
+		return nil, nil, errors.Join(errs...)
 	}
-	return f, nil
+	return f, rules, nil
 }
 
 // located is an error at a line of a file.

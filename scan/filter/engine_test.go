@@ -36,7 +36,7 @@ func TestEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range f.Rules {
+	for _, r := range f.Rules() {
 		sameAsRegexp(t, r.Pattern, messages...)
 	}
 	for _, pattern := range []string{

@@ -95,7 +95,10 @@ type Filter struct {
 		Paths   []string // globs
 		Program []string // syslog tags; empty: every line is the service's
 	}
-	Rules []Rule
+
+	// Rules explain the lines. Those of a shipped filter are read when they are first
+	// asked for: an idle pass does not.
+	Rules func() []Rule
 }
 
 // Rule explains one line.

@@ -64,5 +64,5 @@ func Load(name string, dirs ...string) (*Filter, error) {
 	if err != nil {
 		return nil, &UnknownError{name, Names(dirs...)}
 	}
-	return parse(name, base, string(text), false)
+	return parseShipped(name, base, string(text))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestLoadDirs(t *testing.T) {
 	write(a, "own", "own")
 	for name, want := range map[string]string{"sshd": "second", "own": "own"} {
 		f, err := Load(name, a, b, filepath.Join(a, "missing"))
-		if err != nil || f.Description != want || len(f.Rules) != 1 {
+		if err != nil || f.Description != want || len(f.Rules()) != 1 {
 			t.Errorf("%s: %v, %v", name, f, err)
 		}
 	}
@@ -271,4 +272,30 @@ func FuzzLoad(f *testing.F) {
 		m := parsed.Compile(Aggressive)
 		m.Match([]byte("Invalid user x from 203.0.113.1 port 22"), nil)
 	})
+}
+
+// TestShippedInParts: what is read of a shipped filter at once, and then on demand,
+// is what its whole text says.
+func TestShippedInParts(t *testing.T) {
+	for _, name := range Names() {
+		text, err := catalogue.ReadFile("catalogue/" + name + ".toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := Parse(name, name, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(parts.Rules(), whole.Rules()) {
+			t.Errorf("%s: other rules", name)
+		}
+		parts.Rules, whole.Rules = nil, nil
+		if !reflect.DeepEqual(parts, whole) {
+			t.Errorf("%s: %+v, want %+v", name, parts, whole)
+		}
+	}
 }

@@ -50,8 +50,9 @@ func (f *Filter) Compile(mode Mode) *Matcher {
 }
 
 func (m *Matcher) compile() {
-	for i := range m.filter.Rules {
-		r := &m.filter.Rules[i]
+	rules := m.filter.Rules()
+	for i := range rules {
+		r := &rules[i]
 		tree, err := syntax.Parse(expand(r.Pattern), syntax.Perl)
 		if err != nil {
 			panic(err) // Load has parsed it
