@@ -88,6 +88,9 @@ func fromDecision(d state.Decision) Ban {
 		Users: d.Users, N: d.N, Rule: d.Rule, ByHand: d.ByHand}
 	shown := FromBan(b)
 	shown.id = d.ID
+	if d.Address != "" {
+		shown.Address = d.Address
+	}
 	return shown
 }
 
