@@ -90,7 +90,10 @@ func New() *State { return &State{Jails: map[string]*Jail{}} }
 func (s *State) Jail(name string) *Jail {
 	j, ok := s.Jails[name]
 	if !ok {
-		j = &Jail{Name: name, Prefixes: [2]int{32, 64}, Pardons: map[Key]int64{}, Successes: map[Key]int64{}}
+		j = &Jail{Name: name, Reach: Reach{BlockType: Drop}, Prefixes: [2]int{32, 64}, Pardons: map[Key]int64{}, Successes: map[Key]int64{}}
+		if name == ByHand {
+			j.Reach, j.Prefixes = byHandReach(), [2]int{32, 128}
+		}
 		j.windows.set(map[Key]*window{})
 		j.bans.set(map[Key]*Ban{})
 		j.sessions.set(NewSessions())
