@@ -209,6 +209,21 @@ func (p Port) String() string {
 	return fmt.Sprintf("%d-%d", p.From, p.To)
 }
 
+// Words are "port 22", "ports 22, 2222" or "every port".
+func (ps Ports) Words() string {
+	if ps.All() {
+		return "every port"
+	}
+	names := make([]string, len(ps))
+	for i, p := range ps {
+		names[i] = p.String()
+	}
+	if len(names) == 1 {
+		return "port " + names[0]
+	}
+	return "ports " + strings.Join(names, ", ")
+}
+
 // MarshalText writes what String writes.
 func (p Port) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 

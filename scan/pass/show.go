@@ -2,8 +2,12 @@ package pass
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	"scan2ban/ban/nftables"
+	"scan2ban/state"
 	"scan2ban/state/report"
 )
 
@@ -30,6 +34,27 @@ func (p *Pass) Status(names []string) (*report.Status, error) {
 		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.condition(name)))
 	}
 	return s, nil
+}
+
+// Guards says of each jail what it guards and by which policy: "sshd guards port
+// 22: 5 failures within 1h ban for 1d".
+func (p *Pass) Guards() (lines []string) {
+	for _, name := range slices.Sorted(maps.Keys(p.Rules)) {
+		r := p.Rules[name]
+		verb, what := "guards", "failures"
+		if !r.Enforce {
+			verb = "watches, without banning,"
+		}
+		if r.Ledger {
+			what = "bans by other jails"
+		}
+		ban := "ban for " + r.BanTime.String()
+		if r.BanTime == state.Permanent {
+			ban = "ban for ever"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %s: %d %s within %s %s", name, verb, r.Ports.Words(), r.MaxRetry, what, r.FindTime, ban))
+	}
+	return lines
 }
 
 // Bans are the live bans of the jails of these names, or of all, each with the
