@@ -1,6 +1,9 @@
 package units
 
-import "runtime/debug"
+import (
+	"cmp"
+	"runtime/debug"
+)
 
 // Build says what this binary is.
 type Build struct {
@@ -8,6 +11,9 @@ type Build struct {
 	Go      string `json:"go"`
 	Journal string `json:"journal"` // how it reads journals
 }
+
+// version is set when packages are built: -ldflags "-X scan2ban/units.version=1.2.3".
+var version string
 
 // Version reads what the Go toolchain noted in the binary.
 func Version() Build {
@@ -17,8 +23,6 @@ func Version() Build {
 		return b
 	}
 	b.Go = info.GoVersion
-	if v := info.Main.Version; v != "" {
-		b.Version = v
-	}
+	b.Version = cmp.Or(version, info.Main.Version, b.Version)
 	return b
 }
