@@ -26,6 +26,7 @@ import (
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
+	"scan2ban/scan/check"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/host"
 	"scan2ban/scan/jail"
@@ -388,17 +389,21 @@ func matchCommand(o *options) *cobra.Command {
 }
 
 func checkCommand(o *options) *cobra.Command {
-	return &cobra.Command{Use: "check", Short: "What would fail tonight", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		found := report.Findings{}
-		config, err := jail.Load(o.config)
-		found.Add("configuration", err, "mend the lines named")
-		if err == nil {
-			config.Check(c.Context(), o.journal, time.Now(), &found)
+	asUnit := false
+	c := &cobra.Command{Use: "check", Short: "What would fail tonight", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		subject := check.Subject{Config: o.config, AsUnit: asUnit}
+		if config, err := jail.Load(o.config); err != nil {
+			subject.Err = err
+		} else {
+			subject = config.Subject()
+			subject.AsUnit = asUnit
 		}
-		found.Add("state", state.CheckStore(o.state), "see to the owner and the free space of its directory")
-		found.Add("nftables", nftables.Check(c.Context()), "run as root or with CAP_NET_ADMIN, on a kernel with nf_tables")
-		return found.Write(c.OutOrStdout(), o.json)
+		subject.StatePath, subject.JournalPath, subject.Now = o.state, o.journal, time.Now()
+		return check.Run(c.Context(), subject).Write(c.OutOrStdout(), o.json)
 	}}
+	c.Flags().BoolVar(&asUnit, "as-unit", false, "this process has the rights of the unit's user")
+	c.Flags().Lookup("as-unit").Hidden = true
+	return c
 }
 
 func pauseCommand(o *options) *cobra.Command {

@@ -1,13 +1,6 @@
 package jail
 
-import (
-	"context"
-	"time"
-
-	"scan2ban/scan/check"
-	"scan2ban/state"
-	"scan2ban/state/report"
-)
+import "scan2ban/scan/check"
 
 // Subject is what `scan2ban check` looks at by this configuration; the caller adds
 // the paths and the time.
@@ -24,11 +17,4 @@ func (c *Config) Subject() check.Subject {
 		s.Jails = append(s.Jails, check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, LogPaths: paths})
 	}
 	return s
-}
-
-// Check is check.Run without the state's path.
-func (c *Config) Check(ctx context.Context, path string, now time.Time, found *report.Findings) {
-	s := c.Subject()
-	s.StatePath, s.JournalPath, s.Now = state.DefaultPath, path, now
-	*found = append(*found, check.Run(ctx, s)...)
 }
