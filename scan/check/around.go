@@ -65,7 +65,7 @@ func fail2ban(_ context.Context, c *checker, found *report.Findings) {
 		const switchOver = "systemctl disable --now fail2ban"
 		if enforcing {
 			found.Warn("Fail2Ban", detail+": both ban, and an address that one lets go may still be banned by the other",
-				switchOver+", or enforce = false in [defaults] while you compare")
+				switchOver+"\nor enforce = false in [defaults] while you compare")
 		} else {
 			found.Note("Fail2Ban", detail+": it bans, scan2ban observes. To switch over: "+switchOver+" and enforce = true")
 		}
@@ -99,12 +99,14 @@ const (
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (c *checker) clock(found *report.Findings, synchronised bool, err error) {
-	const what, mend = "clock", "timedatectl set-ntp true (package systemd-timesyncd or chrony)"
+	const what, mend = "clock", "timedatectl set-ntp true\n(package systemd-timesyncd or chrony)"
 	switch {
 	case c.Now.Before(epoch):
 		found.Fail(what, fmt.Sprintf("it says %s: a host without a battery that has not been told the time yet? Bans of before end wrongly", c.Now.UTC().Format(time.DateOnly)), mend)
 	case err != nil:
 		found.Note(what, fmt.Sprintf("whether it is synchronised cannot be asked: %v", err))
+	case !synchronised && c.exists("/run/systemd/container"):
+		found.Note(what, "nothing keeps it right on the host of this container: when it is set, bans end too early or too late by that step")
 	case !synchronised:
 		found.Warn(what, "nothing keeps it right: when it is set, bans end too early or too late by that step", mend)
 	default:

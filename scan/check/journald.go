@@ -30,19 +30,19 @@ func journald(_ context.Context, c *checker, found *report.Findings) {
 	const what = "journald"
 	switch storage := cmp.Or(set["Storage"], "auto"); {
 	case storage == "none":
-		found.Fail(what, "Storage=none: it keeps nothing that could be read", "Storage=persistent in /etc/systemd/journald.conf; systemctl restart systemd-journald")
+		found.Fail(what, "Storage=none: it keeps nothing that could be read", "Storage=persistent in /etc/systemd/journald.conf\nsystemctl restart systemd-journald")
 	case storage == "volatile" || storage == "auto" && !c.exists("/var/log/journal"):
 		found.Note(what, fmt.Sprintf("Storage=%s: the journal is lost at a reboot; bans are not, but what was logged in the last minute before it is", storage))
 	default:
 		found.OK(what, "Storage="+storage)
 	}
 	if level := set["MaxLevelStore"]; level != "" && drops(level) {
-		found.Fail(what, "MaxLevelStore="+level+": it throws away what sshd logs at level info", "MaxLevelStore=debug in /etc/systemd/journald.conf; systemctl restart systemd-journald")
+		found.Fail(what, "MaxLevelStore="+level+": it throws away what sshd logs at level info", "MaxLevelStore=debug in /etc/systemd/journald.conf\nsystemctl restart systemd-journald")
 	}
 	burst := cmp.Or(set["RateLimitBurst"], "10000") // journald.conf(5)
 	interval := cmp.Or(set["RateLimitIntervalSec"], "30s")
 	if n, err := strconv.Atoi(burst); err == nil && n > 0 && n < 1000 && strings.Trim(interval, "0s") != "" {
-		found.Warn(what, fmt.Sprintf("RateLimitBurst=%s in %s: of a flood it keeps little, and failures are missed", burst, interval), "systemctl edit ssh.service: [Service] LogRateLimitIntervalSec=0")
+		found.Warn(what, fmt.Sprintf("RateLimitBurst=%s in %s: of a flood it keeps little, and failures are missed", burst, interval), "systemctl edit ssh.service, and write\n[Service]\nLogRateLimitIntervalSec=0")
 	}
 }
 

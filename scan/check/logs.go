@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"scan2ban/scan"
@@ -27,7 +29,8 @@ type heard struct {
 	state.Tally
 	sessions *state.Sessions
 	clients  map[netip.Addr]*client
-	strange  []string // lines that no rule understands
+	strange  []string // lines that no rule understands, those with an address first
+	telling  int      // how many of them have one
 }
 
 // client is one address.
@@ -44,8 +47,8 @@ func newHeard() *heard {
 func (h *heard) add(f scan.Finding, line []byte) {
 	t := f.Tally()
 	h.Entries, h.Understood = h.Entries+t.Entries, h.Understood+t.Understood
-	if f.Verdict.Kind == filter.None && len(h.strange) < samples {
-		h.strange = append(h.strange, string(line[:min(len(line), 500)]))
+	if f.Verdict.Kind == filter.None {
+		h.wonder(line)
 	}
 	e, ok := f.Event()
 	if !ok {
@@ -66,6 +69,27 @@ func (h *heard) add(f scan.Finding, line []byte) {
 			h.Failures++
 		}
 	}
+}
+
+// wonder keeps a line as a sample. One with an address is more likely to be what a
+// filter should have understood.
+func (h *heard) wonder(line []byte) {
+	if h.telling == samples {
+		return
+	}
+	line = line[:min(len(line), 500)]
+	telling := slices.ContainsFunc(strings.FieldsFunc(string(line), func(r rune) bool { return strings.ContainsRune(" []()<>,;=\"'", r) }), func(word string) bool {
+		_, err := netip.ParseAddr(strings.TrimSuffix(word, ":"))
+		return err == nil
+	})
+	switch {
+	case telling:
+		h.strange = slices.Insert(h.strange, h.telling, string(line))
+		h.telling++
+	case len(h.strange) < samples:
+		h.strange = append(h.strange, string(line))
+	}
+	h.strange = h.strange[:min(len(h.strange), samples)]
 }
 
 // client is nil for an address that is none, or one too many.
@@ -129,8 +153,12 @@ func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.G
 func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h *heard, when string) {
 	what := "jail " + j.Name
 	held := h.Entries > 0
-	if !held {
-		held, _ = c.held(ctx, j.Name)
+	if !held && j.Backend != filter.File {
+		var err error
+		if held, err = c.held(ctx, j.Name); err != nil {
+			c.lacking(found, what, fmt.Errorf("where it reads cannot be told: %w", err), "see the finding on the journal")
+			return
+		}
 	}
 	if !c.readsJournal(j, held) {
 		found.Note(what, fmt.Sprintf("reads log files (backend = %q, the journal holds nothing of it): %v", j.Backend, j.LogPaths))
@@ -179,6 +207,6 @@ func suppressed(found *report.Findings, gaps []journal.Gap, when string) {
 	}
 	if lost > 0 {
 		found.Warn("journald", fmt.Sprintf("%s it dropped %s of %s in floods: failures among them are not counted", when, report.Plural(lost, "message"), unit),
-			fmt.Sprintf("systemctl edit %s: [Service] LogRateLimitIntervalSec=0", unit))
+			fmt.Sprintf("systemctl edit %s, and write\n[Service]\nLogRateLimitIntervalSec=0", unit))
 	}
 }

@@ -39,13 +39,13 @@ func (c *checker) offenders(found *report.Findings, j Jail, h *heard, when strin
 			found.Warn(what, fmt.Sprintf("%s, and somebody is logged in from there now (%s): a ban would cut that session", did, here[addr]), spare)
 		case owner == Private:
 			found.Warn(what, did+" and is a private address: if it is a proxy, a gateway or a container bridge, a ban shuts out everybody behind it",
-				fmt.Sprintf("ignoreip = [\"%s\"] in [defaults], and let the proxy pass on its clients' addresses", addr))
+				fmt.Sprintf("ignoreip = [\"%s\"] in [defaults]\nand let the proxy pass on its clients' addresses", addr))
 		case owner != "":
 			found.Warn(what, fmt.Sprintf("%s and belongs to %s: a ban shuts out all visitors that come through it", did, owner),
 				"let the server log its clients' addresses (real_ip in nginx, mod_remoteip in Apache), and put the network into ignoreip")
 		case x.successes > 0:
 			found.Warn(what, fmt.Sprintf("%s and %s (as %s): several people behind one address, or somebody who mistypes", did, report.Plural(x.successes, "log-in"), cmp.Or(x.user, "?")),
-				fmt.Sprintf("spare = \"7d\" in [jail.%s], or %s", j.Name, spare))
+				fmt.Sprintf("spare = \"7d\" in [jail.%s]\nor %s", j.Name, spare))
 		}
 	}
 }

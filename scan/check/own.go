@@ -59,11 +59,16 @@ func (c *checker) readsJournal(j Jail, held bool) bool {
 	return j.Backend == filter.Journal || j.Backend != filter.File && (held || len(j.LogPaths) == 0)
 }
 
-// held tells whether the journal has ever held an entry for a jail.
+// held tells whether the journal has ever held an entry for a jail. No journal
+// holds none.
 func (c *checker) held(ctx context.Context, name string) (bool, error) {
 	for _, w := range c.Watches {
 		if w.Jail == name {
-			return journal.Held(ctx, journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
+			held, err := journal.Held(ctx, journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
+			if errors.Is(err, journal.ErrNoJournal) {
+				err = nil
+			}
+			return held, err
 		}
 	}
 	return false, nil
@@ -75,7 +80,7 @@ func readable(ctx context.Context, c *checker, found *report.Findings) {
 		return
 	}
 	files, err := journal.Files(c.JournalPath)
-	const give = "usermod -aG systemd-journal USER, or SupplementaryGroups=systemd-journal in scan2ban.service"
+	const give = "SupplementaryGroups=systemd-journal in scan2ban.service\nor, for who runs this by hand: usermod -aG systemd-journal USER"
 	switch {
 	case errors.Is(err, journal.ErrNoJournal):
 		if slices.ContainsFunc(c.Jails, func(j Jail) bool { return len(j.LogPaths) == 0 || j.Backend == filter.Journal }) {
@@ -95,9 +100,12 @@ func readable(ctx context.Context, c *checker, found *report.Findings) {
 // logFiles says whether the log files that jails read can be opened.
 func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 	for _, j := range c.Jails {
-		held, _ := c.held(ctx, j.Name) // its error is told by readable
-		if len(j.LogPaths) == 0 || c.readsJournal(j, held) {
+		if len(j.LogPaths) == 0 {
 			continue
+		}
+		held, err := c.held(ctx, j.Name)
+		if err != nil && j.Backend != filter.File || c.readsJournal(j, held) {
+			continue // the error is told by readable
 		}
 		what := "jail " + j.Name + ": log files"
 		opened := 0
@@ -116,7 +124,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		}
 		switch err := errors.Join(errs...); {
 		case err != nil:
-			c.lacking(found, what, err, `printf '[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH\n' > /etc/systemd/system/scan2ban.service.d/logfiles.conf; systemctl daemon-reload`)
+			c.lacking(found, what, err, "systemctl edit "+service+", and write\n[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH")
 		case opened == 0:
 			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
 		default:
@@ -145,7 +153,7 @@ func kernel(ctx context.Context, c *checker, found *report.Findings) {
 	case err == nil:
 		found.OK("nftables", "sets, timeouts and rules of ours are taken")
 	case errors.Is(err, fs.ErrPermission):
-		c.lacking(found, "nftables", err, "AmbientCapabilities=CAP_NET_ADMIN in scan2ban.service; in a container, start it with that capability")
+		c.lacking(found, "nftables", err, "AmbientCapabilities=CAP_NET_ADMIN in scan2ban.service\nin a container: start it with that capability")
 	default:
 		found.Fail("nftables", err.Error()+"\nbans are decided and not enforced", "modprobe nf_tables; a kernel of the distribution, or one with the options named")
 	}

@@ -65,11 +65,11 @@ func permissions(ctx context.Context, c *checker, found *report.Findings) {
 		}
 	}
 	if !slices.Contains(ambient, unix.CAP_NET_ADMIN) {
-		found.Fail(what, service+" lacks CAP_NET_ADMIN: no ban reaches the kernel", "AmbientCapabilities=CAP_NET_ADMIN in "+service+"; systemctl daemon-reload")
+		found.Fail(what, service+" lacks CAP_NET_ADMIN: no ban reaches the kernel", "AmbientCapabilities=CAP_NET_ADMIN in "+service+"\nsystemctl daemon-reload")
 	}
 	others, err := c.askUnit(ctx, credential, ambient)
 	if errors.Is(err, os.ErrPermission) && len(ambient) > 0 { // a container without the capability: not even root has it
-		found.Fail(what, service+" cannot start: this host does not let root give "+strings.ToUpper(u["AmbientCapabilities"]), "in a container, start it with that capability")
+		found.Fail(what, service+" does not get "+strings.ToUpper(u["AmbientCapabilities"])+": here not even root has it to give", "in a container, start it with that capability")
 		others, err = c.askUnit(ctx, credential, nil)
 	}
 	if err != nil {

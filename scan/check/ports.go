@@ -26,7 +26,12 @@ func ports(_ context.Context, c *checker, found *report.Findings) {
 		}
 		what := "jail " + j.Name + ": ports"
 		if j.Filter == "sshd" {
-			if open, from, err := c.sshPorts(); err == nil && c.open(found, what, j, r.Reach, open, from) {
+			open, from, err := c.sshPorts()
+			if err != nil {
+				found.Note(what, fmt.Sprintf("%v: a ban closes %s all the same", err, shown(r.Reach.Ports)))
+				continue
+			}
+			if c.open(found, what, j, r.Reach, open, from) {
 				continue
 			}
 		}
@@ -64,7 +69,7 @@ func (c *checker) line(j Jail, ports []uint16) string {
 	for i, p := range ports {
 		words[i] = strconv.Itoa(int(p))
 	}
-	return fmt.Sprintf("in [jail.%s] of %s write: ports = [%s]", j.Name, file, strings.Join(words, ", "))
+	return fmt.Sprintf("in [jail.%s] of %s write\nports = [%s]", j.Name, file, strings.Join(words, ", "))
 }
 
 func closes(r state.Reach, network string, port uint16) bool {
