@@ -29,7 +29,7 @@ func (p *Pass) Status(names []string) (*report.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := report.NewStatus(p.LastRun, p.Warnings)
+	s := report.NewStatus(p.LastRun, p.Warnings, p.Now.Unix())
 	for _, name := range names {
 		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.condition(name)))
 	}

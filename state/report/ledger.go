@@ -33,6 +33,8 @@ type Status struct {
 	Jails    []Jail   `json:"jails"`
 	LastRun  *LastRun `json:"last_run"` // null: none is known since the host started
 	Warnings []string `json:"warnings"`
+
+	now int64 // seconds since the Unix epoch
 }
 
 // LastRun is the last pass.
@@ -41,9 +43,12 @@ type LastRun struct {
 	Time string `json:"time"`
 }
 
-// NewStatus shows no jail yet.
-func NewStatus(last *state.LastRun, warnings []string) *Status {
-	s := &Status{Jails: []Jail{}, Warnings: append([]string{}, warnings...)}
+// overdue is how many seconds after a pass the next one is missed.
+const overdue = 600
+
+// NewStatus shows no jail yet, at the clock time now in seconds.
+func NewStatus(last *state.LastRun, warnings []string, now int64) *Status {
+	s := &Status{Jails: []Jail{}, Warnings: append([]string{}, warnings...), now: now}
 	if last != nil {
 		s.LastRun = &LastRun{*last, UTC(last.Time)}
 	}
@@ -108,6 +113,9 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 	}
 	if r := s.LastRun; r != nil {
 		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), entries(r.Entries), r.Seconds*1000)
+		if s.now-r.LastRun.Time >= overdue {
+			fmt.Fprintf(w, "None for %s: is the timer running (systemctl status scan2ban.timer)?\n", state.Duration(time.Duration(s.now-r.LastRun.Time)*time.Second))
+		}
 	} else {
 		fmt.Fprintln(w, "\nNo pass is known to have run since the host started.")
 	}

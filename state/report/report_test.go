@@ -157,6 +157,16 @@ func TestIneffective(t *testing.T) {
 	}
 }
 
+func TestOverdue(t *testing.T) {
+	for second, want := range map[int64]string{600: "None for 10m: is the timer running", 599: ""} {
+		var out bytes.Buffer
+		NewStatus(&state.LastRun{Time: 1_700_000_000}, nil, 1_700_000_000+second).Write(&out, false)
+		if got := out.String(); strings.Contains(got, "timer") != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("after %d s: %s", second, got)
+		}
+	}
+}
+
 func TestJSONIsPrintable(t *testing.T) {
 	var out bytes.Buffer
 	const hostile = "a\u009b2J\u202e\U000e0041é"
