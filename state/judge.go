@@ -155,7 +155,7 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	}
 	f.User = cleanUser(f.User)
 	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
-	j.through(jail, f)
+	j.through(jail, key, f)
 	if b := jail.Bans()[key]; b != nil && b.covers(f.Time) {
 		b.late(f)
 		jail.changed = true

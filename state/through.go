@@ -55,13 +55,13 @@ func (j *Jail) unenforced() {
 	}
 }
 
-// through notes a failure of jail that a ban should have kept from happening: one
+// through notes a failure of a key of jail that a ban should have kept from happening: one
 // of its own, or one of a jail that closes every port.
-func (j *Judge) through(jail *Jail, f Failure) {
+func (j *Judge) through(jail *Jail, key Key, f Failure) {
 	if f.Lingers {
 		return
 	}
-	if b := jail.Bans()[j.rules[jail.Name].key(f.Addr)]; b != nil {
+	if b := jail.Bans()[key]; b != nil {
 		jail.cameThrough(b, f, j.Held)
 	}
 	for _, name := range j.closing() {
