@@ -72,6 +72,28 @@ func fail2ban(_ context.Context, c *checker, found *report.Findings) {
 	}
 }
 
+// quiet are the levels at which sshd does not log a failed log-in (LogLevel in
+// sshd_config(5)).
+var quiet = []string{"QUIET", "FATAL", "ERROR"}
+
+// sshd says whether it logs what is to be read; only root may ask it.
+func sshd(ctx context.Context, c *checker, found *report.Findings) {
+	i := slices.IndexFunc(c.Jails, func(j Jail) bool { return j.Filter == "sshd" })
+	if i < 0 {
+		return
+	}
+	out, err := c.ask(ctx, "sshd", "-T")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(out) {
+		if key, level, _ := strings.Cut(strings.TrimSpace(line), " "); key == "loglevel" && slices.Contains(quiet, strings.ToUpper(level)) {
+			found.Fail("jail "+c.Jails[i].Name, "sshd has LogLevel "+level+": it does not write down who fails, and nobody will be banned",
+				"LogLevel INFO in /etc/ssh/sshd_config\nsystemctl reload ssh")
+		}
+	}
+}
+
 // ipv6 says whether there is any.
 func ipv6(_ context.Context, c *checker, found *report.Findings) {
 	switch {

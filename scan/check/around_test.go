@@ -56,6 +56,19 @@ func TestFail2Ban(t *testing.T) {
 
 func observing(c *checker) *checker { c.Rules["sshd"].Enforce = false; return c }
 
+func TestLogLevel(t *testing.T) {
+	for out, want := range map[string][]string{
+		"port 22\nloglevel INFO\n":  nil,
+		"port 22\nloglevel ERROR\n": {"error jail sshd: sshd has LogLevel ERROR"},
+	} {
+		c := healthy()
+		c.ask = func(context.Context, string, ...string) (string, error) { return out, nil }
+		has(t, out, look(sshd, c), want...)
+		c.ask = func(context.Context, string, ...string) (string, error) { return out, errors.New("no host keys") }
+		has(t, "not root", look(sshd, c))
+	}
+}
+
 func TestIPv6(t *testing.T) {
 	const sysctl = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
 	for off, want := range map[string][]string{"0\n": nil, "1\n": {"note IPv6: switched off here"}} {

@@ -67,7 +67,7 @@ type probe struct {
 var (
 	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"state", store}, {"nftables", kernel}}
 	ofLogs = []probe{{"jails", logs}}
-	ofHost = []probe{{"ports", ports}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
+	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
 		{"Fail2Ban", fail2ban}, {"clock", clock}, {"journald", journald}}
 )
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"scan2ban/scan/host"
 	"scan2ban/state"
 )
 
@@ -47,6 +46,3 @@ func (j *Jail) Ignored(self map[string]state.Prefix) (set *state.Ignored, bad []
 	}
 	return set, bad, nil
 }
-
-// Self is host.Self.
-func Self() (map[string]state.Prefix, error) { return host.Self() }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scan2ban/scan/filter"
+	"scan2ban/scan/host"
 	"scan2ban/state"
 )
 
@@ -204,7 +205,7 @@ func mustPrefix(text string) state.Prefix {
 }
 
 func TestSelf(t *testing.T) {
-	self, err := Self()
+	self, err := host.Self()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"scan2ban/scan"
+	"scan2ban/scan/host"
 	"scan2ban/scan/pass"
 	"scan2ban/state"
 )
@@ -23,7 +24,7 @@ func (c *Config) Setup() pass.Setup {
 			}
 		}
 	}
-	self, err := Self()
+	self, err := host.Self()
 	fail(err)
 	for _, name := range slices.Sorted(maps.Keys(c.Broken)) {
 		s.Kept[name] = true
