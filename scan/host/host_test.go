@@ -194,6 +194,28 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+func TestServed(t *testing.T) {
+	little(t)
+	root := plant(t, map[string]string{
+		"/proc/net/tcp": heading +
+			"   0: 0A00020A:0016 077100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 200 2 0000000000000000 20 4 31 10 -1\n" +
+			"   1: 0A00020A:0016 087100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 201 2 0000000000000000 20 4 31 10 -1\n" +
+			"   2: 0A00020A:0016 097100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 202 2 0000000000000000 20 4 31 10 -1\n" +
+			"   3: 0A00020A:0050 0A7100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 203 2 0000000000000000 20 4 31 10 -1\n",
+		"/proc/net/tcp6": heading +
+			"   0: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 204 2 0000000000000000 20 4 31 10 -1\n",
+		"/proc/10/comm": "sshd-session\n", "/proc/10/cmdline": "sshd-session: alice@pts/0\x00\x00", "/proc/10/fd/4": "-> socket:[200]",
+		"/proc/11/comm": "sshd\n", "/proc/11/cmdline": "sshd: root [priv]\x00", "/proc/11/fd/4": "-> socket:[201]",
+		"/proc/12/comm": "sshd\n", "/proc/12/cmdline": "sshd: root [net]\x00", "/proc/12/fd/4": "-> socket:[202]",
+		"/proc/13/comm": "nginx\n", "/proc/13/cmdline": "sshd: eve@pts/0\x00", "/proc/13/fd/4": "-> socket:[203]",
+		"/proc/14/comm": "sshd\n", "/proc/14/cmdline": "sshd: bob@notty\x00", "/proc/14/fd/4": "-> socket:[204]",
+	})
+	want := []Session{{netip.MustParseAddr("203.0.113.7"), "alice", "sshd"}, {netip.MustParseAddr("2001:db8::7"), "bob", "sshd"}}
+	if got := root.sessions(1); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func FuzzUtmp(f *testing.F) {
 	f.Add([]byte(record(utmpShort, loggedIn, 1, "root", "198.51.100.4", nil)))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -14,7 +14,7 @@ import (
 type Session struct {
 	Addr netip.Addr
 	User string // may be empty
-	From string // how it is known: "$SSH_CONNECTION", "logind" or "utmp"
+	From string // how it is known: "$SSH_CONNECTION", "sshd", "logind" or "utmp"
 }
 
 // String says who it is: "the client of this session", "logged in as alice (utmp)".
@@ -32,16 +32,15 @@ func (s Session) String() string {
 const ownSession = "$SSH_CONNECTION"
 
 // Sessions are the remote addresses of who is logged in now, each once: first
-// those of the session that runs this command, then those that logind and utmp
-// know. Only literal addresses count: names are not resolved. An SSH session
-// without a terminal that logind does not know (no pam_systemd) and that is not
-// our own is not seen.
+// those of the session that runs this command, then those that sshd serves, then
+// what logind and utmp know. Only literal addresses count: names are not resolved.
+// Without root other users' connections to sshd are not seen.
 func Sessions() []Session {
 	return tree("").sessions(os.Getpid())
 }
 
 func (t tree) sessions(pid int) (list []Session) {
-	for _, s := range slices.Concat(t.ancestors(pid), t.logind(), t.utmp()) {
+	for _, s := range slices.Concat(t.ancestors(pid), t.served(), t.logind(), t.utmp()) {
 		s.Addr = s.Addr.Unmap().WithZone("")
 		known := slices.ContainsFunc(list, func(x Session) bool { return x.Addr == s.Addr })
 		if !known && s.Addr.IsValid() && !s.Addr.IsLoopback() && !s.Addr.IsUnspecified() {
@@ -80,6 +79,37 @@ func (t tree) parent(pid int) int {
 	}
 	return 0
 }
+
+// served are the clients of sshd's sessions: those whose connection is held by a
+// process with the title "sshd: USER@TERMINAL" or "sshd-session: ...". Before the
+// log-in the title has no "@" and ends in "[net]" or "[priv]" (sshd's
+// session.c and auth2.c): whoever is only trying is not among them.
+func (t tree) served() (list []Session) {
+	clients := map[string]netip.Addr{} // by inode
+	for _, row := range append(t.rows("/proc/net/tcp"), t.rows("/proc/net/tcp6")...) {
+		if len(row) < 10 || row[3] != established {
+			continue
+		}
+		if from, ok := hexAddrPort(row[2]); ok {
+			clients[row[9]] = from.Addr()
+		}
+	}
+	t.owners(func(inode string, pid int, process string) {
+		addr, ok := clients[inode]
+		if !ok || process != "sshd" && process != "sshd-session" {
+			return
+		}
+		title := strings.TrimRight(t.text(fmt.Sprintf("/proc/%d/cmdline", pid)), "\x00")
+		_, who, _ := strings.Cut(title, ": ")
+		if user, _, ok := strings.Cut(who, "@"); ok && !strings.ContainsAny(who, " [") {
+			list = append(list, Session{Addr: addr, User: user, From: "sshd"})
+		}
+	})
+	return list
+}
+
+// established is TCP_ESTABLISHED of the kernel's net/tcp_states.h.
+const established = "01"
 
 // logind reads its files of sessions, which hold KEY=value lines. A session
 // that is closing has nobody in it.
