@@ -10,11 +10,14 @@ type LogPosition struct {
 // judged. A file is known by what it is, not by its name: it keeps its position
 // when it is renamed, and loses it when its content is no longer what it was.
 type FilePosition struct {
-	Path   string `json:"path"`          // where it was seen last, symbolic links resolved
-	Log    string `json:"log,omitempty"` // the name of the log that it belongs to; empty: Path
+	Path   string `json:"path"` // where it was seen last, symbolic links resolved
+	Log    string `json:"log"`  // the name of the log that it belongs to, one that a glob led to
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
-	Offset int64  `json:"offset"` // of the first line not judged yet
+	Born   int64  `json:"born,omitempty"` // when the file was made, in nanoseconds since the Unix epoch; 0: the file system does not tell
+	Offset int64  `json:"offset"`         // of the first line not judged yet
+	// Current says that it was what the log's name led to, not a rotated file.
+	Current bool `json:"current,omitempty"`
 
 	// Print is a hash of the first Bytes bytes (at most 256) and of as many before
 	// Offset: a file that was truncated and has grown again has another.
@@ -26,12 +29,4 @@ type FilePosition struct {
 	Time    int64  `json:"time"`             // of the line before Offset, in microseconds since the Unix epoch; 0: unknown
 	Inside  bool   `json:"inside,omitempty"` // Offset lies inside a line that is too long to be judged
 	Told    string `json:"told,omitempty"`   // what an admin has been told of the file
-}
-
-// Name is the log that the file belongs to.
-func (p *FilePosition) Name() string {
-	if p.Log == "" {
-		return p.Path
-	}
-	return p.Log
 }

@@ -1,0 +1,243 @@
+package logfile
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"scan2ban/scan/filter"
+	"scan2ban/state"
+)
+
+// ident is what a file is, whatever it is called.
+type ident struct{ device, inode uint64 }
+
+// status is what is known of a file by looking at it from outside.
+type status struct {
+	id      ident
+	size    int64
+	changed int64 // nanoseconds since the Unix epoch
+	born    int64 // likewise; 0: not known, or not asked for
+	mode    os.FileMode
+}
+
+func statusOf(info os.FileInfo) status {
+	s := status{size: info.Size(), changed: info.ModTime().UnixNano(), mode: info.Mode()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.id = ident{uint64(sys.Dev), sys.Ino}
+	}
+	return s
+}
+
+// kind names a file that is no regular one.
+func kind(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&os.ModeNamedPipe != 0:
+		return "a fifo"
+	case mode&os.ModeSocket != 0:
+		return "a socket"
+	case mode&os.ModeDevice != 0:
+		return "a device"
+	}
+	return "no regular file"
+}
+
+// open opens a regular file for reading. It never waits: what became a fifo in
+// the meantime is opened without blocking, and refused.
+func open(path string) (*os.File, status, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, status{}, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("open %s: %s", path, kind(info.Mode()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, status{}, err
+	}
+	s := statusOf(info)
+	var more unix.Statx_t
+	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &more) == nil && more.Mask&unix.STATX_BTIME != 0 {
+		s.born = more.Btime.Sec*1e9 + int64(more.Btime.Nsec)
+	}
+	return f, s, nil
+}
+
+// file is one file that is read in this pass.
+type file struct {
+	pos    state.FilePosition // what is judged; brought up to date by commit
+	groups []int
+	fresh  bool // read from its beginning
+	syslog bool
+
+	f     *os.File
+	gz    bool // a rotated file, compressed
+	limit int64
+	cut   cutter
+	clock Clock
+	last  int64 // the time of the line cut last, in microseconds since the Unix epoch
+
+	ahead    int   // lines later than the clock
+	aheadBy  int64 // the last of them, in seconds
+	untimed  bool  // a line that mattered had no time
+	finished bool
+}
+
+// begin makes the file ready to be read at its position.
+func (f *file) begin(r *Reader, zone *time.Location) error {
+	f.clock = Clock{Zone: zone, Now: r.o.Now * 1e6, Last: f.pos.Time}
+	f.last = f.pos.Time
+	f.syslog = f.isSyslog()
+	f.cut = cutter{src: &counted{f, r}, offset: f.pos.Offset, inside: f.pos.Inside, final: f.cut.final}
+	if f.gz {
+		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
+		if err == nil {
+			_, err = io.CopyN(io.Discard, unpacked, f.pos.Offset)
+		}
+		f.cut.src = unpacked
+		return err
+	}
+	if f.fresh && r.o.Since > 0 {
+		f.cut.offset = f.search(r.o.Since*1e6, zone)
+	}
+	f.cut.hole = f.hole
+	f.cut.buf = r.buffer(f.limit - f.cut.offset)
+	return nil
+}
+
+// counted reads the file from where its cutter is, up to the limit.
+type counted struct {
+	f *file
+	r *Reader
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	if err := c.r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	f := c.f
+	at := f.cut.offset + int64(f.cut.end-f.cut.start)
+	if at >= f.limit {
+		return 0, io.EOF
+	}
+	n, err := f.f.ReadAt(p[:min(int64(len(p)), f.limit-at)], at)
+	c.r.read += int64(n)
+	return n, err
+}
+
+// hole finds the end of a hole in a sparse file.
+func (f *file) hole(offset int64) (int64, bool) {
+	at, err := unix.Seek(int(f.f.Fd()), offset, unix.SEEK_DATA)
+	if err == unix.ENXIO { // nothing but the hole
+		return f.limit, true
+	}
+	return min(at, f.limit), err == nil
+}
+
+// isSyslog tells whether one of the file's first lines has a syslog daemon's prefix.
+// Its beginning was written before anybody could think of this line.
+func (f *file) isSyslog() bool {
+	head := make([]byte, 4096)
+	if f.gz {
+		z, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
+		if err != nil {
+			return false
+		}
+		n, _ := io.ReadFull(z, head)
+		head = head[:n]
+	} else {
+		n, _ := f.f.ReadAt(head, 0)
+		head = head[:n]
+	}
+	for line := range bytes.Lines(bytes.TrimLeft(head, "\x00")) {
+		if _, _, ok := filter.CutSyslog(line); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// next puts the next line that is to be looked at into line.
+func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
+	for {
+		f.commit()
+		text, long, ok, err := f.cut.next()
+		if err != nil || !ok {
+			f.finished = err == nil
+			return false, err
+		}
+		if len(text) == 0 {
+			continue
+		}
+		t, timed := f.clock.Read(text)
+		if !timed {
+			t = f.before(r)
+		}
+		if ahead := t/1e6 - r.o.Now; ahead > maxAhead {
+			if f.ahead++; true {
+				f.aheadBy = ahead
+			}
+			continue
+		}
+		f.last = t
+		if f.fresh && t < r.o.Since*1e6 {
+			continue
+		}
+		*line = Line{Text: text, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long}
+		if r.o.Look == nil || r.o.Look(line) {
+			f.untimed = f.untimed || !timed
+			return true, nil
+		}
+	}
+}
+
+// before is the time of a line that has none: that of the line before, at the
+// beginning of a file that of its last change.
+func (f *file) before(r *Reader) int64 {
+	switch {
+	case f.clock.Last != 0:
+		return f.clock.Last
+	case f.last != 0:
+		return f.last
+	}
+	return min(f.pos.Changed/1000, r.o.Now*1e6)
+}
+
+// commit takes what was cut so far as judged.
+func (f *file) commit() {
+	f.pos.Offset, f.pos.Inside, f.pos.Time = f.cut.offset, f.cut.inside, f.last
+}
+
+// end tells what an admin should know, and lets the buffer be used again.
+func (f *file) end(r *Reader) {
+	r.spare = append(r.spare, f.cut.buf)
+	f.cut.buf, f.cut.start, f.cut.end = nil, 0, 0
+	if f.ahead > 0 && !r.o.Past {
+		r.warn("%d lines of %s are later than the clock, the last by %s: they do not count (is its zone right? see logtimezone)",
+			f.ahead, f.pos.Path, state.Duration(time.Duration(f.aheadBy)*time.Second))
+	}
+	if f.untimed && f.pos.Told == "" {
+		f.pos.Told = "no time"
+		r.warn("%s has lines without a time: they count as logged with the line before them", f.pos.Path)
+	}
+}
+
+// buffer gives one for n bytes more to read.
+func (r *Reader) buffer(n int64) []byte {
+	if last := len(r.spare) - 1; last >= 0 {
+		b := r.spare[last]
+		r.spare = r.spare[:last]
+		return b
+	}
+	return make([]byte, min(max(n, 4096)+1, firstBuffer))
+}

@@ -1,0 +1,82 @@
+package logfile
+
+import (
+	"container/heap"
+	"fmt"
+	"time"
+)
+
+// log is a log file with those that it was rotated into, in the order in which
+// they were written.
+type log struct {
+	number int
+	name   string
+	zone   *time.Location
+	files  []*file // that are to be read; the first is being read
+	line   Line    // where it stands
+	taken  bool    // the line has been handed out
+}
+
+// advance goes to the next line that matters; false at the end of the log.
+func (l *log) advance(r *Reader) bool {
+	l.taken = false
+	for len(l.files) > 0 {
+		f := l.files[0]
+		ok, err := false, error(nil)
+		if f.cut.src == nil {
+			err = f.begin(r, l.zone)
+		}
+		if err == nil {
+			ok, err = f.next(r, &l.line)
+		}
+		if ok {
+			l.line.Log = l.number
+			return true
+		}
+		if err != nil {
+			r.fail(fmt.Errorf("read log file %s: %w", f.pos.Path, err))
+		}
+		f.end(r)
+		l.files = l.files[1:]
+	}
+	return false
+}
+
+// push puts a log into the heap at its first line that matters.
+func (r *Reader) push(l *log) {
+	if l.advance(r) {
+		heap.Push((*byTime)(&r.logs), l)
+	}
+}
+
+// pull goes on with the log whose line was handed out.
+func (r *Reader) pull() {
+	if len(r.logs) == 0 || !r.logs[0].taken {
+		return
+	}
+	if r.logs[0].advance(r) {
+		heap.Fix((*byTime)(&r.logs), 0)
+	} else {
+		heap.Pop((*byTime)(&r.logs))
+	}
+}
+
+// byTime is a container/heap of logs.
+type byTime []*log
+
+func (h byTime) Len() int { return len(h) }
+func (h byTime) Less(i, j int) bool {
+	if h[i].line.Time != h[j].line.Time {
+		return h[i].line.Time < h[j].line.Time
+	}
+	return h[i].number < h[j].number
+}
+func (h byTime) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *byTime) Push(x any)   { *h = append(*h, x.(*log)) }
+func (h *byTime) Pop() any {
+	last := len(*h) - 1
+	l := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return l
+}

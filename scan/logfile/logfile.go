@@ -1,0 +1,149 @@
+// Package logfile reads log files from where the last pass ended.
+//
+//	r := logfile.Open(ctx, logfile.Options{Groups: g, After: saved.Files, Since: floor, Now: now, Look: matters})
+//	for r.Next() {
+//		judge(r.Line())
+//	}
+//	// r.Err, r.Warnings; then save r.Positions
+//
+// # What it promises
+//
+// Every line is handed out once, however the logs are cut into passes and
+// whatever logrotate does to them in between: renamed (name.1, name-20261122)
+// and made anew, copied and truncated, compressed at once or later. A file is
+// known by device, inode and a fingerprint of its content, never by its name; one
+// that several names lead to is read once. Lines come in the order of their times
+// over all files, those of one log in the order in which they stand there.
+// A pass reads what stood in a file when it was opened; the last line waits for
+// the pass that finds its end.
+//
+// # In which order things happen
+//
+// [Open] expands the globs, finds each file of the last pass again, opens those
+// that have grown, and lines them up as logs: what is left of the rotated files
+// first, then the current one. [Reader.Next] looks at each line (Options.Look)
+// and stops at those that matter. Of a file that is read from its beginning only
+// the lines from Options.Since on are looked at; in a large one they are searched
+// for.
+//
+// # What costs what
+//
+// An idle pass costs a stat a file. A line costs the search for its end, its time
+// (the same second is not read twice), and what Look does; nothing is allocated.
+// A file takes 128 kB while it is read, more only for a line that is longer, up
+// to MaxLine.
+//
+// # What it never does
+//
+// It does not write, does not ask what time it is (Options.Now), does not open
+// what is no regular file, and waits for nothing. Of compressed files only the
+// one (.gz) is read that a rotation made of a log before the pass came.
+package logfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"scan2ban/state"
+)
+
+// MaxLine is the longest line, in bytes, that is looked at as a whole. Of a longer
+// one the beginning is looked at, marked as Long.
+const MaxLine = 1 << 20
+
+// maxAhead is how many seconds a line may be later than the clock.
+const maxAhead = 60
+
+// Options say what to read.
+type Options struct {
+	Groups []Group
+	After  []state.FilePosition // where the last pass ended; nil: this is the first
+	Since  int64                // seconds since the Unix epoch: where to begin in a file without a position
+	Now    int64                // seconds since the Unix epoch, the clock of the pass
+	Past   bool                 // Now is a moment of the past: what is later is left out without a word
+
+	// Look is shown every line of the groups' files and tells whether it matters:
+	// the others are not handed out. nil: all do. The line is valid during the call.
+	Look func(*Line) bool
+}
+
+// Group is what belongs together: the logs of one jail.
+type Group struct {
+	Paths []string       // globs, as filepath.Match has them
+	Zone  *time.Location // of times that name none; nil: the host's
+}
+
+// Line is one line of a log.
+type Line struct {
+	Text   []byte // without its end ("\n" or "\r\n")
+	Time   int64  // microseconds since the Unix epoch
+	Groups []int  // that the file belongs to, by index in Options.Groups
+	Path   string // of the file
+	Log    int    // the number of the log, in which lines keep their order
+	Syslog bool   // the file is a syslog daemon's: its lines have that prefix
+	Long   bool   // only the beginning of the line
+}
+
+// Reader reads the log files of one pass. It is for one goroutine.
+type Reader struct {
+	ctx   context.Context
+	o     Options
+	plan  *plan
+	logs  []*log // a heap by the time of the line that each stands at
+	line  Line
+	read  int64
+	spare [][]byte // buffers that no file needs any more
+
+	warnings []string
+	errs     []error
+}
+
+// Open finds the files and opens those that may hold something new. What cannot
+// be read is told by Err and Warnings, and the others are read.
+func Open(ctx context.Context, o Options) *Reader {
+	r := &Reader{ctx: ctx, o: o}
+	r.plan = newPlan(r)
+	for _, l := range r.plan.logs {
+		r.push(l)
+	}
+	return r
+}
+
+// Next goes to the next line that matters, in the order of time.
+func (r *Reader) Next() bool {
+	r.pull()
+	if len(r.logs) == 0 {
+		return false
+	}
+	l := r.logs[0]
+	r.line = l.line
+	l.taken = true
+	return true
+}
+
+// Line is the line that Next went to. Its Text is valid until the next Next.
+func (r *Reader) Line() *Line { return &r.line }
+
+// Positions are where this pass ended, for Options.After of the next one. They
+// stand before every line that has not been handed out.
+func (r *Reader) Positions() []state.FilePosition { return r.plan.positions() }
+
+// Bytes is how much was read.
+func (r *Reader) Bytes() int64 { return r.read }
+
+// Warnings name what is odd and does not keep the pass from its work.
+func (r *Reader) Warnings() []string { return r.warnings }
+
+// Err joins what could not be read, an error a file.
+func (r *Reader) Err() error { return errors.Join(r.errs...) }
+
+func (r *Reader) warn(format string, args ...any) {
+	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
+}
+
+func (r *Reader) fail(err error) { r.errs = append(r.errs, err) }
+
+// Close closes the files.
+func (r *Reader) Close() { r.plan.close() }

@@ -1,0 +1,130 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// member is a file that a glob leads to.
+type member struct {
+	status
+	path   string // symbolic links resolved
+	name   string // of the log: one of the names that lead to it
+	linked bool   // that name is a symbolic link
+	groups []int
+	zone   *time.Location
+}
+
+func (g *Group) zone() *time.Location {
+	if g.Zone == nil {
+		return time.Local
+	}
+	return g.Zone
+}
+
+// packedSuffixes are those of compressed files, which are no logs.
+var packedSuffixes = []string{".gz", ".xz", ".bz2", ".zst", ".lz4", ".Z"}
+
+func isPacked(name string) bool {
+	return slices.ContainsFunc(packedSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
+}
+
+// Expand gives the paths that a glob leads to now. Unlike filepath.Glob it tells
+// where it may not look.
+func Expand(glob string) ([]string, error) {
+	if !strings.ContainsAny(glob, `*?[\`) {
+		return []string{glob}, nil
+	}
+	paths, err := filepath.Glob(glob)
+	if err != nil {
+		return nil, fmt.Errorf("log files %s: %w", glob, err)
+	}
+	if len(paths) == 0 {
+		fixed := filepath.Dir(glob[:strings.IndexAny(glob, `*?[\`)] + "x")
+		if _, err := os.ReadDir(fixed); errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("log files %s: %w", glob, err)
+		}
+	}
+	return slices.DeleteFunc(paths, isPacked), nil
+}
+
+// expand finds the members of all groups.
+func (p *plan) expand() {
+	for g, group := range p.r.o.Groups {
+		for _, glob := range group.Paths {
+			paths, err := Expand(glob)
+			if err != nil {
+				p.r.fail(err)
+			}
+			for _, path := range paths {
+				p.join(path, g, group.zone())
+			}
+		}
+	}
+	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return !m.mode.IsRegular() })
+	slices.SortFunc(p.members, func(a, b *member) int { return strings.Compare(a.name, b.name) })
+}
+
+// join makes the file at path a member, or one more group's.
+func (p *plan) join(path string, g int, zone *time.Location) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // it may come
+	}
+	real := path
+	if err == nil {
+		real, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		p.r.fail(fmt.Errorf("log file %w%s", err, remedy(err)))
+		return
+	}
+	s := statusOf(info)
+	m := p.byID[s.id]
+	link, err := os.Lstat(path)
+	linked := err != nil || link.Mode()&os.ModeSymlink != 0
+	switch {
+	case m == nil:
+		m = &member{status: s, path: real, name: path, linked: linked, zone: zone}
+		p.byID[s.id] = m
+		p.members = append(p.members, m)
+		if !s.mode.IsRegular() {
+			p.odd(m)
+		}
+	case m.linked && !linked || m.linked == linked && path < m.name:
+		m.name, m.linked = path, linked
+	}
+	if !slices.Contains(m.groups, g) {
+		m.groups = append(m.groups, g)
+	}
+	if zone.String() != m.zone.String() && p.known[s.id] == nil {
+		p.r.warn("log file %s: two jails read it in different zones, %s and %s: the first one holds", path, m.zone, zone)
+	}
+}
+
+// odd warns of a member that is no regular file, once.
+func (p *plan) odd(m *member) {
+	e := p.known[m.id]
+	if e == nil || e.pos.Told != kind(m.mode) {
+		p.r.warn("log file %s is %s: it is not read", m.name, kind(m.mode))
+		e = &entry{}
+		e.pos.Path, e.pos.Device, e.pos.Inode, e.pos.Told = m.path, m.id.device, m.id.inode, kind(m.mode)
+	}
+	e.kept = true
+	p.entries = append(p.entries, e)
+	p.known[m.id] = e
+}
+
+// remedy says what helps against an error.
+func remedy(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return " (the pass's user must be in the group that may read it, or have CAP_DAC_READ_SEARCH)"
+	}
+	return ""
+}

@@ -1,0 +1,257 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"scan2ban/state"
+)
+
+// plan is what a pass reads: which files, from where, in which order.
+type plan struct {
+	r       *Reader
+	members []*member // by name
+	byID    map[ident]*member
+	entries []*entry
+	known   map[ident]*entry // that hold what the last pass knew of them
+	lost    []*entry         // current at the last pass, and perhaps rotated since
+	dirs    map[string][]sibling
+	logs    []*log
+	opened  []*os.File
+}
+
+// entry is a file with a position.
+type entry struct {
+	status
+	pos  state.FilePosition
+	kept bool     // the next pass is to know of it
+	f    *os.File // nil: there is nothing new in it, or it cannot be opened
+	read *file    // nil: it is not read in this pass
+}
+
+func newPlan(r *Reader) *plan {
+	p := &plan{r: r, byID: map[ident]*member{}, known: map[ident]*entry{}, dirs: map[string][]sibling{}}
+	for _, pos := range r.o.After {
+		e := &entry{pos: pos, status: status{id: ident{pos.Device, pos.Inode}}}
+		p.known[e.id] = e
+		if pos.Print != "" { // else it was no regular file
+			p.entries = append(p.entries, e)
+		}
+	}
+	p.expand()
+	for _, e := range p.entries {
+		if e.pos.Print != "" {
+			p.locate(e)
+		}
+	}
+	for _, e := range p.lost {
+		p.regain(e)
+	}
+	p.lineUp()
+	return p
+}
+
+// groups are those whose globs a name fits.
+func (p *plan) groups(name string) (groups []int, zone *time.Location) {
+	for g, group := range p.r.o.Groups {
+		if slices.ContainsFunc(group.Paths, func(glob string) bool {
+			ok, _ := filepath.Match(glob, name) // the pattern has been expanded
+			return ok || glob == name
+		}) {
+			if groups == nil {
+				zone = group.zone()
+			}
+			groups = append(groups, g)
+		}
+	}
+	return groups, zone
+}
+
+// locate finds the file of a position again, and opens it if it may have grown.
+func (p *plan) locate(e *entry) {
+	if groups, _ := p.groups(e.pos.Log); groups == nil && p.byID[e.id] == nil {
+		e.kept = e.pos.Changed >= p.r.o.Since*1e9 // its jail may come back
+		return
+	}
+	path, s, ok := p.find(e)
+	if !ok {
+		p.lose(e)
+		return
+	}
+	e.status = s
+	if s.size == e.pos.Size && s.changed == e.pos.Changed && (s.size == e.pos.Offset || e.pos.Current || !p.settled(s)) {
+		e.kept, e.pos.Path = true, path
+		return
+	}
+	f, err := p.open(path, e)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.lose(e)
+	case err != nil:
+		e.kept = true
+		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+	case (e.born == e.pos.Born || e.born == 0 || e.pos.Born == 0) && holds(f, e.size, &e.pos):
+		e.kept, e.f, e.pos.Path = true, f, path
+		if e.pos.Current && e.pos.Bytes == 0 {
+			p.lost = append(p.lost, e) // it could have been written, copied and truncated
+		}
+	default:
+		p.lose(e)
+	}
+}
+
+// settled tells whether a rotated file is written to no more: then its last line
+// needs no end.
+func (p *plan) settled(s status) bool { return p.r.o.Now*1e9-s.changed > 60e9 }
+
+// open opens a file, and looks at it again.
+func (p *plan) open(path string, e *entry) (*os.File, error) {
+	f, s, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	p.opened = append(p.opened, f)
+	e.status = s
+	return f, nil
+}
+
+// lose forgets a position whose file is not there, or holds something else.
+func (p *plan) lose(e *entry) {
+	delete(p.known, e.id)
+	if e.pos.Current {
+		p.lost = append(p.lost, e)
+	}
+}
+
+// lineUp makes the logs: what was rotated, by its last change, then the current file.
+func (p *plan) lineUp() {
+	current := map[string]*member{}
+	rotated := map[string][]*entry{}
+	for _, m := range p.members {
+		current[m.name] = m
+	}
+	for _, e := range p.entries {
+		if p.byID[e.id] == nil && e.kept && e.pos.Print != "" || e.read != nil {
+			rotated[e.pos.Log] = append(rotated[e.pos.Log], e)
+		}
+	}
+	names := slices.Collect(maps.Keys(current))
+	for name := range rotated {
+		if current[name] == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		l := &log{number: len(p.logs), name: name}
+		m, groups := current[name], []int(nil)
+		if m != nil {
+			groups, l.zone = m.groups, m.zone
+		} else {
+			groups, l.zone = p.groups(name)
+		}
+		before := append(rotated[name], p.missed(name, m)...)
+		slices.SortStableFunc(before, func(a, b *entry) int { return int(max(-1, min(1, a.changed-b.changed))) })
+		for _, e := range before {
+			e.pos.Current = false
+			p.take(l, e, groups)
+		}
+		if m != nil {
+			p.take(l, p.head(m), groups)
+		}
+		if len(l.files) > 0 {
+			p.logs = append(p.logs, l)
+		}
+	}
+}
+
+// take puts a file that has something to read into its log.
+func (p *plan) take(l *log, e *entry, groups []int) {
+	if e == nil || e.f == nil && e.read == nil {
+		return
+	}
+	if e.read == nil {
+		e.read = &file{fresh: e.pos.Print == ""}
+	}
+	f := e.read
+	e.pos.Device, e.pos.Inode, e.pos.Born, e.pos.Changed = e.id.device, e.id.inode, e.born, e.changed
+	f.pos, f.f, f.groups, f.limit = e.pos, e.f, groups, e.size
+	f.cut.final = f.gz || !e.pos.Current && p.settled(e.status)
+	l.files = append(l.files, f)
+}
+
+// head gives the current file of a log; nil where there is nothing to read in it.
+func (p *plan) head(m *member) *entry {
+	e := p.known[m.id]
+	if e != nil {
+		e.pos.Log, e.pos.Current = m.name, true
+		return e
+	}
+	if p.copies(m) {
+		return nil
+	}
+	e = p.add(m.path, m.name)
+	e.pos.Current = true
+	return e
+}
+
+// add makes a file that has no position one that is read from its beginning; nil
+// where it cannot be.
+func (p *plan) add(path, name string) *entry {
+	e := &entry{kept: true, pos: state.FilePosition{Path: path, Log: name}}
+	f, err := p.open(path, e)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+		}
+		return nil
+	}
+	e.f = f
+	p.known[e.id] = e
+	p.entries = append(p.entries, e)
+	return e
+}
+
+// positions are where each file is now.
+func (p *plan) positions() []state.FilePosition {
+	for _, l := range p.r.logs {
+		if l.taken {
+			l.files[0].commit()
+		}
+	}
+	list := []state.FilePosition{}
+	for _, e := range p.entries {
+		if !e.kept {
+			continue
+		}
+		pos := e.pos
+		if f := e.read; f != nil {
+			pos = f.pos
+			pos.Bytes, pos.Size = int(min(f.limit, printed)), f.limit
+			print, err := fingerprint(f.f, pos.Bytes, pos.Offset)
+			if err != nil { // it was truncated while it was read: it will be read anew
+				continue
+			}
+			pos.Print = print
+			if !f.finished {
+				pos.Size = -1 // whatever its size is, there is more
+			}
+		}
+		list = append(list, pos)
+	}
+	slices.SortFunc(list, func(a, b state.FilePosition) int { return strings.Compare(a.Path, b.Path) })
+	return list
+}
+
+func (p *plan) close() {
+	for _, f := range p.opened {
+		f.Close()
+	}
+}

@@ -1,0 +1,215 @@
+package logfile
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"scan2ban/state"
+)
+
+// sibling is a file beside a log.
+type sibling struct {
+	status
+	name string
+}
+
+// beside lists the regular files of a directory; an unreadable one has none.
+func (p *plan) beside(dir string) []sibling {
+	if list, ok := p.dirs[dir]; ok {
+		return list
+	}
+	list := []sibling{}
+	found, _ := os.ReadDir(dir)
+	for _, d := range found {
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			list = append(list, sibling{statusOf(info), d.Name()})
+		}
+	}
+	p.dirs[dir] = list
+	return list
+}
+
+// find looks for the file of a position: where it was, among the members, and
+// under any name beside the log.
+func (p *plan) find(e *entry) (path string, s status, ok bool) {
+	if m := p.byID[e.id]; m != nil {
+		return m.path, m.status, true
+	}
+	if info, err := os.Lstat(e.pos.Path); err == nil && info.Mode().IsRegular() {
+		if s := statusOf(info); s.id == e.id {
+			return e.pos.Path, s, true
+		}
+	}
+	for _, dir := range []string{filepath.Dir(e.pos.Path), filepath.Dir(e.pos.Log)} {
+		for _, x := range p.beside(dir) {
+			if x.id == e.id {
+				return filepath.Join(dir, x.name), x.status, true
+			}
+		}
+	}
+	return "", s, false
+}
+
+// isRotated tells whether name is what logrotate makes of base: base.1,
+// base-20261122, base.old, or with the extension kept at the end.
+func isRotated(name, base string) bool {
+	if rest, ok := strings.CutPrefix(name, base); ok && isNumber(rest) {
+		return true
+	}
+	ext := filepath.Ext(base)
+	rest, ok := strings.CutPrefix(name, strings.TrimSuffix(base, ext))
+	if !ok || ext == "" {
+		return false
+	}
+	rest, ok = strings.CutSuffix(rest, ext)
+	return ok && isNumber(rest)
+}
+
+// isNumber tells whether text is the number or date of a rotation, with what sets
+// it apart from the name.
+func isNumber(text string) bool {
+	if text == ".old" {
+		return true
+	}
+	return len(text) > 1 && strings.ContainsRune(".-_", rune(text[0])) && strings.ContainsAny(text, "0123456789") &&
+		strings.Trim(text, "0123456789.-_:T") == ""
+}
+
+// ofLog tells whether name may be a rotated file of the log at that position.
+func ofLog(name string, pos *state.FilePosition) bool {
+	return isRotated(name, filepath.Base(pos.Log)) || isRotated(name, filepath.Base(pos.Path))
+}
+
+// regain looks for what the last pass left of a current file that is not there
+// any more, or was truncated: a copy of it, or what it was compressed into.
+func (p *plan) regain(e *entry) {
+	dir := filepath.Dir(e.pos.Path)
+	var packed []sibling
+	for _, x := range p.beside(dir) {
+		name, isGzip := strings.CutSuffix(x.name, ".gz")
+		switch {
+		case p.known[x.id] != nil || !ofLog(name, &e.pos):
+		case isGzip && e.pos.Bytes > 0 && x.changed >= e.pos.Changed-2e9, isGzip && x.changed > e.pos.Changed:
+			packed = append(packed, x)
+		case !isGzip && !isPacked(x.name) && x.size >= e.pos.Offset && e.pos.Bytes > 0:
+			if p.adopt(e, filepath.Join(dir, x.name), false) {
+				return
+			}
+		}
+	}
+	slices.SortFunc(packed, func(a, b sibling) int { return int(max(-1, min(1, b.changed-a.changed))) })
+	most := 4 // older ones are of rotations before
+	if e.pos.Bytes == 0 {
+		most = 1 // there was nothing in it that could tell
+	}
+	for _, x := range packed[:min(most, len(packed))] {
+		if p.adopt(e, filepath.Join(dir, x.name), true) {
+			return
+		}
+	}
+	if groups, _ := p.groups(e.pos.Log); groups != nil && e.pos.Bytes > 0 && !looksRotated(e.pos.Path) {
+		since := "its last line that was read"
+		if e.pos.Time > 0 {
+			since = time.UnixMicro(e.pos.Time).UTC().Format(time.RFC3339)
+		}
+		p.r.warn("log %s was truncated or removed: what was logged after %s and is not in it now is lost", e.pos.Log, since)
+	}
+}
+
+// looksRotated tells whether a path is that of a rotated file, which comes to its
+// end some day.
+func looksRotated(path string) bool {
+	name := filepath.Base(path)
+	i := strings.LastIndexAny(name, ".-_")
+	return i > 0 && isNumber(name[i:])
+}
+
+// adopt gives the position of e to the file at path, if that holds the same.
+func (p *plan) adopt(e *entry, path string, packed bool) bool {
+	a := &entry{pos: e.pos}
+	f, err := p.open(path, a)
+	if err != nil {
+		return false
+	}
+	a.f, a.pos.Path, a.pos.Log, a.pos.Current = f, path, e.pos.Log, false
+	if packed {
+		if !packs(f, &a.pos) {
+			return false
+		}
+		a.read = &file{gz: true}
+	} else {
+		if !holds(f, a.size, &a.pos) {
+			return false
+		}
+		a.kept = true
+		p.known[a.id] = a
+	}
+	p.entries = append(p.entries, a)
+	return true
+}
+
+// missed finds the rotated files of a log that came and went from its name since
+// the last pass; before the first pass, those that are not too old.
+func (p *plan) missed(name string, m *member) (list []*entry) {
+	after, lost := p.r.o.Since*1e9, false
+	for _, pos := range p.r.o.After {
+		if pos.Log == name && pos.Changed > after {
+			after = pos.Changed
+		}
+	}
+	for _, e := range p.lost {
+		lost = lost || e.pos.Log == name
+	}
+	if m == nil {
+		return nil
+	}
+	if e := p.known[m.id]; e != nil && !lost && (e.f == nil || e.pos.Offset > 0) {
+		return nil // of a log that was not judged yet a part could have been copied and truncated
+	}
+	dir := filepath.Dir(m.path)
+	for _, x := range p.beside(dir) {
+		if p.known[x.id] != nil || p.byID[x.id] != nil || x.size == 0 || x.changed < after || isPacked(x.name) {
+			continue
+		}
+		path := filepath.Join(dir, x.name)
+		if !isRotated(x.name, filepath.Base(name)) || copyOf(path, m.path) {
+			continue
+		}
+		if e := p.add(path, name); e != nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// copies tells whether a member that is new is a copy, perhaps in the making, of a
+// log that is not truncated yet: then it waits for that.
+func (p *plan) copies(m *member) bool {
+	for _, e := range p.entries {
+		if !e.kept || e.pos.Path == m.path || filepath.Dir(e.pos.Path) != filepath.Dir(m.path) || !ofLog(filepath.Base(m.path), &e.pos) {
+			continue
+		}
+		if m.size == 0 || copyOf(m.path, e.pos.Path) {
+			return true
+		}
+	}
+	return false
+}
+
+// copyOf opens two files and asks isCopy.
+func copyOf(copied, of string) bool {
+	f, a, err := open(copied)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	g, b, err := open(of)
+	if err != nil {
+		return false
+	}
+	defer g.Close()
+	return a.size <= b.size && isCopy(f, g)
+}
