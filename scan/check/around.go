@@ -33,16 +33,16 @@ func firewalls(_ context.Context, c *checker, found *report.Findings) {
 		case short == "crowdsec" || short == "sshguard":
 			found.Note("firewall", short+" bans here too: an address may be banned by both, and each lets go by itself")
 		case restored:
-			found.Note("firewall", fmt.Sprintf("%s%s: a start of it is followed by %s; after a reload the next pass mends what is gone", short, c.why(short), restore))
+			found.Note("firewall", fmt.Sprintf("%s%s: a start of it is followed by %s; after a reload the next pass mends what is gone", short, c.does(short), restore))
 		case !table[timer].loaded():
-			found.Note("firewall", fmt.Sprintf("%s%s: the install adds a unit that brings the bans back after it", short, c.why(short)))
+			found.Note("firewall", fmt.Sprintf("%s%s: the install adds a unit that brings the bans back after it", short, c.does(short)))
 		default:
-			found.Warn("firewall", fmt.Sprintf("%s%s: after each start of it the bans are gone until the next pass", short, c.why(short)), "systemctl enable "+restore)
+			found.Warn("firewall", fmt.Sprintf("%s%s: after each start of it the bans are gone until the next pass", short, c.does(short)), "systemctl enable "+restore)
 		}
 	}
 }
 
-func (c *checker) why(firewall string) string {
+func (c *checker) does(firewall string) string {
 	if firewall == "nftables" {
 		return " empties the whole ruleset (flush ruleset in /etc/nftables.conf)"
 	}

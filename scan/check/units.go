@@ -75,18 +75,27 @@ func (c *checker) lastRun(found *report.Findings) {
 	}
 	last := state.LoadVolatile(path).LastRun
 	if last == nil {
-		found.Warn(what, "none is known since the host started", "systemctl start "+service+"; journalctl -u "+service)
+		found.Warn(what, "none is known since the host started", c.why("systemctl start "+service+"; journalctl -u "+service))
 		return
 	}
 	age := c.Now.Sub(time.Unix(last.Time, 0)).Round(time.Second)
 	switch {
 	case age > stale:
-		found.Fail(what, fmt.Sprintf("it was %s ago, and one is due every minute", age), "systemctl status "+timer+" "+service)
+		found.Fail(what, fmt.Sprintf("it was %s ago, and one is due every minute", age), c.why("systemctl status "+timer+" "+service))
 	case last.Error != "":
-		found.Fail(what, fmt.Sprintf("it failed %s ago: %s", age, last.Error), "journalctl -u "+service)
+		found.Fail(what, fmt.Sprintf("it failed %s ago: %s", age, last.Error), c.why("journalctl -u "+service))
 	default:
 		found.OK(what, fmt.Sprintf("%s ago, %d entries, %.0f ms", age, last.Entries, last.Seconds*1000))
 	}
+}
+
+// why is how to learn what keeps the passes from coming: command, or what cron
+// wants.
+func (c *checker) why(command string) string {
+	if c.exists(cronTable) {
+		return "scan2ban run --verbose, and see that cron runs"
+	}
+	return command
 }
 
 // owned says whether the state belongs to the user that the passes run as. Root
