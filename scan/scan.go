@@ -1,7 +1,7 @@
 // Package scan reads what services logged and says what it means.
 //
-// The packages below it each know one thing: journal and (in time) logfile
-// where entries come from, filter what a line says, jail what the admin wants
+// The packages below it each know one thing: journal and logfile where entries
+// come from, filter what a line says, jail what the admin wants
 // watched. This one puts the first two together: it takes every entry once,
 // finds the jails that it belongs to, asks their filters, and hands on what
 // package state judges. It reads no clock and decides nothing.
@@ -11,17 +11,27 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/journal"
 	"scan2ban/state"
 )
 
-// Watch is what one jail reads in the journal.
+// Watch is what one jail reads: in the journal by its terms, or in log files.
 type Watch struct {
 	Jail    string
 	Matcher *filter.Matcher
-	Terms   [][]string // OR of ANDs of FIELD=value
+	Backend filter.Backend // which of the two; "" and auto leave the choice to package pass
+	Terms   [][]string     // OR of ANDs of FIELD=value
+	Paths   []string       // globs of log files
+	Program []string       // syslog tags of the lines that are the jail's; empty: all
+	Zone    *time.Location // of times in the files that name none; nil: the host's
+}
+
+// InJournal are the watches that can read the journal.
+func InJournal(watches []Watch) []Watch {
+	return slices.DeleteFunc(slices.Clone(watches), func(w Watch) bool { return w.Backend == filter.File || len(w.Terms) == 0 })
 }
 
 // Entries are log entries, one after another; *journal.Reader has them.

@@ -12,6 +12,7 @@ import (
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/journal"
+	"scan2ban/scan/logfile"
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
@@ -104,6 +105,7 @@ func (h *heard) client(addr netip.Addr) *client {
 
 // logs reads what was logged in the last day, by each jail's filter.
 func logs(ctx context.Context, c *checker, found *report.Findings) {
+	c.Watches = scan.InJournal(c.Watches)
 	if len(c.Watches) == 0 {
 		return
 	}
@@ -160,11 +162,14 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 			return
 		}
 	}
-	if !c.readsJournal(j, held) {
-		found.Note(what, fmt.Sprintf("reads log files (backend = %q, the journal holds nothing of it): %v", j.Backend, j.LogPaths))
-		return
-	}
 	reads := fmt.Sprintf("reads the journal (backend = %q)", j.Backend)
+	if !c.readsJournal(j, held) {
+		reads, held = fmt.Sprintf("reads log files (backend = %q)", j.Backend), true
+		if j.Backend == filter.Auto {
+			reads = `reads log files (backend = "auto", and the journal holds nothing of it)`
+		}
+		c.listenFiles(ctx, j, h)
+	}
 	try := "scan2ban match " + j.Filter
 	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, report.Plural(int(h.Failures), "failure"))
 	switch {
@@ -181,6 +186,35 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 		found.Warn(what, reads+"; "+numbers+". Failures may be missed", try, h.strange...)
 	default:
 		found.OK(what, reads+"; "+numbers)
+	}
+}
+
+// listenFiles reads the last day of a jail's log files into h. What cannot be read
+// is told by logFiles.
+func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	i := slices.IndexFunc(c.Watches, func(w scan.Watch) bool { return w.Jail == j.Name })
+	if i < 0 {
+		return
+	}
+	var paths []string
+	for _, path := range j.LogPaths {
+		paths = append(paths, c.root+path)
+	}
+	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{{Paths: paths}}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
+	defer r.Close()
+	for r.Next() {
+		line := r.Line()
+		program, pid, message, _ := filter.SplitSyslog(line.Text)
+		if program != "" && len(j.Programs) > 0 && !slices.Contains(j.Programs, program) {
+			continue
+		}
+		f := scan.Finding{Jail: j.Name, Time: line.Time / 1e6, Verdict: c.Watches[i].Matcher.Match(message, func() string { return program })}
+		if pid != "" {
+			f.Session = "/" + pid
+		}
+		h.add(f, message)
 	}
 }
 

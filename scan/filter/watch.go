@@ -1,6 +1,13 @@
 package filter
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Watch is what a jail says of its filter: a part of [jail.X].
 type Watch struct {
@@ -8,8 +15,70 @@ type Watch struct {
 	Mode         Mode       `toml:"mode"`         // which of the filter's rules count
 	Backend      Backend    `toml:"backend"`      // where to read
 	JournalMatch [][]string `toml:"journalmatch"` // OR of ANDs of FIELD=value; replaces the filter's matches, not its requirements
-	LogPath      []string   `toml:"logpath"`      // globs; replaces the filter's
+	LogPath      Paths      `toml:"logpath"`      // globs; replaces the filter's
+	LogTimeZone  Zone       `toml:"logtimezone"`  // of times in log files that name none; the host's where empty
 }
+
+// Paths are globs of files. Written as one string they are separated by white
+// space, as Fail2Ban's logpath is.
+type Paths []string
+
+// UnmarshalTOML reads a list of globs, or one string of them.
+func (ps *Paths) UnmarshalTOML(value any) error {
+	*ps = nil
+	list, _ := value.([]any)
+	if text, ok := value.(string); ok {
+		for _, path := range strings.Fields(text) {
+			list = append(list, path)
+		}
+	} else if list == nil {
+		return fmt.Errorf("%v is not a list of files", value)
+	}
+	for _, v := range list {
+		path, ok := v.(string)
+		if _, err := filepath.Match(path, ""); err != nil || !ok || !filepath.IsAbs(path) {
+			return fmt.Errorf("%v is not the absolute path of a file, or a pattern of such (as /var/log/nginx/*access.log)", v)
+		}
+		*ps = append(*ps, path)
+	}
+	return nil
+}
+
+// Zone is the time zone that a log is written in.
+type Zone struct {
+	name string
+	*time.Location
+}
+
+// fixedZone is an offset, as Fail2Ban writes it.
+var fixedZone = regexp.MustCompile(`^(?:UTC|GMT)?([+-])(\d\d):?(\d\d)?$`)
+
+// UnmarshalText reads "Europe/Berlin", "UTC", "UTC+0200", and "local" for the host's.
+func (z *Zone) UnmarshalText(text []byte) error {
+	z.name = string(text)
+	if at := fixedZone.FindStringSubmatch(z.name); at != nil {
+		hours, _ := strconv.Atoi(at[2])
+		minutes, _ := strconv.Atoi(at[3]) // 0 where they are left out
+		seconds := hours*3600 + minutes*60
+		if at[1] == "-" {
+			seconds = -seconds
+		}
+		z.Location = time.FixedZone(z.name, seconds)
+		return nil
+	}
+	name := z.name
+	if name == "" || strings.EqualFold(name, "local") {
+		name = "Local"
+	}
+	var err error
+	if z.Location, err = time.LoadLocation(name); err != nil {
+		return fmt.Errorf("%q is not a time zone that this host knows (a name below /usr/share/zoneinfo, package tzdata; or write UTC+0100)", z.name)
+	}
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (z Zone) MarshalText() ([]byte, error) { return []byte(z.name), nil }
 
 // Mode chooses rules: "normal" those of mode normal, "ddos" and "extra" their
 // own beside those, "aggressive" all of them. The words are Fail2Ban's.

@@ -7,14 +7,11 @@ import "scan2ban/scan/check"
 func (c *Config) Subject() check.Subject {
 	s := check.Subject{Setup: c.Setup(), Config: c.Path}
 	for _, j := range c.Jails {
-		paths := j.LogPath
-		if len(paths) == 0 {
-			paths = j.Rules.File.Paths
-		}
+		paths := j.Paths()
 		if j.Rules.Ledger {
 			paths = nil
 		}
-		s.Jails = append(s.Jails, check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, LogPaths: paths})
+		s.Jails = append(s.Jails, check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, LogPaths: paths, Programs: j.Rules.File.Program})
 	}
 	return s
 }

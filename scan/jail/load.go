@@ -208,8 +208,14 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 		return append(errs, err)
 	}
 	j.Rules = rules
-	if j.Backend == filter.File || !rules.Ledger && len(rules.Journal.Match) == 0 && len(j.JournalMatch) == 0 {
-		report("backend", "log files are not read by this version: the filter must have a match in the journal (see journalmatch)")
+	switch noJournal, noFiles := len(j.Terms()) == 0, len(j.Paths()) == 0; {
+	case rules.Ledger:
+	case noJournal && noFiles:
+		report("logpath", "nothing to read: the filter names neither log files nor a match in the journal (write logpath or journalmatch)")
+	case j.Backend == filter.Journal && noJournal:
+		report("backend", "the filter has no match in the journal (write journalmatch, or read its log files)")
+	case j.Backend == filter.File && noFiles:
+		report("backend", "the filter names no log files (write logpath)")
 	}
 	for _, term := range j.JournalMatch {
 		if err := filter.CheckTerm(term, rules.Journal.Require); err != nil {
@@ -243,6 +249,14 @@ func (j *Jail) Terms() [][]string {
 	f := *j.Rules
 	f.Journal.Match = j.JournalMatch
 	return f.Matches()
+}
+
+// Paths are the globs of the log files of the jail.
+func (j *Jail) Paths() []string {
+	if len(j.LogPath) > 0 {
+		return j.LogPath
+	}
+	return j.Rules.File.Paths
 }
 
 // aliases are Fail2Ban's names for keys of ours.

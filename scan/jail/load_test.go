@@ -108,7 +108,7 @@ func TestErrors(t *testing.T) {
 		{"nested key", "[jail.sshd]\nenabled = true\nescalation = { factro = 2 }\n", false, []string{":3:", `"factro" (did you mean "factor"?)`}},
 		{"an impossible default", "[defaults]\nfindtime = \"1h\"\nmaxretry = 0\n[jail.sshd]\nenabled = false\n", true, []string{":3: maxretry = 0 is out of range"}},
 		{"factor", "[jail.sshd]\nenabled = true\nescalation = { factor = 0.5 }\n", false, []string{":3:", "out of range"}},
-		{"log files", "[jail.sshd]\nenabled = true\nbackend = \"file\"\n", false, []string{":3:", "log files are not read"}},
+		{"nothing to read", "[jail.sshd]\nenabled = true\nbackend = \"file\"\nlogpath = \"auth.log\"\n", false, []string{":4:", "absolute path"}},
 		{"kernel", "[kernel]\nmax_bans = 0\n", true, []string{":2:", "max_bans"}},
 	}
 	for _, test := range tests {

@@ -43,7 +43,8 @@ func (c *Config) Setup() pass.Setup {
 		}
 		s.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: j.Reach, Ignored: ignored, Ledger: j.Rules.Ledger}
 		if !j.Rules.Ledger {
-			s.Watches = append(s.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Terms: j.Terms()})
+			s.Watches = append(s.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Backend: j.Backend, Terms: j.Terms(),
+				Paths: j.Paths(), Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location})
 		}
 	}
 	return s

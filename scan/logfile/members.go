@@ -128,3 +128,14 @@ func remedy(err error) string {
 	}
 	return ""
 }
+
+// Any tells whether one of the globs leads to something now.
+func Any(globs []string) bool {
+	return slices.ContainsFunc(globs, func(glob string) bool {
+		paths, _ := Expand(glob) // what may not be looked at is told when it is read
+		return slices.ContainsFunc(paths, func(path string) bool {
+			_, err := os.Stat(path)
+			return err == nil
+		})
+	})
+}

@@ -171,11 +171,11 @@ func (p *plan) missed(name string, m *member) (list []*entry) {
 	}
 	dir := filepath.Dir(m.path)
 	for _, x := range p.beside(dir) {
-		if p.known[x.id] != nil || p.byID[x.id] != nil || x.size == 0 || x.changed < after || isPacked(x.name) {
+		if p.known[x.id] != nil || p.byID[x.id] != nil || x.changed < after || isPacked(x.name) {
 			continue
 		}
 		path := filepath.Join(dir, x.name)
-		if !isRotated(x.name, filepath.Base(name)) || copyOf(path, m.path) {
+		if !isRotated(x.name, filepath.Base(name)) || x.size == 0 && p.known[m.id] != nil || copyOf(path, m.path) {
 			continue
 		}
 		if e := p.add(path, name); e != nil {

@@ -28,9 +28,9 @@ func (p *Pass) failFor(err error, jails ...string) {
 	}
 }
 
-// watching are the jails that read the log.
+// watching are the jails that read the journal.
 func (p *Pass) watching() (names []string) {
-	for _, w := range p.Watches {
+	for _, w := range p.entered {
 		names = append(names, w.Jail)
 	}
 	return names
@@ -59,7 +59,7 @@ func (p *Pass) held(result *nftables.Result) {
 
 // condition is what the ledger does not know of a jail.
 func (p *Pass) condition(name string) report.Condition {
-	is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name), Trouble: p.failed[name], Quiet: p.quiet(name)}
+	is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name), Trouble: p.failed[name], Quiet: p.quiet(name), Backend: p.source(name)}
 	if is.Broken && p.Causes[name] != nil {
 		is.Trouble = p.Causes[name].Error()
 	} else if last := p.LastRun; is.Trouble == "" && last != nil && last.Failed[name] != "" {
@@ -72,7 +72,7 @@ func (p *Pass) condition(name string) report.Condition {
 // units that its filter names is running, which their control groups show.
 func (p *Pass) quiet(name string) string {
 	var units, running []string
-	for _, w := range p.Watches {
+	for _, w := range p.entered {
 		for _, term := range w.Terms {
 			for _, match := range term {
 				if unit, ok := strings.CutPrefix(match, "_SYSTEMD_UNIT="); ok && w.Jail == name {

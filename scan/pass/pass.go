@@ -67,6 +67,9 @@ type Pass struct {
 	LastRun  *state.LastRun // the pass before this one, nil: not known
 	Step     func(t int64)  // called for each entry with its second, to show progress
 
+	entered  []scan.Watch            // of Watches, those that read the journal
+	filed    []scan.Watch            // and those that read log files
+	logs     *scan.Logs              // nil: there are none of these
 	bare     map[string]*state.Rules // as configured, where there is a shield
 	failed   map[string]string       // what keeps jails from their work
 	store    *state.Store            // nil: there is no state directory yet
@@ -228,11 +231,14 @@ func (p *Pass) floor() int64 {
 
 // Read reads the sources to their end and judges what they hold, in memory.
 func (p *Pass) Read(ctx context.Context) {
-	if len(p.Watches) > 0 {
+	p.choose(ctx)
+	p.openLogs(ctx)
+	if len(p.entered) > 0 {
 		if err := p.readJournal(ctx); err != nil {
 			p.failFor(err, p.watching()...)
 		}
 	}
+	p.closeLogs()
 	if p.lost != "" && p.Write {
 		p.adopt(ctx)
 	}
@@ -249,8 +255,8 @@ func (p *Pass) Read(ctx context.Context) {
 
 func (p *Pass) readJournal(ctx context.Context) error {
 	from := journal.Options{Path: p.JournalPath, After: p.Ledger.Sources.Journal, Since: p.floor() * 1e6,
-		Now: p.Now.UnixMicro(), Fields: scan.Fields(p.Watches), Exhausted: p.exhausted(),
-		Matches: scan.Matches(p.Watches)}
+		Now: p.Now.UnixMicro(), Fields: scan.Fields(p.entered), Exhausted: p.exhausted(),
+		Matches: scan.Matches(p.entered)}
 	if p.JournalPath != "" {
 		from.Since = 0
 	}
@@ -260,7 +266,9 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	}
 	defer r.Close()
 	last := int64(0)
-	p.Entries = scan.Journal(r, p.Watches, scan.Limit{Second: p.Now.Unix(), Drop: p.Past}, func(f scan.Finding) {
+	p.Entries = scan.Journal(r, p.entered, scan.Limit{Second: p.Now.Unix(), Drop: p.Past}, func(f scan.Finding) {
+		p.before(f.Time)
+		p.settle(f.Jail)
 		p.Ledger.Jail(f.Jail).Seen.Add(f.Time, f.Tally())
 		p.judge(f)
 		last = max(last, f.Time)
@@ -314,7 +322,7 @@ func (p *Pass) exhausted() *journal.Exhausted {
 // matches names what is asked of the journal: another question begins anew.
 func (p *Pass) matches() string {
 	var lines []string
-	for _, term := range scan.Matches(p.Watches) {
+	for _, term := range scan.Matches(p.entered) {
 		lines = append(lines, strings.Join(term, " "))
 	}
 	return state.Hash(strings.Join(lines, "\n"))
@@ -420,7 +428,7 @@ func (p *Pass) enforce(ctx context.Context) {
 // read again.
 func (p *Pass) save() {
 	if !p.due() {
-		if p.Entries > 0 {
+		if p.Entries > p.fromFiles() {
 			p.volatile.Journal = nil
 		}
 		return

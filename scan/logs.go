@@ -1,0 +1,170 @@
+package scan
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"strconv"
+
+	"scan2ban/scan/filter"
+	"scan2ban/scan/logfile"
+	"scan2ban/state"
+)
+
+// Logs are the findings in log files, in the order of time. They are pulled, so
+// that they can be judged between those of the journal.
+//
+// A line that has the prefix of a syslog daemon is its filter's when the program
+// is. In a file of such a daemon no other line is: what follows a line feed in a
+// message was written by whoever sent the message.
+type Logs struct {
+	*logfile.Reader
+	Entries int // lines that were some jail's
+
+	watches []Watch
+	found   [][]Finding // of the line that each log stands at
+	ahead   bool        // the reader stands at a line that was not handed out
+	program []byte      // of the line that is being looked at
+	tell    func() string
+	tallies []tallies
+}
+
+// tallies are what a jail has seen, on the day that is being read.
+type tallies struct {
+	day  int64
+	now  state.Tally
+	past map[int64]state.Tally // by day
+}
+
+// OpenLogs begins to read the log files of the watches. Of the options the groups
+// and what to look at are set here.
+func OpenLogs(ctx context.Context, watches []Watch, o logfile.Options) *Logs {
+	l := &Logs{watches: watches, tallies: make([]tallies, len(watches))}
+	l.tell = func() string { return string(l.program) }
+	o.Groups = nil
+	for _, w := range watches {
+		o.Groups = append(o.Groups, logfile.Group{Paths: w.Paths, Zone: w.Zone})
+	}
+	o.Look = l.look
+	l.Reader = logfile.Open(ctx, o)
+	l.ahead = l.Next()
+	return l
+}
+
+// Until hands on what was logged up to and in that second.
+func (l *Logs) Until(second int64, found func(Finding)) {
+	for l.ahead && l.Line().Time/1e6 <= second {
+		at := l.Line().Log
+		for _, f := range l.found[at] {
+			found(f)
+		}
+		l.found[at] = l.found[at][:0]
+		l.ahead = l.Next()
+	}
+}
+
+// Rest hands on what is left.
+func (l *Logs) Rest(found func(Finding)) { l.Until(math.MaxInt64, found) }
+
+// Tallies gives what each jail has seen, by a second of each day, once all is read.
+func (l *Logs) Tallies(add func(jail string, second int64, t state.Tally)) {
+	for i := range l.tallies {
+		t := &l.tallies[i]
+		t.turn(t.day)
+		for day, seen := range t.past {
+			add(l.watches[i].Jail, day*86400, seen)
+		}
+	}
+}
+
+// turn begins to count for another day.
+func (t *tallies) turn(day int64) {
+	if t.now != (state.Tally{}) {
+		if t.past == nil {
+			t.past = map[int64]state.Tally{}
+		}
+		sum := t.past[t.day]
+		sum.Entries += t.now.Entries
+		sum.Understood += t.now.Understood
+		t.past[t.day] = sum
+	}
+	t.day, t.now = day, state.Tally{}
+}
+
+const reasonLong = "too long: its end was not looked at"
+
+// look asks the filters of the line's jails, and keeps what there is to judge.
+func (l *Logs) look(line *logfile.Line) bool {
+	for len(l.found) <= line.Log {
+		l.found = append(l.found, nil)
+	}
+	prefix, message, tagged := filter.CutSyslog(line.Text)
+	times := 1
+	if tagged {
+		message, times = repeated(message)
+	}
+	l.program = prefix.Program
+	second, owned := line.Time/1e6, false
+	found := l.found[line.Log][:0]
+	for _, g := range line.Groups {
+		w := &l.watches[g]
+		if len(w.Program) > 0 && (tagged || line.Syslog) && !w.wrote(prefix.Program) {
+			continue
+		}
+		owned = true
+		f := Finding{Jail: w.Jail, Time: second, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
+		if !line.Long {
+			f.Verdict = w.Matcher.Match(message, l.tell)
+		}
+		f.Verdict.Weight *= times
+		t := &l.tallies[g]
+		if day := second / 86400; day != t.day {
+			t.turn(day)
+		}
+		t.now.Entries++
+		if f.Verdict.Kind != filter.None {
+			t.now.Understood++
+		}
+		switch f.Verdict.Kind {
+		case filter.Failure, filter.Success, filter.Mark:
+			if sessional(f.Verdict) && len(prefix.PID) > 0 {
+				f.Session = session("file", string(prefix.PID))
+			}
+			found = append(found, f)
+		}
+	}
+	l.found[line.Log] = found
+	if owned {
+		l.Entries++
+	}
+	return len(found) > 0
+}
+
+// wrote tells whether a program is one of the watch's.
+func (w *Watch) wrote(program []byte) bool {
+	for _, name := range w.Program {
+		if string(program) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// maxRepeats is how often a line is believed to have been repeated.
+const maxRepeats = 1000
+
+// repeated undoes what rsyslog makes of lines that come again and again: "message
+// repeated 3 times: [ MESSAGE]".
+func repeated(message []byte) (inner []byte, times int) {
+	rest, ok := bytes.CutPrefix(message, []byte("message repeated "))
+	if !ok {
+		return message, 1
+	}
+	number, rest, ok := bytes.Cut(rest, []byte(" times: ["))
+	rest, whole := bytes.CutSuffix(rest, []byte("]"))
+	n, err := strconv.Atoi(string(number))
+	if !ok || !whole || err != nil || n < 1 {
+		return message, 1
+	}
+	return bytes.TrimPrefix(rest, []byte(" ")), min(n, maxRepeats)
+}

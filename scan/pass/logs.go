@@ -1,0 +1,167 @@
+package pass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/journal"
+	"scan2ban/scan/logfile"
+	"scan2ban/state"
+)
+
+// Where a jail with backend = "auto" reads is decided once and kept in the state:
+// the journal if it has ever held an entry of the jail's, else its log files once
+// there are any. Until either is the case it is undecided: both are looked at, and
+// the first to hold something wins. A choice of files is made anew when they are gone.
+
+// undecided is the mark of a jail whose choice waits for something to be read.
+const undecided = "undecided"
+
+// choose gives each jail that reads a log its source.
+func (p *Pass) choose(ctx context.Context) {
+	chosen := map[string]string{}
+	for _, w := range p.Watches {
+		from := p.backend(ctx, w)
+		if w.Backend == filter.Auto && p.JournalPath == "" && len(w.Terms) > 0 && len(w.Paths) > 0 {
+			chosen[w.Jail] = from
+		}
+		if from != string(filter.File) && len(w.Terms) > 0 {
+			p.entered = append(p.entered, w)
+		}
+		if from == string(filter.File) {
+			p.filed = append(p.filed, w)
+		}
+	}
+	for name := range p.Kept { // it may come back
+		if was := p.Ledger.Sources.Backends[name]; was != "" && chosen[name] == "" {
+			chosen[name] = was
+		}
+	}
+	for name, from := range chosen {
+		if p.Ledger.Sources.Backends[name] != from {
+			p.Ledger.SaveSoon()
+		}
+	}
+	if len(chosen) == 0 {
+		chosen = nil
+	}
+	p.Ledger.Sources.Backends = chosen
+}
+
+// backend says where a jail reads: in the journal, in files, or undecided.
+func (p *Pass) backend(ctx context.Context, w scan.Watch) string {
+	switch {
+	case len(w.Paths) == 0, w.Backend == filter.Journal, w.Backend == "":
+		return string(filter.Journal)
+	case len(w.Terms) == 0, w.Backend == filter.File:
+		return string(filter.File)
+	case p.JournalPath != "": // whoever names a journal means it
+		return string(filter.Journal)
+	}
+	was, files := p.Ledger.Sources.Backends[w.Jail], logfile.Any(w.Paths)
+	switch {
+	case was == string(filter.Journal), was == string(filter.File) && files, was == undecided && !files:
+		return was
+	}
+	held, err := journal.Held(ctx, journal.Options{Now: p.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
+	switch {
+	case held:
+		return string(filter.Journal)
+	case err == nil && files, errors.Is(err, journal.ErrNoJournal):
+		return string(filter.File)
+	}
+	return undecided // where the journal could not be asked, reading it will name the reason
+}
+
+// settle makes the journal the choice of a jail that has read there.
+func (p *Pass) settle(jail string) {
+	if b := p.Ledger.Sources.Backends; b[jail] == undecided {
+		b[jail] = string(filter.Journal)
+		p.Ledger.SaveSoon()
+	}
+}
+
+// source is where a jail reads, as status shows it; "" is the journal.
+func (p *Pass) source(name string) string {
+	for _, w := range p.filed {
+		if w.Jail == name {
+			return string(filter.File)
+		}
+	}
+	return ""
+}
+
+// openLogs begins to read the log files of the jails that read there.
+func (p *Pass) openLogs(ctx context.Context) {
+	o := logfile.Options{Since: p.floor(), Now: p.Now.Unix(), Past: p.Past}
+	if known := p.Ledger.Sources.Logs; known != nil && p.lost == "" {
+		o.After = known.Files
+	}
+	if len(p.filed) == 0 && len(o.After) == 0 {
+		p.Ledger.Sources.Logs = nil
+		return
+	}
+	p.logs = scan.OpenLogs(ctx, p.filed, o)
+}
+
+// logged judges what a log file says.
+func (p *Pass) logged(f scan.Finding) {
+	failures := p.Failures
+	p.judge(f)
+	if p.Failures > failures {
+		p.Ledger.SaveSoon() // a file can be truncated under us
+	}
+	p.Step(f.Time)
+}
+
+// before judges what the log files hold up to that second.
+func (p *Pass) before(second int64) {
+	if p.logs != nil {
+		p.logs.Until(second, p.logged)
+	}
+}
+
+// fromFiles is how many entries were lines of log files.
+func (p *Pass) fromFiles() int {
+	if p.logs == nil {
+		return 0
+	}
+	return p.logs.Entries
+}
+
+// muchRead is how many bytes of files are not read a second time.
+const muchRead = 1 << 20
+
+// closeLogs judges the rest of the log files and takes their positions.
+func (p *Pass) closeLogs() {
+	l := p.logs
+	if l == nil {
+		return
+	}
+	defer l.Close()
+	l.Rest(p.logged)
+	p.Entries += l.Entries
+	l.Tallies(func(jail string, second int64, t state.Tally) { p.Ledger.Jail(jail).Seen.Add(second, t) })
+	position := &state.LogPosition{Files: l.Positions()}
+	if was := p.Ledger.Sources.Logs; was != nil {
+		position.Time = was.Time
+	}
+	for _, f := range position.Files {
+		position.Time = max(position.Time, f.Time)
+	}
+	p.Ledger.Sources.Logs = position
+	p.Warnings = append(p.Warnings, l.Warnings()...)
+	if len(l.Warnings()) > 0 || l.Bytes() > muchRead {
+		p.Ledger.SaveSoon() // told once, read once
+	}
+	var jails []string
+	for _, w := range p.filed {
+		jails = append(jails, w.Jail)
+	}
+	p.failFor(l.Err(), jails...)
+	p.Trace = append(p.Trace, fmt.Sprintf("log files: %d lines of %s in %d bytes", l.Entries, strings.Join(jails, ", "), l.Bytes()))
+}
