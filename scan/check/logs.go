@@ -134,11 +134,17 @@ func logs(ctx context.Context, c *checker, found *report.Findings) {
 	suppressed(found, gaps, when)
 }
 
-// listen reads the journal into by.
+// listen reads the journal into by, for the jails that may read there.
 func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.Gap, error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	from := journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Fields: scan.Fields(c.Watches), Matches: scan.Matches(c.Watches)}
+	watches := slices.DeleteFunc(slices.Clone(c.Watches), func(w scan.Watch) bool {
+		return len(w.Terms) == 0 || slices.ContainsFunc(c.Jails, func(j Jail) bool { return j.Name == w.Jail && j.Backend == filter.File })
+	})
+	if len(watches) == 0 {
+		return nil, nil
+	}
+	from := journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Fields: scan.Fields(watches), Matches: scan.Matches(watches)}
 	if c.JournalPath == "" {
 		from.Since = c.Now.Add(-span).UnixMicro()
 	}
@@ -147,7 +153,7 @@ func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.G
 		return nil, err
 	}
 	defer r.Close()
-	scan.Journal(r, c.Watches, scan.Limit{Second: c.Now.Unix()}, func(f scan.Finding) { by[f.Jail].add(f, r.Message()) })
+	scan.Journal(r, watches, scan.Limit{Second: c.Now.Unix()}, func(f scan.Finding) { by[f.Jail].add(f, r.Message()) })
 	return r.Gaps(), r.Err()
 }
 
@@ -202,12 +208,12 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	for _, path := range j.LogPaths {
 		paths = append(paths, c.root+path)
 	}
-	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{{Paths: paths}}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
+	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{{Paths: paths, Zone: j.Zone}}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
 	defer r.Close()
 	for r.Next() {
 		line := r.Line()
-		program, pid, message, _ := filter.SplitSyslog(line.Text)
-		if program != "" && len(j.Programs) > 0 && !slices.Contains(j.Programs, program) {
+		program, pid, message, tagged := filter.SplitSyslog(line.Text)
+		if (tagged || line.Syslog) && len(j.Programs) > 0 && !slices.Contains(j.Programs, program) {
 			continue
 		}
 		f := scan.Finding{Jail: j.Name, Time: line.Time / 1e6, Verdict: c.Watches[i].Matcher.Match(message, func() string { return program })}

@@ -53,17 +53,28 @@ func (c *checker) lacking(found *report.Findings, what string, err error, remedy
 	found.Fail(what, err.Error(), remedy)
 }
 
-// readsJournal tells whether a jail does: always, never, or where the journal
-// holds something of it.
+// readsJournal tells whether a jail does, as a pass without a memory chooses:
+// always, never, or where the journal holds something of it or no log file is there.
 func (c *checker) readsJournal(j Jail, held bool) bool {
-	return j.Backend == filter.Journal || j.Backend != filter.File && (held || len(j.LogPaths) == 0)
+	if j.Backend != filter.Auto || c.JournalPath != "" {
+		return j.Backend != filter.File
+	}
+	return held || len(c.files(j)) == 0
+}
+
+// files are the log files of a jail that are there.
+func (c *checker) files(j Jail) (paths []string) {
+	for _, pattern := range j.LogPaths {
+		paths = append(paths, c.glob(pattern)...)
+	}
+	return paths
 }
 
 // held tells whether the journal has ever held an entry for a jail. No journal
 // holds none.
 func (c *checker) held(ctx context.Context, name string) (bool, error) {
 	for _, w := range c.Watches {
-		if w.Jail == name {
+		if w.Jail == name && len(w.Terms) > 0 {
 			held, err := journal.Held(ctx, journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
 			if errors.Is(err, journal.ErrNoJournal) {
 				err = nil
@@ -110,17 +121,13 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		what := "jail " + j.Name + ": log files"
 		opened := 0
 		var errs []error
-		for _, pattern := range j.LogPaths {
-			paths, err := filepath.Glob(c.root + pattern)
-			errs = append(errs, err)
-			for _, path := range paths {
-				f, err := os.Open(path)
-				if err == nil {
-					opened++
-					f.Close()
-				}
-				errs = append(errs, err)
+		for _, path := range c.files(j) {
+			f, err := os.Open(c.root + path)
+			if err == nil {
+				opened++
+				f.Close()
 			}
+			errs = append(errs, err)
 		}
 		switch err := errors.Join(errs...); {
 		case err != nil:
