@@ -53,13 +53,36 @@ func (c *checker) lacking(found *report.Findings, what string, err error, remedy
 	found.Fail(what, err.Error(), remedy)
 }
 
-// readsJournal tells whether a jail does, as a pass without a memory chooses:
-// always, never, or where the journal holds something of it or no log file is there.
+// readsJournal tells whether a jail does: always, never, or as the passes have
+// chosen (see package pass), which without a choice yet is the journal where it
+// holds something of the jail or no log file is there.
 func (c *checker) readsJournal(j Jail, held bool) bool {
 	if j.Backend != filter.Auto || c.JournalPath != "" {
 		return j.Backend != filter.File
 	}
-	return held || len(c.files(j)) == 0
+	switch files := len(c.files(j)) > 0; filter.Backend(c.chosen()[j.Name]) {
+	case filter.Journal:
+		return true
+	case filter.File:
+		return !files
+	default:
+		return held || !files
+	}
+}
+
+// chosen are the sources that the state names, by jail; none where it cannot be
+// read.
+func (c *checker) chosen() map[string]string {
+	s, err := state.OpenStore(c.StatePath, false)
+	if err != nil {
+		return nil
+	}
+	defer s.Close()
+	ledger, err := s.Load()
+	if err != nil {
+		return nil
+	}
+	return ledger.Sources.Backends
 }
 
 // files are the log files of a jail that are there.
