@@ -1,0 +1,66 @@
+package install
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// note is what an install leaves to the uninstall: what was not there before. It
+// lies where the passes' user could change it, so nothing in it is taken for
+// more than it can do harm with: directories go only when they are empty, files only
+// when they are one of two and unchanged. Without a note an uninstall does
+// without.
+type note struct {
+	Made  []string          `json:"made,omitempty"`  // directories
+	User  bool              `json:"user"`            // the user was made
+	Wrote map[string]string `json:"wrote,omitempty"` // configuration: path -> SHA-256 of what was written
+	Trial *Trial            `json:"trial,omitempty"`
+}
+
+// Trial is an install that is taken back unless it is confirmed in time.
+type Trial struct {
+	Boot string        `json:"boot"` // id of the boot that it began in; another one ends it
+	End  time.Duration `json:"end"`  // of CLOCK_BOOTTIME, in nanoseconds
+}
+
+// over tells whether the time has passed.
+func (t *Trial) over(boot string, since time.Duration) bool { return boot != t.Boot || since >= t.End }
+
+func (t *Trial) left(boot string, since time.Duration) string {
+	if t.over(boot, since) {
+		return "its time is over"
+	}
+	return fmt.Sprintf("%s of it left", (t.End - since).Round(time.Second))
+}
+
+const notePath = stateDir + "/install.json"
+
+// readNote gives an empty one where there is none that can be read.
+func (in *Install) readNote() (n note) {
+	if f, err := os.OpenFile(in.path(notePath), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err == nil {
+		defer f.Close()
+		if json.NewDecoder(f).Decode(&n) == nil {
+			return n
+		}
+	}
+	return note{User: true}
+}
+
+func (in *Install) writeNote() error {
+	text, err := json.MarshalIndent(in.note, "", "\t")
+	if err == nil {
+		err = replace(in.path(notePath), append(text, '\n'), 0o600)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // the install ended before there was a state directory
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("write %s: %w", notePath, err)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Runner runs the host's programs.
+type Runner interface {
+	// Run gives what the program prints on standard output; the error holds what
+	// it says on standard error, and is exec.ErrNotFound where it is not there.
+	Run(ctx context.Context, input string, name string, args ...string) (string, error)
+}
+
+// commands runs them for real, found in the directories of administrators too.
+type commands struct{}
+
+func (commands) Run(ctx context.Context, input string, name string, args ...string) (string, error) {
+	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"} {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(dir + "/" + name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
+	}
+	c := exec.CommandContext(ctx, path, args...)
+	c.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=")
+	c.Stdin = strings.NewReader(input)
+	c.WaitDelay = time.Second
+	var out, said bytes.Buffer
+	c.Stdout, c.Stderr = &out, &said
+	if err := c.Run(); err != nil {
+		if text := strings.TrimSpace(said.String()); text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
+		}
+		return out.String(), fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+	}
+	return out.String(), nil
+}
+
+func (in *Install) systemctl(ctx context.Context, args ...string) error {
+	_, err := in.Runner.Run(ctx, "", "systemctl", args...)
+	return err
+}
+
+// clock gives this boot's id and the time since it began, suspends included.
+func clock() (boot string, since time.Duration) {
+	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail: Linux has it since 2.6.39
+	return strings.TrimSpace(string(text)), time.Duration(t.Nano())
+}

@@ -1,0 +1,157 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"scan2ban/state"
+	"scan2ban/units/host"
+)
+
+// How says how much an uninstall takes away.
+type How struct {
+	Purge       bool // the configuration too
+	Unconfirmed bool // only if a trial is over; then also what it wrote of the configuration
+}
+
+// Uninstall takes everything away: first what starts passes, then the bans, then
+// the files, the program last. One failure does not stop the rest. What is not
+// ours stays and is named.
+func (in *Install) Uninstall(ctx context.Context, how How) error {
+	if how.Unconfirmed && (in.note.Trial == nil || !in.note.Trial.over(in.Clock())) {
+		return nil
+	}
+	found := in.Find(ctx)
+	if !in.anything(found, how) {
+		in.say("nothing is installed")
+		return nil
+	}
+	if found.Binary != "" && found.Package == "" {
+		in.Prefix = prefixOf(found.Binary)
+	}
+	in.Cron, in.Try = false, time.Minute // the longest list
+
+	errs := []error{in.stop(ctx), in.removeCron(ctx), in.removeBans(ctx)}
+	files := in.layout(false)
+	if found.Package == "" && in.exists(packageUnitDir+"/scan2ban.timer") {
+		files = append(files, in.layout(true)...) // a package's files that no package knows
+	}
+	var programs []string
+	for _, f := range files {
+		switch {
+		case found.Package != "" && !strings.HasPrefix(f.path, "/etc/"):
+		case f.text == nil:
+			programs = append(programs, f.path)
+		default:
+			errs = append(errs, in.remove(f.path))
+		}
+	}
+	for _, name := range host.DropIns {
+		errs = append(errs, in.remove(dropInPath(name)))
+	}
+	errs = append(errs, in.keepDropIns())
+	if in.exists("/run/systemd/system") || in.Host.Systemd {
+		errs = append(errs, in.systemctl(ctx, "daemon-reload"))
+		_ = in.systemctl(ctx, "reset-failed", "scan2ban*") // fails where nothing of it is loaded
+	}
+	if in.note.User && found.Package == "" {
+		errs = append(errs, in.removeUser(ctx))
+	}
+	switch {
+	case how.Purge:
+		errs = append(errs, in.removeTree(path.Dir(configPath)))
+	case how.Unconfirmed:
+		errs = append(errs, in.takeConfigBack())
+	}
+	errs = append(errs, in.removeTree(stateDir), in.removeTree(runDir))
+	for _, name := range slices.Compact(programs) {
+		errs = append(errs, in.remove(name))
+	}
+	errs = append(errs, in.removeEmpty(reverse(in.note.Made)...))
+	if found.Package != "" {
+		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
+	}
+	if !how.Purge && in.exists(configPath) {
+		in.say("the configuration stays in %s (--purge removes it)", path.Dir(configPath))
+	}
+	return errors.Join(errs...)
+}
+
+// anything tells whether there is something to take away.
+func (in *Install) anything(found Found, how How) bool {
+	if found.Package != "" && !found.Enabled && !in.exists(stateDir) {
+		return how.Purge && in.exists(path.Dir(configPath))
+	}
+	if found.By != "" || in.exists(stateDir) || in.exists(runDir) || how.Purge && in.exists(path.Dir(configPath)) {
+		return true
+	}
+	return slices.ContainsFunc(in.layout(false), func(f file) bool {
+		text, err := os.ReadFile(in.path(f.path))
+		return err == nil && ours(f.path, text)
+	})
+}
+
+// stop ends what starts passes, and a pass that runs.
+func (in *Install) stop(ctx context.Context) error {
+	var units, enabled []string
+	for _, name := range host.Units {
+		if in.exists(unitDir+"/"+name) || in.exists(packageUnitDir+"/"+name) {
+			units = append(units, name)
+			if name != "scan2ban.service" {
+				enabled = append(enabled, name)
+			}
+		}
+	}
+	var errs []error
+	if len(units) > 0 {
+		errs = append(errs, in.systemctl(ctx, append([]string{"disable", "--quiet"}, enabled...)...))
+		slices.SortFunc(units, func(a, b string) int { return strings.Compare(path.Ext(b), path.Ext(a)) }) // the timer first
+		errs = append(errs, in.systemctl(ctx, append([]string{"stop"}, units...)...))
+		in.say("stopped %s", strings.Join(units, ", "))
+	}
+	return errors.Join(append(errs, in.endTrial(ctx))...)
+}
+
+// removeBans empties the kernel, once no pass is running that could fill it.
+func (in *Install) removeBans(ctx context.Context) error {
+	if store, err := state.OpenStore(in.path(state.DefaultPath), false); err == nil {
+		defer store.Close()
+		if err := store.Lock(10 * time.Second); err != nil {
+			return fmt.Errorf("wait for the pass that is running: %w", err)
+		}
+	}
+	if in.Table == nil {
+		return nil
+	}
+	if err := in.Table(ctx); err != nil {
+		return fmt.Errorf("take the bans out of the kernel: %w", err)
+	}
+	in.say("took the bans out of the kernel")
+	return nil
+}
+
+// keepDropIns names what the admin has added to our units.
+func (in *Install) keepDropIns() error {
+	var errs []error
+	for _, name := range host.Units {
+		dir := unitDir + "/" + name + ".d"
+		if err := in.removeEmpty(dir); err != nil {
+			errs = append(errs, err)
+		}
+		_ = filepath.WalkDir(in.path(dir), func(name string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				in.say("kept %s: it is yours", strings.TrimPrefix(name, strings.TrimSuffix(in.Root, "/")))
+			}
+			return nil
+		})
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,107 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+const user = "scan2ban"
+
+// account reads the ids of the passes' user.
+func (in *Install) account() (uid, gid int, ok bool) {
+	text, _ := os.ReadFile(in.path("/etc/passwd"))
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(line, ":"); len(f) > 3 && f[0] == user {
+			uid, err1 := strconv.Atoi(f[2])
+			gid, err2 := strconv.Atoi(f[3])
+			return uid, gid, err1 == nil && err2 == nil
+		}
+	}
+	return 0, 0, false
+}
+
+func (in *Install) hasUser() bool { _, _, ok := in.account(); return ok }
+
+func (in *Install) hasGroup() bool {
+	text, _ := os.ReadFile(in.path("/etc/group"))
+	return strings.Contains("\n"+string(text), "\n"+user+":")
+}
+
+// makeUser makes the user with what the host has for that.
+func (in *Install) makeUser(ctx context.Context) error {
+	if in.hasUser() {
+		return nil
+	}
+	sysusers := sysusersPath
+	if in.fromPackage() {
+		sysusers = "/usr/lib/sysusers.d/scan2ban.conf"
+	}
+	var errs []error
+	for _, way := range [][]string{
+		{"systemd-sysusers", sysusers},
+		{"useradd", "--system", "--user-group", "--no-create-home", "--home-dir", stateDir, "--shell", "/usr/sbin/nologin", user},
+		{"adduser", "-S", "-D", "-H", "-h", stateDir, "-s", "/sbin/nologin", user}, // busybox
+	} {
+		_, err := in.Runner.Run(ctx, "", way[0], way[1:]...)
+		if err == nil {
+			in.say("made the user %s", user)
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return fmt.Errorf("make the user %s: %w", user, errors.Join(errs...))
+}
+
+// removeUser takes user and group away.
+func (in *Install) removeUser(ctx context.Context) error {
+	if !in.hasUser() {
+		return nil
+	}
+	if _, err := in.first(ctx, [][]string{{"userdel", user}, {"deluser", user}}); err != nil {
+		return fmt.Errorf("remove the user %s: %w", user, err)
+	}
+	if in.hasGroup() { // where users do not take their group with them
+		if _, err := in.first(ctx, [][]string{{"groupdel", user}, {"delgroup", user}}); err != nil {
+			return fmt.Errorf("remove the group %s: %w", user, err)
+		}
+	}
+	in.say("removed the user %s", user)
+	return nil
+}
+
+// first runs the first of the programs that is there.
+func (in *Install) first(ctx context.Context, ways [][]string) (out string, err error) {
+	for _, way := range ways {
+		if out, err = in.Runner.Run(ctx, "", way[0], way[1:]...); !errors.Is(err, exec.ErrNotFound) {
+			return out, err
+		}
+	}
+	return out, err
+}
+
+// layStateDir makes the directory of the state, and that below /run, so that
+// what the first pass writes as root belongs to the user of the later ones.
+func (in *Install) layStateDir() error {
+	for dir, mode := range map[string]fs.FileMode{stateDir: 0o700, runDir: 0o755} {
+		if in.exists(dir) || in.Cron && dir == runDir {
+			continue
+		}
+		if err := in.makeDir(dir, mode); err != nil {
+			return err
+		}
+		uid, gid, ok := in.account()
+		if in.Cron || !ok {
+			continue
+		}
+		if err := os.Chown(in.path(dir), uid, gid); err != nil {
+			return fmt.Errorf("give %s to %s: %w", dir, user, err)
+		}
+	}
+	return nil
+}
