@@ -77,6 +77,7 @@ func open(path string) (*os.File, status, error) {
 type file struct {
 	pos    state.FilePosition // what is judged; brought up to date by commit
 	groups []int
+	log    int  // its number
 	fresh  bool // read from its beginning
 	syslog bool
 
@@ -193,7 +194,7 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 		if f.fresh && t < r.o.Since*1e6 {
 			continue
 		}
-		*line = Line{Text: text, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long}
+		*line = Line{Log: f.log, Text: text, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long}
 		if r.o.Look == nil || r.o.Look(line) {
 			f.untimed = f.untimed || !timed
 			return true, nil

@@ -30,7 +30,6 @@ func (l *log) advance(r *Reader) bool {
 			ok, err = f.next(r, &l.line)
 		}
 		if ok {
-			l.line.Log = l.number
 			return true
 		}
 		if err != nil {

@@ -182,7 +182,7 @@ func (p *plan) take(l *log, e *entry, groups []int) {
 	}
 	f := e.read
 	e.pos.Device, e.pos.Inode, e.pos.Born, e.pos.Changed = e.id.device, e.id.inode, e.born, e.changed
-	f.pos, f.f, f.groups, f.limit = e.pos, e.f, groups, e.size
+	f.pos, f.f, f.log, f.groups, f.limit = e.pos, e.f, l.number, groups, e.size
 	f.cut.final = f.gz || !e.pos.Current && p.settled(e.status)
 	l.files = append(l.files, f)
 }
