@@ -20,7 +20,7 @@ func ConfigPage() []byte {
 			var block string
 			if rest, fenced := strings.CutPrefix(text, "```\n"); fenced {
 				block, text, _ = strings.Cut(rest, "\n```")
-				p.example(strings.Split(block, "\n"))
+				p.example(strings.Split(block, "\n"), first)
 				text = strings.TrimLeft(text, "\n")
 				continue
 			}

@@ -28,7 +28,7 @@ func Page(root *cobra.Command) []byte {
 		p.prose(text(c), true)
 		p.flags(c.LocalNonPersistentFlags())
 		if examples := indented(c.Example); len(examples) > 0 {
-			p.example(examples)
+			p.example(examples, false)
 		}
 	}
 	p.section("OPTIONS")
@@ -57,7 +57,7 @@ func Page(root *cobra.Command) []byte {
 	}
 	if root.Example != "" {
 		p.section("EXAMPLES")
-		p.example(indented(root.Example))
+		p.example(indented(root.Example), true)
 	}
 	p.section("SEE ALSO")
 	p.line(`\fBscan2ban.toml\fR(5), \fBnft\fR(8), \fBjournalctl\fR(1), \fBsshd\fR(8), \fBsystemd.timer\fR(5)`)
@@ -82,7 +82,7 @@ func use(c *cobra.Command) string {
 	}
 	out := `\fBscan2ban ` + escape(words[0]) + `\fR`
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden && f.Name != "help" {
+		if !f.Hidden && f.Name != "help" && !strings.Contains(c.Use, "--"+f.Name) {
 			out += ` [\fB\-\-` + escape(f.Name) + `\fR` + value(f) + `]`
 		}
 	})
@@ -95,8 +95,11 @@ func use(c *cobra.Command) string {
 // value is what a flag takes.
 func value(f *pflag.Flag) string {
 	name, _ := pflag.UnquoteUsage(f)
-	if name == "" || f.NoOptDefVal != "" {
+	switch {
+	case f.Value.Type() == "bool":
 		return ""
+	case name == "" || name == f.Value.Type(): // its usage names none
+		name = strings.ToUpper(f.Name)
 	}
 	return ` \fI` + escape(name) + `\fR`
 }

@@ -48,15 +48,36 @@ func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", ar
 
 func (p *page) section(name string) { p.line(".SH %s", name) }
 
+// text writes running text in lines of at most 80 bytes, where its words allow it.
+func (p *page) text(text string) {
+	line := ""
+	for _, word := range strings.Fields(inline(text)) {
+		if line != "" && len(line)+1+len(word) > 80 {
+			p.line("%s", line)
+			line = ""
+		}
+		if line != "" {
+			word = " " + word
+		} else if strings.HasPrefix(word, ".") || strings.HasPrefix(word, "'") {
+			word = `\&` + word
+		}
+		line += word
+	}
+	p.line("%s", line)
+}
+
 // item is a term and what it means.
 func (p *page) item(term, meaning string) {
 	p.line(".TP\n%s", term)
-	p.line("%s", inline(meaning))
+	p.text(meaning)
 }
 
-// example writes lines as they are.
-func (p *page) example(lines []string) {
-	p.line(".PP\n.EX")
+// example writes lines as they are; first says that they open a section.
+func (p *page) example(lines []string, first bool) {
+	if !first {
+		p.line(".PP")
+	}
+	p.line(".EX")
 	for _, l := range lines {
 		if l = escape(l); l == "" {
 			l = `\&`
@@ -72,7 +93,7 @@ func (p *page) prose(text string, first bool) {
 	for block := range strings.SplitSeq(text, "\n\n") {
 		lines := strings.Split(strings.Trim(block, "\n"), "\n")
 		if strings.HasPrefix(lines[0], " ") {
-			p.example(lines)
+			p.example(lines, first)
 			first = false
 			continue
 		}
@@ -80,8 +101,6 @@ func (p *page) prose(text string, first bool) {
 			p.line(".PP")
 		}
 		first = false
-		for _, l := range lines {
-			p.line("%s", inline(l))
-		}
+		p.text(strings.Join(lines, " "))
 	}
 }
