@@ -1,0 +1,99 @@
+package pass
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"scan2ban/scan/filter"
+)
+
+// onFiles makes the host's jail read log files.
+func onFiles(h *host, glob string) {
+	w := &h.setup.Watches[0]
+	w.Backend, w.Paths, w.Program, w.Zone = filter.File, []string{glob}, []string{"sshd"}, time.UTC
+	h.setup.JournalPath = ""
+}
+
+func appendLine(t *testing.T, path string, at int64, address string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	stamp := time.Unix(at, 0).UTC().Format(time.Stamp)
+	if _, err := fmt.Fprintf(f, "%s host sshd[%d]: Failed password for root from %s port 1 ssh2\n", stamp, at%1000, address); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// However a log is cut into passes and rotated, the bans are the same.
+func TestLogFilesCutIntoPasses(t *testing.T) {
+	const begin = 1_795_335_241
+	var want []string
+	for _, every := range []int{1000, 1, 2, 5} {
+		h := newHost(t)
+		dir := t.TempDir()
+		log := filepath.Join(dir, "auth.log")
+		onFiles(h, log)
+		rotations := 0
+		for i := range 60 {
+			at := int64(begin + i*30)
+			appendLine(t, log, at, fmt.Sprintf("203.0.113.%d", i*i%7))
+			if i%13 == 12 && rotations == 0 || i%13 == 12 && every < 13 {
+				rotations++
+				if err := os.Rename(log, fmt.Sprintf("%s-%d", log, 20261122+rotations)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if i%every == every-1 {
+				h.pass(at + 1)
+			}
+		}
+		h.pass(begin + 1790)
+		got := h.bans()
+		slices.Sort(got)
+		if want == nil {
+			if want = got; len(want) < 4 {
+				t.Fatalf("few bans: %q", want)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("a pass every %d lines: %q, want %q", every, got, want)
+		}
+	}
+}
+
+// A pass that read failures saves at once; what it saved is not counted again.
+func TestFailuresInFilesAreSaved(t *testing.T) {
+	const begin = 1_795_335_241
+	h := newHost(t)
+	log := filepath.Join(t.TempDir(), "auth.log")
+	onFiles(h, log)
+	h.pass(begin)
+	appendLine(t, log, begin+60, "203.0.113.1")
+	h.pass(begin + 60)
+	if err := os.Truncate(log, 0); err != nil {
+		t.Fatal(err)
+	}
+	appendLine(t, log, begin+120, "203.0.113.1")
+	p := h.pass(begin + 120)
+	if p.Failures != 1 || len(p.Warnings) != 1 {
+		t.Errorf("%d failures, warnings %q", p.Failures, p.Warnings)
+	}
+	appendLine(t, log, begin+180, "203.0.113.1")
+	if p = h.pass(begin + 180); len(h.bans()) != 1 {
+		t.Errorf("bans %q", h.bans())
+	}
+	s, err := p.Status(nil)
+	if err != nil || s.Jails[0].Backend != "file" || s.Jails[0].Entries != 3 {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	if p = h.pass(begin + 240); p.Entries != 0 || p.Failures != 0 {
+		t.Errorf("an idle pass: %d entries, %d failures", p.Entries, p.Failures)
+	}
+}
