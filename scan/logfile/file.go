@@ -185,9 +185,8 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 			t = f.before(r)
 		}
 		if ahead := t/1e6 - r.o.Now; ahead > maxAhead {
-			if f.ahead++; true {
-				f.aheadBy = ahead
-			}
+			f.ahead++
+			f.aheadBy = ahead
 			continue
 		}
 		f.last = t
