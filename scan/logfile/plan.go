@@ -197,8 +197,9 @@ func (p *plan) head(m *member) *entry {
 	if p.copies(m) {
 		return nil
 	}
-	e = p.add(m.path, m.name)
-	e.pos.Current = true
+	if e = p.add(m.path, m.name); e != nil {
+		e.pos.Current = true
+	}
 	return e
 }
 
