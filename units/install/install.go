@@ -5,7 +5,7 @@
 //	...                  the first pass: main's business
 //	in.Start(ctx, ...)   the timer, or the lines for cron
 //
-//	in.Confirm(ctx)      a trial (--try) becomes an install
+//	in.Keep(ctx)         a trial (--try) becomes an install
 //	in.Uninstall(ctx, …) everything away, the bans too
 //	in.Find(ctx)         what is installed
 //
@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"scan2ban/state"
 	"scan2ban/units/manual"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	Light  *bool         // the cheap sandbox; nil: as it is
 	Force  bool          // ban although Fail2Ban runs here
 	Try    time.Duration // taken back after this time unless confirmed; 0: for good
+
+	Confirm bool // only keep what a trial has installed
 
 	Manual []manual.File
 	Host   Host
@@ -80,8 +83,8 @@ func New(o Options) (*Install, error) {
 	if o.Dest == "" && o.Root == "" && os.Geteuid() != 0 {
 		return nil, errRoot
 	}
-	if o.Try < 0 || o.Try > 0 && o.Try < time.Minute {
-		return nil, errors.New("--try is at least 1m")
+	if o.Try < 0 || o.Try > 0 && o.Try < 10*time.Second {
+		return nil, errors.New("--try is at least 10s")
 	}
 	if o.Dest != "" {
 		o.Root, o.Cron, o.Try = o.Dest, false, 0
@@ -115,6 +118,30 @@ func (in *Install) say(format string, args ...any) { fmt.Fprintf(in.Out, format+
 func (in *Install) exists(name string) bool {
 	_, err := os.Lstat(in.path(name))
 	return err == nil
+}
+
+// ErrNoPass says that no pass could begin, so that there is nothing to start.
+var ErrNoPass = errors.New("no pass can begin")
+
+// Run is the whole of it. pass is the first pass, and tells whether a jail reads log
+// files; unless its error is ErrNoPass later ones may go well, and are started.
+func (in *Install) Run(ctx context.Context, pass func(context.Context) (readsFiles bool, err error)) error {
+	if in.Confirm {
+		return in.Keep(ctx)
+	}
+	if err := in.Lay(ctx); err != nil || in.Dest != "" {
+		return err
+	}
+	readsFiles, err := pass(ctx)
+	paused := (*state.PausedError)(nil)
+	if errors.As(err, &paused) {
+		in.say("%v", paused)
+		return nil
+	}
+	if errors.Is(err, ErrNoPass) {
+		return unfinished(err)
+	}
+	return errors.Join(err, in.Start(ctx, readsFiles))
 }
 
 // Lay writes what is to lie on the host and starts nothing, but for the clock of

@@ -43,7 +43,7 @@ func (in *Install) arm(ctx context.Context) error {
 			return err
 		}
 	} else {
-		if err := in.systemctl(ctx, "enable", "--quiet", "scan2ban-try.service"); err != nil {
+		if err := in.systemctl(ctx, "enable", "--quiet", "scan2ban-try.service", "scan2ban-try.timer"); err != nil {
 			return err
 		}
 		if err := in.systemctl(ctx, "start", "scan2ban-try.timer"); err != nil {
@@ -66,8 +66,8 @@ func short(d time.Duration) string {
 	return text
 }
 
-// Confirm keeps what a trial installed.
-func (in *Install) Confirm(ctx context.Context) error {
+// Keep keeps what a trial installed.
+func (in *Install) Keep(ctx context.Context) error {
 	if in.note.Trial == nil {
 		return errors.New("no trial is running here")
 	}
@@ -103,6 +103,6 @@ func (in *Install) endTrial(ctx context.Context) error {
 		return nil
 	}
 	// The service is not stopped: it may be what is running this.
-	err := errors.Join(in.systemctl(ctx, "stop", "scan2ban-try.timer"), in.systemctl(ctx, "disable", "--quiet", "scan2ban-try.service"))
+	err := errors.Join(in.systemctl(ctx, "stop", "scan2ban-try.timer"), in.systemctl(ctx, "disable", "--quiet", "scan2ban-try.service", "scan2ban-try.timer"))
 	return errors.Join(err, in.remove(tryTimerPath), in.remove(tryServicePath))
 }

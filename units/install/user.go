@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const user = "scan2ban"
@@ -86,22 +88,45 @@ func (in *Install) first(ctx context.Context, ways [][]string) (out string, err 
 }
 
 // layStateDir makes the directory of the state, and that below /run, so that
-// what the first pass writes as root belongs to the user of the later ones.
+// what the first pass writes as root belongs to the user of the later ones. What
+// passes by hand left there before is given to him too.
 func (in *Install) layStateDir() error {
-	for dir, mode := range map[string]fs.FileMode{stateDir: 0o700, runDir: 0o755} {
-		if in.exists(dir) || in.Cron && dir == runDir {
-			continue
-		}
-		if err := in.makeDir(dir, mode); err != nil {
+	if in.Cron { // the passes run as root, and make what is missing
+		return in.makeDir(stateDir, 0o700)
+	}
+	uid, gid, ok := in.account()
+	for _, dir := range []struct {
+		path string
+		mode fs.FileMode
+	}{{stateDir, 0o700}, {runDir, 0o755}} {
+		if err := in.makeDir(dir.path, dir.mode); err != nil {
 			return err
 		}
-		uid, gid, ok := in.account()
-		if in.Cron || !ok {
+		if !ok {
 			continue
 		}
-		if err := os.Chown(in.path(dir), uid, gid); err != nil {
-			return fmt.Errorf("give %s to %s: %w", dir, user, err)
+		if err := in.give(dir.path, uid, gid); err != nil {
+			return fmt.Errorf("give %s to %s: %w", dir.path, user, err)
 		}
 	}
 	return nil
+}
+
+// give changes the owner of a directory that is root's, and of the files in it
+// first, while nobody else can put others there.
+func (in *Install) give(dir string, uid, gid int) error {
+	info, err := os.Stat(in.path(dir))
+	if err != nil {
+		return err
+	}
+	if of, ok := info.Sys().(*syscall.Stat_t); ok && int(of.Uid) == uid {
+		return nil
+	}
+	entries, err := os.ReadDir(in.path(dir))
+	for _, e := range entries {
+		if e.Type().IsRegular() && path.Join(dir, e.Name()) != notePath {
+			err = errors.Join(err, os.Lchown(in.path(path.Join(dir, e.Name())), uid, gid))
+		}
+	}
+	return errors.Join(err, os.Lchown(in.path(dir), uid, gid))
 }
