@@ -15,8 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +33,8 @@ import (
 	"scan2ban/state"
 	"scan2ban/state/report"
 	"scan2ban/units"
+	"scan2ban/units/install"
+	"scan2ban/units/manual"
 )
 
 func main() {
@@ -71,6 +71,7 @@ func (usage) Is(target error) bool { return target == errUsage }
 type options struct {
 	config, state, journal string
 	json, quiet, verbose   bool
+	guards                 bool // say also what the first pass found and what is guarded
 }
 
 func command() *cobra.Command {
@@ -88,10 +89,10 @@ func command() *cobra.Command {
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
 	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), checkCommand(o),
-		pauseCommand(o), resumeCommand(o), versionCommand(o))
+		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
-		complete(c, o)
+		units.Complete(c, func() []string { return jail.Names(o.config) }, func() []string { return jail.Filters(o.config) })
 	}
 	return root
 }
@@ -108,32 +109,6 @@ func describe(c *cobra.Command) *cobra.Command {
 		}
 	}
 	return c
-}
-
-// complete lets the shell complete names of jails, and of filters for match.
-func complete(c *cobra.Command, o *options) {
-	jails := func(*cobra.Command, []string, string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
-		if config, err := jail.Load(o.config); err == nil {
-			names = config.Names()
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
-	switch use := strings.Fields(c.Use); {
-	case c.Name() == "match":
-		c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveDefault
-			}
-			return filter.Names(filepath.Join(filepath.Dir(cmp.Or(o.config, jail.DefaultPath)), "filters")), cobra.ShellCompDirectiveNoFileComp
-		}
-	case slices.Contains(use, "[JAIL]"):
-		c.ValidArgsFunction = cobra.CompletionFunc(jails)
-	default:
-		c.ValidArgsFunction = cobra.NoFileCompletions
-	}
-	if c.Flags().Lookup("jail") != nil {
-		_ = c.RegisterFlagCompletionFunc("jail", jails) // fails only where it is registered twice
-	}
 }
 
 func runCommand(o *options) *cobra.Command {
@@ -218,6 +193,9 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 	case o.quiet:
 	case dry:
 		r.WriteDry(w)
+	case o.guards:
+		r.WriteFirst(w)
+		report.Each(w, p.Guards())
 	default:
 		deliver.Tell(w, r.Lines())
 	}
@@ -241,17 +219,6 @@ func warn(o *options, warnings []string, gaps []report.Gap) {
 	deliver.Tell(os.Stderr, report.Warnings(warnings))
 }
 
-// look is a pass that changes nothing, so that what is shown is never stale.
-func look(ctx context.Context, o *options) (*pass.Pass, error) {
-	p, err := begin(o, time.Now(), false, false, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer p.Close()
-	read(ctx, p)
-	return p, nil
-}
-
 // read reads and judges, and shows on a terminal how far it is.
 func read(ctx context.Context, p *pass.Pass) {
 	progress := report.NewProgress(os.Stderr)
@@ -262,42 +229,42 @@ func read(ctx context.Context, p *pass.Pass) {
 
 func statusCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "status [JAIL]", Short: "The jails and their health", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		p, err := look(c.Context(), o)
-		if err != nil {
-			return err
-		}
-		s, err := p.Status(args)
-		if err != nil {
-			return usage{err}
-		}
-		if o.json {
-			err = report.JSON(c.OutOrStdout(), s)
-		} else {
-			s.Write(c.OutOrStdout(), len(args) == 1)
-		}
-		warn(o, p.Warnings, nil)
-		return errors.Join(append(p.Errs, err)...)
+		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
+			s, err := p.Status(args)
+			return s, func(w io.Writer) { s.Write(w, len(args) == 1) }, err
+		})
 	}}
 }
 
 func bannedCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "banned [JAIL]", Short: "The bans in force", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		p, err := look(c.Context(), o)
-		if err != nil {
-			return err
-		}
-		bans, err := p.Bans(c.Context(), args)
-		if err != nil {
-			return usage{err}
-		}
-		if o.json {
-			err = report.JSON(c.OutOrStdout(), bans)
-		} else {
-			report.WriteBans(c.OutOrStdout(), bans)
-		}
-		warn(o, p.Warnings, nil)
-		return errors.Join(append(p.Errs, err)...)
+		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
+			bans, err := p.Bans(c.Context(), args)
+			return bans, func(w io.Writer) { report.WriteBans(w, bans) }, err
+		})
 	}}
+}
+
+// show is a pass that changes nothing, so that what is shown is never stale; what
+// gives it as a value for JSON and as text.
+func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writer), error)) error {
+	p, err := begin(o, time.Now(), false, false, nil)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	read(c.Context(), p)
+	value, text, err := what(p)
+	if err != nil {
+		return usage{err}
+	}
+	if o.json {
+		err = report.JSON(c.OutOrStdout(), value)
+	} else {
+		text(c.OutOrStdout())
+	}
+	warn(o, p.Warnings, nil)
+	return errors.Join(append(p.Errs, err)...)
 }
 
 func banCommand(o *options) *cobra.Command {
@@ -406,13 +373,87 @@ func checkCommand(o *options) *cobra.Command {
 	return c
 }
 
+func installCommand(o *options) *cobra.Command {
+	var in install.Options
+	var try string
+	light := false
+	c := &cobra.Command{Use: "install", Short: "Set this host up, or upgrade it", Args: cobra.NoArgs}
+	c.Flags().StringVar(&try, "try", "", "take everything back after this `TIME` (10m), or at a reboot, unless it is confirmed")
+	c.Flags().BoolVar(&in.Confirm, "confirm", false, "keep what --try has installed")
+	c.Flags().BoolVar(&in.Cron, "cron", false, "let cron start the passes, where systemd is not init")
+	c.Flags().BoolVar(&light, "light", false, "start the passes with a cheaper sandbox, for small hosts")
+	c.Flags().BoolVar(&in.Force, "force", false, "ban although Fail2Ban runs here, and whoever is logged in")
+	c.Flags().StringVar(&in.Prefix, "prefix", "/usr/local", "lay program and manual down below this `DIR`")
+	c.Flags().StringVar(&in.Dest, "dest", "", "only lay files down, below this `DIR`, as a package has them")
+	_ = c.Flags().MarkHidden("dest")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if try != "" {
+			span, err := state.ParseDuration(try)
+			if err != nil || span <= 0 {
+				return usage{cmp.Or(err, errors.New("--try wants a time, as 10m"))}
+			}
+			in.Try = time.Duration(span)
+		}
+		if c.Flags().Changed("light") {
+			in.Light = &light
+		}
+		return withInstall(c, o, in, func(i *install.Install) error {
+			return i.Run(c.Context(), func(ctx context.Context) (readsFiles bool, err error) {
+				shield := sessions()
+				if in.Force {
+					shield = nil
+				}
+				p, err := begin(o, time.Now(), true, false, shield)
+				if err != nil {
+					return false, fmt.Errorf("%w: %w", install.ErrNoPass, err)
+				}
+				o.guards = true
+				err = finish(ctx, c.OutOrStdout(), o, p, false)
+				return p.ReadsFiles(), err
+			})
+		})
+	}
+	return c
+}
+
+func uninstallCommand(o *options) *cobra.Command {
+	var how install.How
+	c := &cobra.Command{Use: "uninstall", Short: "Take everything away, the bans too", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return withInstall(c, o, install.Options{}, func(i *install.Install) error { return i.Uninstall(c.Context(), how) })
+	}}
+	c.Flags().BoolVar(&how.Purge, "purge", false, "the configuration as well")
+	c.Flags().BoolVar(&how.Unconfirmed, "unconfirmed", false, "only what a trial has installed whose time is over")
+	_ = c.Flags().MarkHidden("unconfirmed")
+	return c
+}
+
+// withInstall gives do an install that knows this host.
+func withInstall(c *cobra.Command, o *options, in install.Options, do func(*install.Install) error) (err error) {
+	if in.Manual, err = manual.Files(c.Root()); err != nil {
+		return err
+	}
+	in.Table, in.Host.Systemd = nftables.Remove, host.Systemd()
+	in.Host.Fail2Ban, _ = host.Fail2Ban()
+	if !o.quiet {
+		in.Out = c.OutOrStdout()
+	}
+	if in.Host.SSHPorts, in.Host.PortsFrom, err = host.SSHPorts(); err != nil {
+		warn(o, []string{err.Error()}, nil)
+	}
+	i, err := install.New(in)
+	if err != nil {
+		return usage{err}
+	}
+	return do(i)
+}
+
 func pauseCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		paused, err := pass.Pause(c.Context(), o.state)
 		if paused != nil && !o.quiet {
 			fmt.Fprintln(c.OutOrStdout(), paused)
 		}
-		return err
+		return errors.Join(err, timer(c, o, (*install.Install).Pause))
 	}}
 }
 
@@ -424,11 +465,19 @@ func resumeCommand(o *options) *cobra.Command {
 			return err
 		}
 		p, err := begin(o, time.Now(), true, false, sessions())
-		if err != nil {
-			return err
+		if err == nil {
+			err = finish(c.Context(), c.OutOrStdout(), o, p, false)
 		}
-		return finish(c.Context(), c.OutOrStdout(), o, p, false)
+		return errors.Join(err, timer(c, o, (*install.Install).Resume))
 	}}
+}
+
+// timer stops or starts it, if its passes are those of this state.
+func timer(c *cobra.Command, o *options, do func(*install.Install, context.Context) error) error {
+	if o.state != state.DefaultPath {
+		return nil
+	}
+	return withInstall(c, o, install.Options{}, func(i *install.Install) error { return do(i, c.Context()) })
 }
 
 func versionCommand(o *options) *cobra.Command {

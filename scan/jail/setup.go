@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"scan2ban/scan"
+	"scan2ban/scan/filter"
 	"scan2ban/scan/host"
 	"scan2ban/scan/pass"
 	"scan2ban/state"
@@ -50,12 +51,22 @@ func (c *Config) Setup() pass.Setup {
 	return s
 }
 
-// Names are the jails of the configuration, sorted: enabled, broken and switched off.
-func (c *Config) Names() []string {
+// Names are the jails of the configuration at path, sorted: enabled, broken and
+// switched off. One that cannot be read has none.
+func Names(path string) []string {
+	c, err := Load(path)
+	if err != nil {
+		return nil
+	}
 	names := slices.Concat(c.Off, slices.Collect(maps.Keys(c.Broken)))
 	for _, j := range c.Jails {
 		names = append(names, j.Name)
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Filters are those that a jail of the configuration at path may name.
+func Filters(path string) []string {
+	return filter.Names((&Config{Path: path}).FilterDir())
 }

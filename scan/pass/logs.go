@@ -165,3 +165,6 @@ func (p *Pass) closeLogs() {
 	p.failFor(l.Err(), jails...)
 	p.Trace = append(p.Trace, fmt.Sprintf("log files: %d lines of %s in %d bytes", l.Entries, strings.Join(jails, ", "), l.Bytes()))
 }
+
+// ReadsFiles tells whether a jail reads log files, once the sources are read.
+func (p *Pass) ReadsFiles() bool { return len(p.filed) > 0 }

@@ -39,3 +39,10 @@ func (p *Pass) WriteFirst(w io.Writer) {
 		fmt.Fprintf(w, "%s would be over by now; they count where bans grow longer.\n", Plural(over, "more ban"))
 	}
 }
+
+// Each writes each line on a line of its own.
+func Each(w io.Writer, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintln(w, Clean(line))
+	}
+}
