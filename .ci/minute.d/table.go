@@ -17,12 +17,12 @@ import (
 
 // variant is a way to run the passes.
 type variant struct {
-	name   string
-	build  string
-	dropIn string                   // of package host, or ""
-	edit   func(text []byte) []byte // of scan2ban.service; may be nil
-	budget float64                  // of Fail2Ban's idle minute; 0: none
-	costs  []cost
+	name    string
+	build   string
+	dropIns []string                 // of package host
+	edit    func(text []byte) []byte // of scan2ban.service; may be nil
+	budget  float64                  // of Fail2Ban's idle minute; 0: none
+	costs   []cost
 }
 
 func (v *variant) cost(idle cost) cost {
@@ -49,8 +49,8 @@ func (v *variant) lay(ctx context.Context, m *machine) error {
 		"scan2ban.timer":           []byte("[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=1ms\n"),
 		"scan2ban-restore.service": host.Unit("scan2ban-restore.service", "/usr/local/sbin/scan2ban-"+v.build),
 	}
-	if v.dropIn != "" {
-		files["scan2ban.service.d/"+v.dropIn+".conf"] = host.DropIn(v.dropIn)
+	for _, name := range v.dropIns {
+		files["scan2ban.service.d/"+name+".conf"] = host.DropIn(name)
 	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -82,6 +82,16 @@ func rounds(ctx context.Context, o options, m *machine, list []*variant) error {
 
 var level = regexp.MustCompile(`exposure level for \S+: ([0-9.]+)`)
 
+// usual are the drop-ins that an install lays down with this systemd.
+func (m *machine) usual(ctx context.Context) []string {
+	var version int
+	fmt.Sscanf(m.said(ctx, "systemctl", "--version"), "systemd %d", &version)
+	if version >= 257 {
+		return []string{"disconnected"}
+	}
+	return nil
+}
+
 // exposure is what systemd-analyze thinks of a unit that is laid down.
 func exposure(ctx context.Context, m *machine, unit string) string {
 	if found := level.FindStringSubmatch(m.said(ctx, "systemd-analyze", "security", "--no-pager", unit)); found != nil {
@@ -92,18 +102,22 @@ func exposure(ctx context.Context, m *machine, unit string) string {
 
 // table prints exposures and costs.
 func table(ctx context.Context, o options, m *machine) error {
+	usual := m.usual(ctx)
 	list := []*variant{
-		{name: "default", build: "cgo", budget: 0.5}, {name: "light", build: "cgo", dropIn: "light", budget: 0.15},
-		{name: "default", build: "static", budget: 0.5}, {name: "light", build: "static", dropIn: "light", budget: 0.15},
+		{name: "default", build: "cgo", dropIns: usual, budget: 0.5}, {name: "light", build: "cgo", dropIns: []string{"light"}, budget: 0.15},
+		{name: "default", build: "static", dropIns: usual, budget: 0.5}, {name: "light", build: "static", dropIns: []string{"light"}, budget: 0.15},
 	}
 	version, _, _ := strings.Cut(m.said(ctx, "systemctl", "--version"), "\n")
 	fmt.Printf("\n%s\n\n| unit | exposure |\n|---|--:|\n", version)
-	for _, dropIn := range append([]string{""}, host.DropIns...) {
-		v := &variant{build: "cgo", dropIn: dropIn}
+	for _, dropIns := range [][]string{nil, {"logfiles"}, {"light"}, {"light", "logfiles"}} {
+		if !slices.Contains(dropIns, "light") {
+			dropIns = append(dropIns, usual...)
+		}
+		v := &variant{build: "cgo", dropIns: dropIns}
 		if err := v.lay(ctx, m); err != nil {
 			return err
 		}
-		fmt.Printf("| scan2ban.service %s | %s |\n", dropIn, exposure(ctx, m, "scan2ban.service"))
+		fmt.Printf("| scan2ban.service %s | %s |\n", strings.Join(dropIns, ", "), exposure(ctx, m, "scan2ban.service"))
 	}
 	fmt.Printf("| scan2ban-restore.service | %s |\n", exposure(ctx, m, "scan2ban-restore.service"))
 	if text, err := m.command(ctx, "systemd-analyze", "verify", "--man=no", "scan2ban.service", "scan2ban-restore.service").CombinedOutput(); err != nil || len(text) > 0 {
@@ -142,7 +156,7 @@ func table(ctx context.Context, o options, m *machine) error {
 
 // ablate prints what is saved when a line is left out.
 func ablate(ctx context.Context, o options, m *machine) error {
-	list := []*variant{{name: "all lines", build: "cgo"}}
+	list := []*variant{{name: "all lines", build: "cgo", dropIns: m.usual(ctx)}}
 	text := host.Unit("scan2ban.service", "")
 	for line := range bytes.Lines(text) {
 		line := bytes.Clone(line)
@@ -151,10 +165,10 @@ func ablate(ctx context.Context, o options, m *machine) error {
 			"TimeoutStartSec", "User", "AmbientCapabilities", "SupplementaryGroups", "StateDirectory", "StateDirectoryMode", "RuntimeDirectory", "RuntimeDirectoryPreserve", "LogLevelMax", "Also"}, string(key)) {
 			continue
 		}
-		list = append(list, &variant{name: "without " + string(bytes.TrimSpace(line)), build: "cgo",
+		list = append(list, &variant{name: "without " + string(bytes.TrimSpace(line)), build: "cgo", dropIns: m.usual(ctx),
 			edit: func(text []byte) []byte { return bytes.Replace(text, line, nil, 1) }})
 	}
-	list = append(list, &variant{name: "light", build: "cgo", dropIn: "light"})
+	list = append(list, &variant{name: "light", build: "cgo", dropIns: []string{"light"}})
 	if err := rounds(ctx, o, m, list); err != nil {
 		return err
 	}

@@ -6,8 +6,10 @@
 //	scan2ban.service          a pass, in a sandbox
 //	scan2ban-restore.service  the ledger into the kernel: at boot before the network,
 //	                          and after every start of a firewall
-//	light.conf, logfiles.conf drop-ins of scan2ban.service: a cheaper sandbox for
-//	                          small hosts; the right to read logs that only root may read
+//	drop-ins of scan2ban.service:
+//	  light.conf         a cheaper sandbox, for small hosts
+//	  logfiles.conf      the right to read logs that only root may read
+//	  disconnected.conf  a cheaper private /tmp; laid down with systemd 257 or later
 //	scan2ban.sysusers.conf    the user, in the format of sysusers.d(5)
 //
 // Each file says why its lines are there. What the sandbox leaves open, and what
@@ -26,8 +28,8 @@ var files embed.FS
 var Units = []string{"scan2ban.service", "scan2ban.timer", "scan2ban-restore.service"}
 
 // DropIns are the names that [DropIn] knows. NAME.conf belongs into
-// scan2ban.service.d.
-var DropIns = []string{"light", "logfiles"}
+// scan2ban.service.d; later names override.
+var DropIns = []string{"disconnected", "light", "logfiles"}
 
 // Unit gives a unit file that starts binary, an absolute path. It panics for a
 // name that is not in [Units].

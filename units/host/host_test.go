@@ -8,7 +8,7 @@ import (
 func TestEveryFileIsThere(t *testing.T) {
 	for _, name := range Units {
 		text := Unit(name, "/opt/sbin/scan2ban")
-		if bytes.ContainsRune(text, '@') {
+		if bytes.Contains(text, []byte("@BINARY@")) {
 			t.Errorf("%s: a placeholder is left", name)
 		}
 		if bytes.HasSuffix([]byte(name), []byte(".service")) && !bytes.Contains(text, []byte("\nExecStart=/opt/sbin/scan2ban run")) {
