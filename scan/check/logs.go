@@ -105,7 +105,6 @@ func (h *heard) client(addr netip.Addr) *client {
 
 // logs reads what was logged in the last day, by each jail's filter.
 func logs(ctx context.Context, c *checker, found *report.Findings) {
-	c.Watches = scan.InJournal(c.Watches)
 	if len(c.Watches) == 0 {
 		return
 	}
@@ -138,9 +137,7 @@ func logs(ctx context.Context, c *checker, found *report.Findings) {
 func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.Gap, error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	watches := slices.DeleteFunc(slices.Clone(c.Watches), func(w scan.Watch) bool {
-		return len(w.Terms) == 0 || slices.ContainsFunc(c.Jails, func(j Jail) bool { return j.Name == w.Jail && j.Backend == filter.File })
-	})
+	watches := scan.InJournal(c.Watches)
 	if len(watches) == 0 {
 		return nil, nil
 	}
