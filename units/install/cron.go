@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 )
 
 const (
@@ -16,15 +18,22 @@ const (
 	blockEnd   = "# scan2ban: end"
 )
 
-// cronLines start a pass every minute, and one at boot that only brings the bans
-// back. user stands before the command where the format has it.
-func (in *Install) cronLines(user string, running bool) string {
-	binary, text := in.binary(), ""
-	if in.note.Trial != nil {
-		text = fmt.Sprintf("* * * * * %s%s -q uninstall --unconfirmed\n", user, binary)
+// cronLines start a pass every minute, and at boot one that only brings the bans
+// back. During a trial the same line first takes it back when its time is over, so
+// that no pass starts beside that. who stands before the command where the format
+// has it.
+func (in *Install) cronLines(who string, running bool) string {
+	run, every := in.binary()+" -q run", "* * * * * "+who
+	back := in.binary() + " -q uninstall --unconfirmed"
+	switch trial := in.note.Trial != nil; {
+	case trial && !running:
+		return every + back + "\n"
+	case trial:
+		return every + back + "; test ! -x " + in.binary() + " || " + run + "\n"
 	}
-	if running {
-		text += fmt.Sprintf("@reboot %s%s -q run --restore\n* * * * * %s%s -q run\n", user, binary, user, binary)
+	text := every + run + "\n"
+	if who != "" { // busybox 1.35's crond crashes on @reboot; its first pass brings the bans back
+		text = "@reboot " + who + run + " --restore\n" + text
 	}
 	return text
 }
@@ -44,8 +53,7 @@ func (in *Install) startCron(ctx context.Context) error {
 // layCron writes the lines: a file in /etc/cron.d, or a block in root's crontab
 // where cron is busybox's, which does not look there.
 func (in *Install) layCron(ctx context.Context, running bool) error {
-	busybox, known := in.cronDaemon()
-	if !busybox && (known || in.exists("/etc/cron.d")) {
+	if in.hasCronDir() {
 		return in.put(file{cronPath, 0o644, []byte(mark + "\nSHELL=/bin/sh\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n" + in.cronLines("root ", running))})
 	}
 	there, err := in.readCrontab(ctx)
@@ -69,6 +77,9 @@ func (in *Install) removeCron(ctx context.Context) error {
 		return err
 	}
 	there, err := in.readCrontab(ctx)
+	if errors.Is(err, errNoCrontab) {
+		return nil
+	}
 	if err != nil || !strings.Contains(there, blockBegin) {
 		return err
 	}
@@ -89,11 +100,24 @@ func withoutBlock(text string) string {
 	return before + after
 }
 
-// readCrontab gives root's crontab, empty where there is none or no crontab(1).
+// hasCronDir tells whether cron reads /etc/cron.d.
+func (in *Install) hasCronDir() bool {
+	busybox, known := in.cronDaemon()
+	return !busybox && (known || in.exists("/etc/cron.d"))
+}
+
+// errNoCrontab says that there is no crontab(1).
+var errNoCrontab = errors.New("no crontab(1) on this host")
+
+// readCrontab gives root's crontab, empty where there is none.
 func (in *Install) readCrontab(ctx context.Context) (string, error) {
-	out, err := in.first(ctx, [][]string{{"crontab", "-l"}, {"busybox", "crontab", "-l"}})
-	if exit := (*exec.ExitError)(nil); err == nil || errors.Is(err, exec.ErrNotFound) || errors.As(err, &exit) && out == "" {
-		return out, nil // crontab(1) fails where there is none
+	out, err := in.first(ctx, "", [][]string{{"crontab", "-l"}, {"busybox", "crontab", "-l"}})
+	exit := (*exec.ExitError)(nil)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", errNoCrontab
+	case err == nil || errors.As(err, &exit) && out == "": // it fails where there is none
+		return out, nil
 	}
 	return "", fmt.Errorf("read root's crontab: %w", err)
 }
@@ -103,19 +127,30 @@ func (in *Install) writeCrontab(ctx context.Context, text string) error {
 	if text == "" {
 		ways = [][]string{{"crontab", "-r"}, {"busybox", "crontab", "-r"}}
 	}
-	var err error
-	for _, way := range ways {
-		if _, err = in.Runner.Run(ctx, text, way[0], way[1:]...); !errors.Is(err, exec.ErrNotFound) {
-			break
-		}
-	}
-	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("no cron was found on this host: neither /etc/cron.d nor crontab(1)")
-	}
+	_, err := in.first(ctx, text, ways)
 	if err != nil {
 		return fmt.Errorf("write root's crontab: %w", err)
 	}
 	return nil
+}
+
+// awaitPasses waits a little for the passes that cron has started.
+func (in *Install) awaitPasses() {
+	for range 50 {
+		if !in.passRuns() {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+func (in *Install) passRuns() bool {
+	found, _ := filepath.Glob(in.path("/proc/[0-9]*/cmdline")) // the pattern is well-formed
+	return slices.ContainsFunc(found, func(name string) bool {
+		text, _ := os.ReadFile(name)
+		words := strings.Split(string(text), "\x00")
+		return filepath.Base(words[0]) == "scan2ban" && slices.Contains(words, "run")
+	})
 }
 
 // cronDaemon looks for one among the processes, and whether it is busybox's.

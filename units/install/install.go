@@ -154,6 +154,11 @@ func (in *Install) Lay(ctx context.Context) error {
 	if err := in.fits(found); err != nil {
 		return err
 	}
+	if in.Cron {
+		if _, err := in.readCrontab(ctx); errors.Is(err, errNoCrontab) && !in.hasCronDir() {
+			return errors.New("no cron was found on this host: neither /etc/cron.d nor crontab(1) (install cron, busybox's will do)")
+		}
+	}
 	err := in.lay(ctx, found)
 	err = errors.Join(err, in.writeNote())
 	if err == nil && in.Try > 0 {
@@ -174,6 +179,8 @@ func (in *Install) fits(found Found) error {
 		return errors.New("systemd is not init here, so there is no timer (--cron has cron start the passes)")
 	case in.Try > 0 && found.By != "" && (found.Package == "" || found.Enabled):
 		return fmt.Errorf("--try is for a host without scan2ban: it is installed here (started by %s), and taking back what was there before the trial would take that too", found.By)
+	case in.Try > 0 && found.By == "" && in.exists(state.DefaultPath):
+		return fmt.Errorf("--try is for a host without scan2ban: %s is there, and would be taken back too (\"scan2ban uninstall\" removes it)", state.DefaultPath)
 	case in.Cron && found.By == systemd:
 		return errors.New("a timer of systemd starts the passes here already (\"scan2ban uninstall\" first, then install --cron)")
 	case !in.Cron && (found.By == cronFile || found.By == crontab):

@@ -3,6 +3,7 @@ package install
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,12 +41,23 @@ func (commands) Run(ctx context.Context, input string, name string, args ...stri
 	var out, said bytes.Buffer
 	c.Stdout, c.Stderr = &out, &said
 	if err := c.Run(); err != nil {
+		if name == "busybox" && exitCode(err) == 127 { // it has no such applet
+			return "", fmt.Errorf("%s: %w", strings.Join(append([]string{name}, args...), " "), exec.ErrNotFound)
+		}
 		if text := strings.TrimSpace(said.String()); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return out.String(), fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
 	return out.String(), nil
+}
+
+// exitCode is that of a program that ran and failed, -1 for one that did not.
+func exitCode(err error) int {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
 }
 
 func (in *Install) systemctl(ctx context.Context, args ...string) error {

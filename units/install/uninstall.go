@@ -39,7 +39,11 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	}
 	in.Cron, in.Try = false, time.Minute // the longest list
 
-	errs := []error{in.stop(ctx), in.removeCron(ctx), in.removeBans(ctx)}
+	errs := []error{in.stop(ctx), in.removeCron(ctx)}
+	if found.By == cronFile || found.By == crontab {
+		in.awaitPasses()
+	}
+	errs = append(errs, in.removeBans(ctx))
 	files := in.layout(false)
 	if found.Package == "" && in.exists(packageUnitDir+"/scan2ban.timer") {
 		files = append(files, in.layout(true)...) // a package's files that no package knows
@@ -79,7 +83,7 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	if found.Package != "" {
 		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
 	}
-	if !how.Purge && in.exists(configPath) {
+	if how == (How{}) && in.exists(configPath) {
 		in.say("the configuration stays in %s (--purge removes it)", path.Dir(configPath))
 	}
 	return errors.Join(errs...)

@@ -65,11 +65,11 @@ func (in *Install) removeUser(ctx context.Context) error {
 	if !in.hasUser() {
 		return nil
 	}
-	if _, err := in.first(ctx, [][]string{{"userdel", user}, {"deluser", user}}); err != nil {
+	if _, err := in.first(ctx, "", [][]string{{"userdel", user}, {"deluser", user}}); err != nil {
 		return fmt.Errorf("remove the user %s: %w", user, err)
 	}
 	if in.hasGroup() { // where users do not take their group with them
-		if _, err := in.first(ctx, [][]string{{"groupdel", user}, {"delgroup", user}}); err != nil {
+		if _, err := in.first(ctx, "", [][]string{{"groupdel", user}, {"delgroup", user}}); err != nil {
 			return fmt.Errorf("remove the group %s: %w", user, err)
 		}
 	}
@@ -78,9 +78,9 @@ func (in *Install) removeUser(ctx context.Context) error {
 }
 
 // first runs the first of the programs that is there.
-func (in *Install) first(ctx context.Context, ways [][]string) (out string, err error) {
+func (in *Install) first(ctx context.Context, input string, ways [][]string) (out string, err error) {
 	for _, way := range ways {
-		if out, err = in.Runner.Run(ctx, "", way[0], way[1:]...); !errors.Is(err, exec.ErrNotFound) {
+		if out, err = in.Runner.Run(ctx, input, way[0], way[1:]...); !errors.Is(err, exec.ErrNotFound) {
 			return out, err
 		}
 	}
