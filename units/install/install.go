@@ -214,15 +214,10 @@ func (in *Install) lay(ctx context.Context, found Found) error {
 	if in.Cron {
 		return nil
 	}
-	if in.Light != nil {
-		if err := in.dropIn("light", *in.Light); err != nil {
-			return err
-		}
-	} else if in.exists(dropInPath("light")) {
-		if err := in.dropIn("light", true); err != nil {
-			return err
-		}
+	if err := in.dropIns(ctx); err != nil {
+		return err
 	}
+	in.updateCatalog(ctx)
 	return in.systemctl(ctx, "daemon-reload")
 }
 

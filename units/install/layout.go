@@ -3,6 +3,8 @@ package install
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -69,7 +71,7 @@ func (in *Install) layout(packaged bool) []file {
 		if in.Try > 0 {
 			list = append(list, in.trialUnits()...)
 		}
-		list = append(list, file{sysusers, 0o644, marked(host.Sysusers())})
+		list = append(list, file{sysusers, 0o644, marked(host.Sysusers())}, file{path.Join(in.Prefix, "lib/systemd/catalog/scan2ban.catalog"), 0o644, host.Catalog()})
 	}
 	for _, f := range in.Manual {
 		name, text := path.Join(in.Prefix, "share", f.Path), f.Text
@@ -121,6 +123,27 @@ func (in *Install) layProgram(f file) error {
 	}
 	f.text = text
 	return in.put(f)
+}
+
+// dropIns are laid down or taken away, but for that of log files: the first pass
+// tells whether it is needed.
+func (in *Install) dropIns(ctx context.Context) error {
+	light := in.exists(dropInPath("light"))
+	if in.Light != nil {
+		light = *in.Light
+	}
+	version := 0
+	out, _ := in.Runner.Run(ctx, "", "systemctl", "--version") // "systemd 252 (252.39-1)"; unknown is old
+	_, _ = fmt.Sscanf(out, "systemd %d", &version)
+	return errors.Join(in.dropIn("light", light), in.dropIn("disconnected", version >= 257))
+}
+
+// updateCatalog has "journalctl -x" know of our entries, or forget them. It is no
+// more than an explanation, so a failure is none.
+func (in *Install) updateCatalog(ctx context.Context) {
+	if in.exists("/var/lib/systemd/catalog/database") {
+		_, _ = in.Runner.Run(ctx, "", "journalctl", "--update-catalog")
+	}
 }
 
 // dropInPath is where a drop-in of ours lies.

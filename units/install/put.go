@@ -140,12 +140,13 @@ func (in *Install) removeTree(name string) error {
 	return nil
 }
 
-// removeEmpty takes directories away that hold nothing more.
+// removeEmpty takes directories away that hold nothing more, and never a file.
 func (in *Install) removeEmpty(names ...string) error {
 	var errs []error
 	for _, name := range names {
-		err := os.Remove(in.path(name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.ENOTDIR) {
+		switch err := syscall.Rmdir(in.path(name)); err {
+		case nil, syscall.ENOENT, syscall.ENOTEMPTY, syscall.EEXIST, syscall.ENOTDIR, syscall.EBUSY:
+		default:
 			errs = append(errs, fmt.Errorf("remove %s: %w", name, err))
 		}
 	}

@@ -62,6 +62,7 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 		errs = append(errs, in.remove(dropInPath(name)))
 	}
 	errs = append(errs, in.keepDropIns())
+	in.updateCatalog(ctx)
 	if in.exists("/run/systemd/system") || in.Host.Systemd {
 		errs = append(errs, in.systemctl(ctx, "daemon-reload"))
 		_ = in.systemctl(ctx, "reset-failed", "scan2ban*") // fails where nothing of it is loaded

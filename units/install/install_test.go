@@ -1,0 +1,415 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"scan2ban/scan/jail"
+	"scan2ban/units/host"
+	"scan2ban/units/manual"
+)
+
+// bench is a host below a directory, with its programs recorded.
+type bench struct {
+	t       *testing.T
+	root    string
+	host    Host
+	out     strings.Builder
+	ran     []string
+	missing map[string]bool   // programs that are not there
+	answers map[string]string // output, by command
+	crontab string
+	boot    string
+	since   time.Duration
+	tables  int // how often the kernel was emptied
+}
+
+const program = "\x7fELF ... scan2ban/units/install ... v1"
+
+func newBench(t *testing.T) *bench {
+	b := &bench{t: t, root: t.TempDir(), host: Host{Systemd: true, SSHPorts: []uint16{22, 2222}, PortsFrom: "sshd -T: 22,\n2222"},
+		missing: map[string]bool{"dpkg": true, "rpm": true, "crontab": true, "busybox": true}, answers: map[string]string{}, boot: "one", since: time.Hour}
+	b.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+	b.file("/etc/group", "root:x:0:\n")
+	b.file("/new/scan2ban", program)
+	b.file("/run/systemd/system/.keep", "")
+	return b
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.root, name) }
+
+func (b *bench) file(name, text string) {
+	b.t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(b.path(name)), 0o755), os.WriteFile(b.path(name), []byte(text), 0o644)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) read(name string) string {
+	text, _ := os.ReadFile(b.path(name))
+	return string(text)
+}
+
+// Run records, and does what the programs would to the files that matter.
+func (b *bench) Run(_ context.Context, input string, name string, args ...string) (string, error) {
+	line := strings.Join(append([]string{name}, args...), " ")
+	b.ran = append(b.ran, line)
+	if b.missing[name] {
+		return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
+	}
+	ids := fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
+	switch {
+	case name == "systemd-sysusers" || name == "useradd":
+		b.file("/etc/passwd", b.read("/etc/passwd")+"scan2ban:x:"+ids+"::/:/\n")
+	case name == "userdel":
+		b.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+	case line == "crontab -l":
+		return b.crontab, nil
+	case line == "crontab -":
+		b.crontab = input
+	case line == "crontab -r":
+		b.crontab = ""
+	case name == "systemctl" && args[0] == "enable":
+		for _, unit := range args[2:] {
+			if filepath.Ext(unit) == ".timer" {
+				b.file("/etc/systemd/system/timers.target.wants/"+unit, "")
+			}
+		}
+	case name == "systemctl" && args[0] == "disable":
+		os.RemoveAll(b.path("/etc/systemd/system/timers.target.wants"))
+	}
+	return b.answers[line], nil
+}
+
+// install begins a use of the package on this host.
+func (b *bench) install(o Options) *Install {
+	b.t.Helper()
+	b.ran = nil
+	b.out.Reset()
+	o.Root, o.Runner, o.Host, o.Out = b.root, b, b.host, &b.out
+	o.Clock = func() (string, time.Duration) { return b.boot, b.since }
+	o.Table = func(context.Context) error { b.tables++; return nil }
+	o.Manual = []manual.File{{Path: "man/man8/scan2ban.8", Text: []byte("scan2ban")}, {Path: "zsh/site-functions/_scan2ban", Text: []byte("#compdef scan2ban")}}
+	if o.Program == "" {
+		o.Program = b.path("/new/scan2ban")
+	}
+	in, err := New(o)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return in
+}
+
+// do is an install with a first pass that goes well.
+func (b *bench) do(o Options) error {
+	b.t.Helper()
+	return b.install(o).Run(b.t.Context(), func(context.Context) (bool, error) {
+		b.file("/var/lib/scan2ban/state.json", "{}")
+		return false, nil
+	})
+}
+
+func (b *bench) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// tree lists every file and directory with its content.
+func (b *bench) tree() map[string]string {
+	all := map[string]string{}
+	b.must(filepath.WalkDir(b.root, func(path string, d fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(path, b.root)
+		if !d.IsDir() {
+			text, _ := os.ReadFile(path)
+			all[name] = string(text)
+		} else {
+			all[name] = "directory"
+		}
+		return err
+	}))
+	return all
+}
+
+func (b *bench) same(before map[string]string) {
+	b.t.Helper()
+	after := b.tree()
+	for name, text := range after {
+		if old, ok := before[name]; !ok {
+			b.t.Errorf("left behind: %s", name)
+		} else if old != text {
+			b.t.Errorf("changed: %s", name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			b.t.Errorf("gone: %s", name)
+		}
+	}
+}
+
+func (b *bench) has(want ...string) {
+	b.t.Helper()
+	for _, name := range want {
+		if _, err := os.Lstat(b.path(name)); err != nil {
+			b.t.Errorf("not there: %s", name)
+		}
+	}
+}
+
+func (b *bench) runs(want ...string) {
+	b.t.Helper()
+	at := 0
+	for _, line := range want {
+		i := slices.Index(b.ran[at:], line)
+		if i < 0 {
+			b.t.Errorf("no %q, or not in this order, in\n%s", line, strings.Join(b.ran, "\n"))
+			return
+		}
+		at += i + 1
+	}
+}
+
+func TestInstallAndUninstall(t *testing.T) {
+	b := newBench(t)
+	before := b.tree()
+	b.must(b.do(Options{}))
+	b.has("/usr/local/sbin/scan2ban", "/etc/systemd/system/scan2ban.service", "/etc/systemd/system/scan2ban-restore.service", "/etc/sysusers.d/scan2ban.conf",
+		"/usr/local/share/man/man8/scan2ban.8", "/usr/local/share/zsh/site-functions/_scan2ban", configPath)
+	b.runs("systemd-sysusers /etc/sysusers.d/scan2ban.conf", "systemctl daemon-reload", "systemctl enable --quiet scan2ban.timer scan2ban-restore.service", "systemctl restart scan2ban.timer")
+	if !strings.Contains(b.read("/etc/systemd/system/scan2ban.service"), "ExecStart=/usr/local/sbin/scan2ban run") {
+		t.Error("the unit does not start the program")
+	}
+	if info, err := os.Stat(b.path("/usr/local/sbin/scan2ban")); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("program: %v, %v", info, err)
+	}
+	if left, _ := filepath.Glob(b.path("/usr/local/sbin/.*")); left != nil {
+		t.Errorf("left behind: %q", left)
+	}
+
+	b.must(b.install(Options{}).Uninstall(t.Context(), How{Purge: true}))
+	b.runs("systemctl disable --quiet scan2ban.timer scan2ban-restore.service", "systemctl stop scan2ban.timer scan2ban.service scan2ban-restore.service", "systemctl daemon-reload", "userdel scan2ban")
+	b.same(before)
+	if b.tables != 1 {
+		t.Errorf("the kernel was emptied %d times", b.tables)
+	}
+	b.must(b.install(Options{}).Uninstall(t.Context(), How{}))
+	if b.out.String() != "nothing is installed\n" || b.tables != 1 {
+		t.Errorf("a second time it says %q", b.out.String())
+	}
+}
+
+func TestUninstallKeepsWhatIsTheAdmins(t *testing.T) {
+	b := newBench(t)
+	b.must(b.do(Options{Light: new(bool)}))
+	b.file("/etc/systemd/system/scan2ban.service.d/mine.conf", "[Service]\nNice=5\n")
+	b.must(b.install(Options{}).Uninstall(t.Context(), How{}))
+	b.has(configPath, "/etc/systemd/system/scan2ban.service.d/mine.conf")
+	for _, want := range []string{"kept /etc/systemd/system/scan2ban.service.d/mine.conf", "the configuration stays in /etc/scan2ban"} {
+		if !strings.Contains(b.out.String(), want) {
+			t.Errorf("does not say %q:\n%s", want, b.out.String())
+		}
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	b := newBench(t)
+	yes := true
+	b.must(b.do(Options{Light: &yes}))
+	b.answers["systemctl --version"] = "systemd 257 (257.13-1~deb13u1)\n+PAM\n"
+	b.file(configPath, "[jail.sshd]\nenabled = false\n")
+	b.file("/var/lib/scan2ban/state.json", "precious")
+	b.file("/new/scan2ban", program+" v2")
+	b.file("/etc/systemd/system/scan2ban.timer", mark+"\nan older one\n")
+	in := b.install(Options{})
+	b.must(in.Run(t.Context(), func(context.Context) (bool, error) { return true, nil }))
+	switch {
+	case !strings.HasSuffix(b.read("/usr/local/sbin/scan2ban"), "v2"):
+		t.Error("the program is the old one")
+	case strings.Contains(b.read("/etc/systemd/system/scan2ban.timer"), "older"):
+		t.Error("the unit is the old one")
+	case !strings.Contains(b.read(configPath), "false") || b.read("/var/lib/scan2ban/state.json") != "precious":
+		t.Error("configuration or state were touched")
+	}
+	b.has(dropInPath("light"), dropInPath("logfiles"), dropInPath("disconnected"))
+	if got := strings.Count(b.out.String(), "wrote "); got != 4 { // program, timer, logfiles.conf, disconnected.conf
+		t.Errorf("%d files written:\n%s", got, b.out.String())
+	}
+	no := false
+	b.answers["systemctl --version"] = "systemd 252 (252.39-1~deb12u2)\n"
+	b.must(b.do(Options{Light: &no}))
+	for _, name := range host.DropIns {
+		if b.read(dropInPath(name)) != "" {
+			t.Errorf("%s.conf is still there", name)
+		}
+	}
+}
+
+// TestNotOurs: what somebody else put in our places is named and stays.
+func TestNotOurs(t *testing.T) {
+	for _, name := range []string{"/usr/local/sbin/scan2ban", "/etc/systemd/system/scan2ban.service", "/etc/sysusers.d/scan2ban.conf"} {
+		b := newBench(t)
+		b.file(name, "#!/bin/sh\nexec /opt/scan2ban run\n")
+		err := b.do(Options{})
+		if err == nil || !strings.Contains(err.Error(), "write "+name) || !strings.Contains(err.Error(), "not finished") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if !strings.HasPrefix(b.read(name), "#!/bin/sh") {
+			t.Errorf("%s was replaced", name)
+		}
+		if len(b.ran) > 0 && slices.Contains(b.ran, "systemctl restart scan2ban.timer") {
+			t.Errorf("%s: passes were started", name)
+		}
+	}
+	b := newBench(t)
+	b.must(os.MkdirAll(b.path("/etc/systemd/system"), 0o755))
+	b.must(os.Symlink("/dev/null", b.path("/etc/systemd/system/scan2ban.timer")))
+	if err := b.do(Options{}); err == nil || !strings.Contains(err.Error(), "systemctl unmask") {
+		t.Errorf("a masked unit: error %v", err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	installed := func(b *bench) { b.must(b.do(Options{})) }
+	tests := []struct {
+		name    string
+		prepare func(*bench)
+		options Options
+		want    string
+	}{
+		{"no systemd", func(b *bench) { b.host.Systemd = false }, Options{}, "--cron has cron"},
+		{"no cron", func(b *bench) { b.host.Systemd = false }, Options{Cron: true}, "no cron was found"},
+		{"try over an install", installed, Options{Try: time.Minute}, "--try is for a host without"},
+		{"try over a state", func(b *bench) { b.file("/var/lib/scan2ban/state.json", "{}") }, Options{Try: time.Minute}, "state.json is there"},
+		{"cron beside a timer", installed, Options{Cron: true}, "a timer of systemd"},
+		{"during a trial", func(b *bench) { b.must(b.do(Options{Try: 10 * time.Minute})) }, Options{}, "a trial is running, 10m0s of it left"},
+		{"a timer beside cron", func(b *bench) { b.file("/etc/cron.d/scan2ban", mark) }, Options{}, "cron starts the passes here already"},
+		{"beside a package", func(b *bench) {
+			b.file("/usr/sbin/scan2ban", program)
+			b.missing["dpkg"] = false
+			b.answers["dpkg -S /usr/sbin/scan2ban"] = "scan2ban: /usr/sbin/scan2ban\n"
+		}, Options{}, "the package scan2ban"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t)
+			test.prepare(b)
+			before := b.tree()
+			if err := b.do(test.options); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+			b.same(before)
+		})
+	}
+	for _, o := range []Options{{Root: "x", Prefix: "usr"}, {Root: "x", Try: time.Second}} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%+v is no error", o)
+		}
+	}
+}
+
+// TestFailing: an error ends the work, and the same command goes on from there.
+func TestFailing(t *testing.T) {
+	b := newBench(t)
+	for _, name := range []string{"systemd-sysusers", "useradd", "adduser"} {
+		b.missing[name] = true
+	}
+	if err := b.do(Options{}); err == nil || !strings.Contains(err.Error(), "make the user scan2ban") {
+		t.Fatalf("error %v", err)
+	}
+	b.missing["useradd"] = false
+	b.must(b.do(Options{}))
+	b.must(b.install(Options{}).Uninstall(t.Context(), How{}))
+}
+
+func TestFirstPass(t *testing.T) {
+	b := newBench(t)
+	bad := errors.New("one address was not read")
+	if err := b.install(Options{}).Run(t.Context(), func(context.Context) (bool, error) { return false, bad }); !errors.Is(err, bad) {
+		t.Errorf("error %v", err)
+	}
+	b.runs("systemctl restart scan2ban.timer")
+	err := b.install(Options{}).Run(t.Context(), func(context.Context) (bool, error) { return false, ErrNoPass })
+	if !errors.Is(err, ErrNoPass) || slices.Contains(b.ran, "systemctl restart scan2ban.timer") {
+		t.Errorf("no pass can begin: error %v, ran %q", err, b.ran)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, test := range []struct {
+		host  Host
+		ports string
+		want  string
+	}{
+		{Host{}, "[22]", "was not found"},
+		{Host{SSHPorts: []uint16{22}, PortsFrom: "sshd -T: 22"}, "[22]", "(sshd -T: 22)"},
+		{Host{SSHPorts: []uint16{2200, 2222}, PortsFrom: "a\nb = 1"}, "[2200 2222]", "(a b = 1)"},
+	} {
+		path := filepath.Join(t.TempDir(), "scan2ban.toml")
+		if err := os.WriteFile(path, test.host.Config(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := jail.Load(path)
+		if err != nil || len(c.Broken) > 0 || len(c.Jails) != 1 || len(c.Off) > 0 || len(c.Notes) > 0 {
+			t.Fatalf("%v: error %v, %+v", test.host, err, c)
+		}
+		j := c.Jails[0]
+		if j.Name != "sshd" || j.MaxRetry != 5 || j.FindTime.String() != "1h" || j.BanTime.String() != "1d" || !j.Enforce || fmt.Sprint(j.Ports) != test.ports {
+			t.Errorf("%v: %+v", test.host, j)
+		}
+		if !strings.Contains(string(test.host.Config()), test.want) {
+			t.Errorf("no %q in\n%s", test.want, test.host.Config())
+		}
+	}
+	// What is commented out is valid too.
+	text := string(Host{}.Config())
+	for _, line := range []string{"ignoreip = [", "escalation = {", "mode    = ", "backend = ", "[jail.recidive]", "enabled  = true", "findtime = \"1w\"", "bantime  = \"4w\"", "maxretry = 3"} {
+		if !strings.Contains(text, "# "+line) {
+			t.Errorf("no suggestion %q", line)
+		}
+		text = strings.Replace(text, "# "+line, line, 1)
+	}
+	path := filepath.Join(t.TempDir(), "scan2ban.toml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := jail.Load(path); err != nil || len(c.Broken) > 0 || len(c.Jails) != 2 {
+		t.Errorf("with all suggestions: error %v, %+v", err, c)
+	}
+}
+
+func TestFail2Ban(t *testing.T) {
+	b := newBench(t)
+	b.host.Fail2Ban = true
+	b.must(b.do(Options{}))
+	if c, err := jail.Load(b.path(configPath)); err != nil || len(c.Jails) != 1 || c.Jails[0].Enforce {
+		t.Errorf("with Fail2Ban: error %v, %+v", err, c)
+	}
+	for _, want := range []string{"    systemctl disable --now fail2ban\n", "    rm " + observePath + "\n"} {
+		if !strings.Contains(b.out.String(), want) {
+			t.Errorf("does not say %q", want)
+		}
+	}
+	b.must(os.Remove(b.path(observePath)))
+	b.must(b.do(Options{}))
+	if b.read(observePath) != "" {
+		t.Error("an upgrade watches only again")
+	}
+
+	b = newBench(t)
+	b.host.Fail2Ban = true
+	b.must(b.do(Options{Force: true}))
+	if b.read(observePath) != "" {
+		t.Error("--force watches only")
+	}
+}
