@@ -83,8 +83,8 @@ func New(o Options) (*Install, error) {
 	if o.Dest == "" && o.Root == "" && os.Geteuid() != 0 {
 		return nil, errRoot
 	}
-	if o.Try < 0 || o.Try > 0 && o.Try < 10*time.Second {
-		return nil, errors.New("--try is at least 10s")
+	if o.Try < 0 || o.Try > 0 && o.Try < 5*time.Second {
+		return nil, errors.New("--try is at least 5s")
 	}
 	if o.Dest != "" {
 		o.Root, o.Cron, o.Try = o.Dest, false, 0
@@ -162,7 +162,10 @@ func (in *Install) Lay(ctx context.Context) error {
 	err := in.lay(ctx, found)
 	err = errors.Join(err, in.writeNote())
 	if err == nil && in.Try > 0 {
-		err = in.arm(ctx)
+		if err = in.arm(ctx); err != nil {
+			in.note.Trial = nil // its clock does not run
+			err = errors.Join(err, in.writeNote())
+		}
 	}
 	if err != nil {
 		return unfinished(err)
@@ -197,6 +200,13 @@ func (in *Install) lay(ctx context.Context, found Found) error {
 	}
 	if in.fromPackage() {
 		in.say("program, units and manual are those of the package %s", cmp.Or(found.Package, "scan2ban"))
+		if in.Try > 0 && !in.Cron {
+			for _, f := range in.trialUnits() {
+				if err := in.put(f); err != nil {
+					return err
+				}
+			}
+		}
 	} else if err := in.layFiles(false); err != nil {
 		return err
 	}

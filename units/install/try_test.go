@@ -176,6 +176,16 @@ func TestPackage(t *testing.T) {
 	b.file("/etc/systemd/system/.keep", "")
 	b.answers["dpkg -S /usr/sbin/scan2ban"] = "scan2ban: /usr/sbin/scan2ban\n"
 	before := b.tree()
+	b.must(b.do(Options{Program: packageProgram, Try: time.Minute}))
+	b.runs("systemctl enable --quiet scan2ban-try.service scan2ban-try.timer", "systemctl start scan2ban-try.timer")
+	if !strings.Contains(b.read(tryServicePath), "ExecStart=/usr/sbin/scan2ban uninstall") {
+		t.Errorf("the trial's unit:\n%s", b.read(tryServicePath))
+	}
+	b.since += time.Hour
+	b.must(b.install(Options{Program: packageProgram}).Uninstall(t.Context(), How{Unconfirmed: true}))
+	b.same(before)
+	b.tables = 0
+
 	b.must(b.do(Options{Program: packageProgram}))
 	b.has(configPath, stateDir)
 	b.runs("systemd-sysusers /usr/lib/sysusers.d/scan2ban.conf", "systemctl restart scan2ban.timer")

@@ -67,7 +67,7 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 		errs = append(errs, in.systemctl(ctx, "daemon-reload"))
 		_ = in.systemctl(ctx, "reset-failed", "scan2ban*") // fails where nothing of it is loaded
 	}
-	if in.note.User && found.Package == "" {
+	if in.note.User && (found.Package == "" || in.note.Trial != nil) { // else the package's
 		errs = append(errs, in.removeUser(ctx))
 	}
 	switch {
