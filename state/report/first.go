@@ -34,6 +34,7 @@ func (p *Pass) WriteFirst(w io.Writer) {
 		if more > 0 {
 			fmt.Fprintf(w, "and %d earlier ones (scan2ban banned)\n", more)
 		}
+		fmt.Fprintln(w)
 	}
 	if over > 0 {
 		fmt.Fprintf(w, "%s would be over by now; they count where bans grow longer.\n", Plural(over, "more ban"))
