@@ -16,11 +16,14 @@ package host
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tree is the root below which files are read: "" for the host, a directory in
@@ -29,9 +32,18 @@ type tree string
 
 func (t tree) path(path string) string { return string(t) + path }
 
-// text is what the file holds, "" where it cannot be read.
+// text is what the file holds, "" where it cannot be read or is no plain file: a
+// pipe, as logind keeps one beside each session, would be waited for.
 func (t tree) text(path string) string {
-	text, _ := os.ReadFile(t.path(path))
+	f, err := os.OpenFile(t.path(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	text, _ := io.ReadAll(f)
 	return string(text)
 }
 
