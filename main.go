@@ -423,7 +423,8 @@ func uninstallCommand(o *options) *cobra.Command {
 	}}
 	c.Flags().BoolVar(&how.Purge, "purge", false, "the configuration as well")
 	c.Flags().BoolVar(&how.Unconfirmed, "unconfirmed", false, "only what a trial has installed whose time is over")
-	_ = c.Flags().MarkHidden("unconfirmed")
+	c.Flags().BoolVar(&how.Stop, "stop", false, "only end the passes and the bans, as before a package goes")
+	_, _ = c.Flags().MarkHidden("unconfirmed"), c.Flags().MarkHidden("stop")
 	return c
 }
 
@@ -437,8 +438,10 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	if !o.quiet {
 		in.Out = c.OutOrStdout()
 	}
-	if in.Host.SSHPorts, in.Host.PortsFrom, err = host.SSHPorts(); err != nil {
-		warn(o, []string{err.Error()}, nil)
+	if c.Name() == "install" && in.Dest == "" {
+		if in.Host.SSHPorts, in.Host.PortsFrom, err = host.SSHPorts(); err != nil {
+			warn(o, []string{err.Error()}, nil)
+		}
 	}
 	i, err := install.New(in)
 	if err != nil {

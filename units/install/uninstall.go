@@ -19,6 +19,7 @@ import (
 // How says how much an uninstall takes away.
 type How struct {
 	Purge       bool // the configuration too
+	Stop        bool // only end the passes and the bans: a package manager takes the files
 	Unconfirmed bool // only if a trial is over; then also what it wrote of the configuration
 }
 
@@ -44,6 +45,9 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 		in.awaitPasses()
 	}
 	errs = append(errs, in.removeBans(ctx))
+	if how.Stop {
+		return errors.Join(errs...)
+	}
 	files := in.layout(false)
 	if found.Package == "" && in.exists(packageUnitDir+"/scan2ban.timer") {
 		files = append(files, in.layout(true)...) // a package's files that no package knows
