@@ -297,7 +297,7 @@ func (a *act) snapshot() map[string]string {
 		}
 	}
 	for _, command := range []string{"cat /etc/passwd", "cat /etc/group", "cat /etc/shadow", "cat /etc/gshadow", "nft list tables | grep scan2ban; true",
-		"systemctl list-unit-files --plain --no-legend", "systemctl list-timers --all --plain --no-legend | grep scan2ban; true", "grep -r scan2ban /etc /var/lib -l; true"} {
+		"systemctl list-unit-files --plain --no-legend | grep -v ^session-; true", "systemctl list-timers --all --plain --no-legend | grep scan2ban; true", "grep -r scan2ban /etc /var/lib -l --exclude=*-; true"} {
 		files["$ "+command] = a.run("%s", command)
 	}
 	return files

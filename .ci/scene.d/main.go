@@ -147,7 +147,7 @@ func build(ctx context.Context, dir string) error {
 			return fmt.Errorf("build scan2ban, %s: %w\n%s", name, err, text)
 		}
 	}
-	return nil
+	return wrapped(ctx, dir)
 }
 
 // controlGroup makes the group below which every house gets one of its own: two

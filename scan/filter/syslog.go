@@ -4,7 +4,7 @@ import "bytes"
 
 // Syslog is the prefix that a syslog daemon puts before a message: the time as
 // RFC 3164 ("Nov 22 08:14:01") or RFC 3339 writes it, perhaps after the priority
-// "<38>", the host, and the tag "sshd[123]:".
+// "<38>", the host, with busybox's syslogd "auth.info", and the tag "sshd[123]:".
 type Syslog struct {
 	Program []byte
 	PID     []byte // empty where the tag has none
@@ -30,6 +30,7 @@ func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 		return prefix, line, false
 	}
 	at++
+	at += skipSelector(line[at:])
 	tag := at
 	for at < len(line) && line[at] != ':' && line[at] != '[' && !isSpace(line[at]) {
 		at++
@@ -78,6 +79,30 @@ func skipPriority(line []byte) int {
 		}
 		if !isDigit(line[i]) {
 			break
+		}
+	}
+	return 0
+}
+
+// The names of facilities and levels that busybox's syslogd writes (syslog(3)).
+var (
+	facilities = words("kern user mail daemon auth syslog lpr news uucp cron authpriv ftp local0 local1 local2 local3 local4 local5 local6 local7")
+	levels     = words("emerg alert crit err warn notice info debug")
+)
+
+func words(list string) [][]byte { return bytes.Fields([]byte(list)) }
+
+// skipSelector gives the length of "auth.info ".
+func skipSelector(line []byte) int {
+	for _, facility := range facilities {
+		rest, ok := bytes.CutPrefix(line, facility)
+		if !ok || len(rest) == 0 || rest[0] != '.' {
+			continue
+		}
+		for _, level := range levels {
+			if after, ok := bytes.CutPrefix(rest[1:], level); ok && len(after) > 0 && after[0] == ' ' {
+				return len(line) - len(after) + 1
+			}
 		}
 	}
 	return 0

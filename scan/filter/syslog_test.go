@@ -9,7 +9,7 @@ import (
 // prefixExpression says in one line what CutSyslog reads.
 var prefixExpression = regexp.MustCompile(
 	`^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
-		` \S+ ([^\s:\[]+)(?:\[(\d+)\])?: ?`)
+		` \S+ (?:(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug) )?([^\s:\[]+)(?:\[(\d+)\])?: ?`)
 
 func FuzzSyslog(f *testing.F) {
 	for _, line := range []string{
@@ -17,6 +17,8 @@ func FuzzSyslog(f *testing.F) {
 		"2026-11-22T08:14:01.123456+01:00 host sshd[12]: y", "2026-11-22 08:14:01,5 host a:b", "2026-11-22T08:14:01Z h a: ",
 		"<1234>Nov 22 08:14:01 h a: x", "Nov 22 08:14:01  a: x", "Nov 22 08:14:01 h a[]: x", "Nov 22 08:14:01 h a[1: x", "Nov 22 08:14:01 h :x",
 		"Nov 22 08:14:01. h a: x", "2026-11-22T08:14:01-0100 h a b: x", "Nov 22 08:14:01 h\ta: x", "", "<", "<>", "2026-11-22T08:14:01+01: h a: x",
+		"Nov 22 08:14:01 h auth.info sshd[12]: x", "Nov 22 08:14:01 h authpriv.err a: x", "Nov 22 08:14:01 h auth.info: x", "Nov 22 08:14:01 h auth.information a: x",
+		"Nov 22 08:14:01 h auth.info : x", "Nov 22 08:14:01 h local8.info a: x",
 	} {
 		f.Add([]byte(line))
 	}
