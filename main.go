@@ -279,7 +279,7 @@ func banCommand(o *options) *cobra.Command {
 		return byHand(c, o, args, &by, (*pass.Pass).Ban)
 	}}
 	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
-	c.Flags().StringVar(&span, "for", "", "how long, as 1d or 12h (default: for ever)")
+	c.Flags().StringVar(&span, "for", "", "how long, a `TIME` as 1d or 12h (default: for ever)")
 	c.Flags().BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
 	return c
 }
