@@ -126,7 +126,9 @@ func runCommand(o *options) *cobra.Command {
 		}
 		p, err := begin(o, at, !dry, now != "", nil)
 		if paused := (*state.PausedError)(nil); errors.As(err, &paused) {
-			warn(o, []string{paused.Error()}, nil)
+			if report.Level(os.Stderr, 4) == "" { // the journal need not hear it every minute
+				warn(o, []string{paused.Error()}, nil)
+			}
 			return nil
 		}
 		if err != nil {
