@@ -58,6 +58,7 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 	d.table(nil, root, fields{
 		"description": d.word(&f.Description),
 		"ports":       d.ports(&f.Ports),
+		"daemon":      d.list(&f.Daemon),
 		"spoofable":   d.flag(&f.Spoofable),
 		"ledger":      d.flag(&f.Ledger),
 		"max_length":  d.number(&f.MaxLength, 0),

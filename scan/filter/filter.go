@@ -11,6 +11,7 @@
 //
 //	description = "OpenSSH server"
 //	ports       = ["ssh"]
+//	daemon      = ["/usr/sbin/sshd"] # files (globs) of which one says that the service is installed
 //	spoofable   = false            # true: the source address can be forged (UDP)
 //	ledger      = false            # true: its failures are the bans of all other jails; it has no rules
 //	max_length  = 500              # the daemon cuts its lines here; longer ones prove nothing
@@ -83,6 +84,7 @@ type Filter struct {
 	Name        string
 	Description string
 	Ports       []state.Port
+	Daemon      []string // globs of files of which one says that the service is installed
 	Ledger      bool // recidive: it reads no log, its failures are the bans of other jails
 	Spoofable   bool // a source address can be forged: bans want the admin's word
 	MaxLength   int  // messages this long or longer prove nothing; 0: no such limit
