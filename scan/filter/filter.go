@@ -85,9 +85,9 @@ type Filter struct {
 	Description string
 	Ports       []state.Port
 	Daemon      []string // globs of files of which one says that the service is installed
-	Ledger      bool // recidive: it reads no log, its failures are the bans of other jails
-	Spoofable   bool // a source address can be forged: bans want the admin's word
-	MaxLength   int  // messages this long or longer prove nothing; 0: no such limit
+	Ledger      bool     // recidive: it reads no log, its failures are the bans of other jails
+	Spoofable   bool     // a source address can be forged: bans want the admin's word
+	MaxLength   int      // messages this long or longer prove nothing; 0: no such limit
 
 	Journal struct {
 		Match   [][]string // OR of ANDs of FIELD=value
