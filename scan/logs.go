@@ -102,6 +102,8 @@ func (l *Logs) look(line *logfile.Line) bool {
 	times := 1
 	if tagged {
 		message, times = repeated(message)
+	} else {
+		message = line.Message
 	}
 	l.program = prefix.Program
 	second, owned := line.Time/1e6, false

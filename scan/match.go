@@ -11,6 +11,7 @@ import (
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/journal"
+	"scan2ban/scan/logfile"
 	"scan2ban/state"
 )
 
@@ -45,7 +46,10 @@ func File(path string, rules *filter.Filter, matcher *filter.Matcher, found func
 			}
 			return err
 		}
-		program, pid, message, _ := filter.SplitSyslog(line)
+		program, pid, message, tagged := filter.SplitSyslog(line)
+		if !tagged {
+			message = logfile.CutTime(message)
+		}
 		if program != "" && !writes(rules, program) {
 			continue
 		}

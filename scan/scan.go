@@ -15,6 +15,7 @@ import (
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/journal"
+	"scan2ban/scan/logfile"
 	"scan2ban/state"
 )
 
@@ -125,7 +126,7 @@ func Journal(entries Entries, watches []Watch, limit Limit, found func(Finding))
 			if len(watches) > 1 && !owns(w.Terms, entries) {
 				continue
 			}
-			v := w.Matcher.Match(entries.Message(), program)
+			v := w.Matcher.Match(logfile.CutTime(entries.Message()), program)
 			f := Finding{Jail: w.Jail, Time: second, Verdict: v}
 			if sessional(v) {
 				f.Session = session(text(entries, fieldBoot), text(entries, fieldPID))

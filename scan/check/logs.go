@@ -210,6 +210,9 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	for r.Next() {
 		line := r.Line()
 		program, pid, message, tagged := filter.SplitSyslog(line.Text)
+		if !tagged {
+			message = line.Message
+		}
 		if (tagged || line.Syslog) && len(j.Programs) > 0 && !slices.Contains(j.Programs, program) {
 			continue
 		}

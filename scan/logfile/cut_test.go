@@ -1,76 +1,39 @@
 package logfile
 
-import (
-	"bytes"
-	"fmt"
-	"io"
-	"slices"
-	"testing"
-	"testing/iotest"
-)
+import "testing"
 
-// FuzzCutter cuts text that comes in pieces, and compares with bytes.Split.
-func FuzzCutter(f *testing.F) {
-	for _, text := range []string{"a\nb\n", "a\r\n\r\nb", "\x00\x00a\n\x00", "\n", "", "\r", "a\x00b\n\x00\x00\nc"} {
-		f.Add([]byte(text), 3)
-	}
-	f.Fuzz(func(t *testing.T, text []byte, until int) {
-		until = max(0, min(until, len(text)))
-		var got, want []string
-		c := &cutter{}
-		for _, end := range []int{until, len(text)} { // two passes: what has no end waits
-			c = &cutter{src: iotest.OneByteReader(bytes.NewReader(text[c.offset:end])), offset: c.offset, inside: c.inside, final: end == len(text)}
-			for {
-				line, long, ok, err := c.next()
-				if err != nil || long {
-					t.Fatal(err, long)
-				}
-				if !ok {
-					break
-				}
-				got = append(got, string(line))
+// What a rule sees of a line: all but the time at its beginning.
+func TestCut(t *testing.T) {
+	for line, want := range map[string]string{
+		"2026-11-22T08:14:01.123456+01:00 INFO x":                       "INFO x",
+		"2026-11-22 08:14:01,123 x":                                     "x",
+		"2026-11-22  8:14:01 30 [Warning] Access denied":                "30 [Warning] Access denied",
+		"[2026-11-22 08:14:01.123 +01:00] [INF] [12] x":                 "[INF] [12] x",
+		"[2026-11-22 08:14:01.123][vaultwarden::api][ERROR] x":          "[vaultwarden::api][ERROR] x",
+		"2026/11/22 08:14:01 [error] 7#7: x":                            "[error] 7#7: x",
+		"Sun Nov 22 08:14:01 2026 [pid 2] x":                            "[pid 2] x",
+		"[Sun Nov 22 08:14:01.123456 2026] [auth_basic:error] x":        "[auth_basic:error] x",
+		"22-Nov-2026 08:14:01.123 client @0x7f 203.0.113.1#5":           "client @0x7f 203.0.113.1#5",
+		"[20261122-08:14:01] [INFO ] x":                                 "[INFO ] x",
+		"1795335241.123    12 203.0.113.1 TCP_DENIED/407":               "12 203.0.113.1 TCP_DENIED/407",
+		"t=2026-11-22T08:14:01+0100 level=info msg=x":                   "level=info msg=x",
+		"Nov 22 08:14:01 no syslog prefix":                              "no syslog prefix",
+		`{"time":"2026-11-22T08:14:01Z","a":1}`:                         `{"time":"2026-11-22T08:14:01Z","a":1}`,
+		`203.0.113.1 - - [22/Nov/2026:08:14:01 +0100] "GET / HTTP/1.1"`: `203.0.113.1 - - [22/Nov/2026:08:14:01 +0100] "GET / HTTP/1.1"`,
+		`logger=context t=2026-11-22T08:14:01Z level=info msg="x"`:      `logger=context t=2026-11-22T08:14:01Z level=info msg="x"`,
+		"no time at all":    "no time at all",
+		"12345 no time":     "12345 no time",
+		"Nov 32 08:14:01 x": "Nov 32 08:14:01 x",
+	} {
+		c := Clock{Now: 1795400000e6}
+		for range 2 { // the second time the same bytes are not read again
+			_, timed := c.Read([]byte(line))
+			if got := string(c.Cut([]byte(line))); got != want {
+				t.Errorf("%q (timed: %v): %q, want %q", line, timed, got, want)
 			}
 		}
-		for _, line := range bytes.SplitAfter(text, []byte{'\n'}) {
-			line = bytes.TrimLeft(line, "\x00")
-			if len(line) > 0 {
-				want = append(want, string(bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})))
-			}
-		}
-		if !slices.Equal(got, want) || c.offset != int64(len(text)) {
-			t.Fatalf("%q cut at %d: %q, want %q; ended at %d", text, until, got, want, c.offset)
-		}
-	})
-}
-
-// A line without an end costs no more memory than the longest that is looked at.
-func TestMemoryIsBounded(t *testing.T) {
-	c := &cutter{src: io.LimitReader(endless{}, 100*MaxLine)}
-	for n := 0; ; n++ {
-		line, long, ok, err := c.next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			if n != 1 {
-				t.Errorf("%d lines", n)
-			}
-			break
-		}
-		if !long || len(line) != MaxLine {
-			t.Errorf("%d bytes, long %v", len(line), long)
+		if got := string(CutTime([]byte(line))); got != want {
+			t.Errorf("CutTime %q: %q, want %q", line, got, want)
 		}
 	}
-	if len(c.buf) > MaxLine || c.offset != 100*MaxLine {
-		t.Error(fmt.Sprint(len(c.buf), c.offset))
-	}
-}
-
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'x'
-	}
-	return len(p), nil
 }

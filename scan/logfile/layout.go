@@ -15,6 +15,7 @@ import (
 //	1795335241.123                     seconds, milliseconds, microseconds, nanoseconds
 //	{"time":"..."}                     one of the names of timeNames, as text or number
 //	[22/Nov/2026:08:14:01 +0100]       CLF, before the request
+//	logger=context t=2026-11-22T...    logfmt, before the first quote
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
@@ -349,4 +350,18 @@ func readCLF(line []byte) (m moment, sure int, ok bool) {
 			return m, 0, true
 		}
 	}
+}
+
+// readLogfmt finds the time among the members of a line in logfmt (as Grafana's),
+// before the first text in quotes.
+func readLogfmt(line []byte) (m moment, sure int, ok bool) {
+	head, _, _ := bytes.Cut(line, []byte{'"'})
+	for _, name := range [...]string{" t=", " ts=", " time="} {
+		if i := bytes.Index(head, []byte(name)); i > 0 {
+			if m, _, ok = readISO(line[i+1:]); ok {
+				return m, 0, true
+			}
+		}
+	}
+	return m, 0, false
 }

@@ -16,6 +16,7 @@ type Clock struct {
 	Last int64          // the time of the line before, in microseconds since the Unix epoch; 0: unknown
 
 	layout int
+	head   int // where the time of the line read last ends; 0: it does not stand at the beginning
 	hour   hour
 	text   [40]byte // what was read last, and what it meant
 	length int
@@ -26,8 +27,10 @@ type Clock struct {
 // time where it stands at the beginning of the line: another line that begins
 // with the same bytes, and one more, has the same time. 0: it stands elsewhere.
 var layouts = [...]func(line []byte) (m moment, sure int, ok bool){
-	readISO, readSyslog, readCtime, readDayFirst, readCompact, readEpoch, readJSON, readCLF,
+	readISO, readSyslog, readCtime, readDayFirst, readCompact, readEpoch, readJSON, readCLF, readLogfmt,
 }
+
+const lastAtHead = 5 // in layouts: readEpoch
 
 // Read gives the time of a line in microseconds since the Unix epoch; ok is false
 // where it has none. A time without a zone is one of c.Zone; of an hour that the
@@ -36,6 +39,7 @@ var layouts = [...]func(line []byte) (m moment, sure int, ok bool){
 // not after c.Now.
 func (c *Clock) Read(line []byte) (t int64, ok bool) {
 	if n := c.length; n > 0 && len(line) >= n && bytes.Equal(line[:n], c.text[:n]) {
+		c.head = n - 1
 		return c.at, true
 	}
 	m, sure, ok := layouts[c.layout](line)
@@ -46,18 +50,50 @@ func (c *Clock) Read(line []byte) (t int64, ok bool) {
 			}
 		}
 	}
-	c.length = 0
+	c.length, c.head = 0, 0
 	if !ok {
 		return 0, false
 	}
 	t, ok = c.unix(&m)
 	if ok {
-		c.Last = t
+		c.Last, c.head = t, sure
 	}
 	if ok && sure > 0 && sure < len(c.text) && sure < len(line) && !c.hour.twice {
 		c.length, c.at = copy(c.text[:], line[:sure+1]), t
 	}
 	return t, ok
+}
+
+// Cut takes the time off that Read has just found at the beginning of line, with
+// the brackets or quotes around it and the space after it.
+func (c *Clock) Cut(line []byte) []byte { return cut(line, c.head) }
+
+func cut(line []byte, head int) []byte {
+	if head == 0 {
+		return line
+	}
+	rest := bytes.TrimLeft(line[min(head, len(line)):], `]"`)
+	return bytes.TrimLeft(rest, " \t")
+}
+
+// CutTime takes a time off the beginning of a message of the journal, where a
+// daemon has written one of its own, as Clock.Cut does.
+func CutTime(message []byte) []byte {
+	if len(message) < len("1795335241 ") {
+		return message
+	}
+	switch c := message[0]; {
+	case isDigit(c), c == '[', c == '"', c == 't':
+	case c >= 'A' && c <= 'W' && message[3] == ' ': // a month or a day of the week
+	default:
+		return message
+	}
+	for _, layout := range layouts[:lastAtHead+1] {
+		if _, head, ok := layout(message); ok {
+			return cut(message, head)
+		}
+	}
+	return message
 }
 
 // moment is a time as it stands in a line.
