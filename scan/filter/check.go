@@ -34,11 +34,11 @@ func (d *decoder) check(f *Filter, rules []Rule) {
 		names = append(names, name)
 	}
 	for i := range rules {
-		d.checkRule(&rules[i], toml.Key{"rule", index(i)}, names)
+		d.checkRule(f, &rules[i], toml.Key{"rule", index(i)}, names)
 	}
 }
 
-func (d *decoder) checkRule(r *Rule, at toml.Key, names []string) {
+func (d *decoder) checkRule(f *Filter, r *Rule, at toml.Key, names []string) {
 	fail := func(key, format string, args ...any) {
 		d.fail(slices.Concat(at, toml.Key{key}), format, args...)
 	}
@@ -57,26 +57,55 @@ func (d *decoder) checkRule(r *Rule, at toml.Key, names []string) {
 	if r.Lingers && r.Kind != Failure {
 		fail("lingers", "rule %q lingers: only a failure does", r.Name)
 	}
-	if r.Pattern == "" {
-		fail("pattern", "rule %q has no pattern", r.Name)
-		return
+	blames := r.Kind == Failure || r.Kind == Success
+	switch {
+	case r.Pattern != "" && len(r.Conditions) > 0:
+		fail("pattern", "rule %q has a pattern, for a line of text, and where or like, for one in JSON: write two rules", r.Name)
+	case r.Pattern != "":
+		s, ok := checkPattern(r.Pattern, syntax.Perl, func(problem string) { fail("pattern", "rule %q: %s", r.Name, problem) })
+		if ok && blames && !s.hasAddr {
+			fail("pattern", `rule %q has no <ADDR>: whom does it blame? (kind = "mark" or "benign" needs none)`, r.Name)
+		}
+	case len(r.Conditions) == 0:
+		fail("pattern", "rule %q has no pattern, and neither where nor like for a line in JSON", r.Name)
+	default:
+		found := 0
+		for _, c := range r.Conditions {
+			if c.Like == "" {
+				continue
+			}
+			s, ok := checkPattern(c.Like, syntax.Perl|syntax.DotNL, func(problem string) { fail("like", "rule %q, %s: %s", r.Name, c.Path, problem) })
+			if ok && s.hasAddr {
+				found++
+			}
+		}
+		if found > 1 {
+			fail("like", "rule %q has two <ADDR>: which one does it blame?", r.Name)
+		} else if blames && found == 0 && len(f.JSON.Address) == 0 {
+			fail("name", "rule %q: whom does it blame? (write [json] address = \"PATH\", or <ADDR> in its like)", r.Name)
+		}
 	}
-	expanded := expand(r.Pattern)
-	tree, err := syntax.Parse(expanded, syntax.Perl)
+}
+
+// checkPattern says by report what is wrong with a pattern; ok when nothing is.
+func checkPattern(pattern string, flags syntax.Flags, report func(problem string)) (s shape, ok bool) {
+	expanded := expand(pattern)
+	tree, err := syntax.Parse(expanded, flags)
 	if err == nil {
 		_, err = regexp.Compile(expanded) // too large
 	}
 	if err != nil {
-		fail("pattern", "rule %q: %s", r.Name, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-		return
+		report(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return s, false
 	}
-	s := shapeOf(tree)
+	s = shapeOf(tree)
 	switch {
 	case !s.anchored:
-		fail("pattern", "rule %q is not anchored at both ends (write '^...$')", r.Name)
-	case !s.hasAddr && (r.Kind == Failure || r.Kind == Success):
-		fail("pattern", `rule %q has no <ADDR>: whom does it blame? (kind = "mark" or "benign" needs none)`, r.Name)
+		report("it is not anchored at both ends (write '^...$')")
 	case s.hasAddr && !s.delimited:
-		fail("pattern", "rule %q: what stands before <ADDR> could be a part of it (put a fixed character, such as a space, between them)", r.Name)
+		report("what stands before <ADDR> could be a part of it (put a fixed character, such as a space, between them)")
+	default:
+		return s, true
 	}
+	return s, false
 }

@@ -70,6 +70,11 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 			"paths":   d.list(&f.File.Paths),
 			"program": d.list(&f.File.Program),
 		}),
+		"json": d.section(fields{
+			"address":   d.paths(&f.JSON.Address),
+			"user":      d.paths(&f.JSON.User),
+			"forwarded": d.paths(&f.JSON.Forwarded),
+		}),
 		"rule": d.rules(&rules),
 	})
 	if checked {
@@ -259,6 +264,8 @@ func (d *decoder) rules(dst *[]Rule) field {
 				"kind":    d.kind(&r.Kind),
 				"modes":   d.modes(&r.Modes),
 				"pattern": d.word(&r.Pattern),
+				"where":   d.where(&r.Conditions),
+				"like":    d.like(&r.Conditions),
 				"program": d.list(&r.Program),
 				"weight":  d.number(&r.Weight, 1),
 				"stage":   d.number(&r.Stage, 0),

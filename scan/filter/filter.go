@@ -24,9 +24,19 @@
 //	paths   = ["/var/log/auth.log"]
 //	program = ["sshd"]             # the tags whose lines are this filter's
 //
+//	[json]                         # where lines that are JSON objects have what counts; a
+//	address   = "request.remote_ip"           # list: the first that is there
+//	user      = "request.user"
+//	forwarded = "request.headers.X-Forwarded-For"
+//
 //	[[rule]]
 //	name    = "failed-password"
 //	pattern = '^Failed password for <USER> from <ADDR> port \d+ ssh2$'
+//
+//	[[rule]]                       # a rule on lines in JSON has conditions, which must all
+//	name    = "log-in"             # hold, instead of a pattern
+//	where   = { logger = "http.log.access", status = [401, 403] }   # the value, or one of them
+//	like    = { "request.uri" = '^/login(?:\?.*)?$' }               # the value matches
 //
 // A rule further has
 //
@@ -46,7 +56,12 @@
 //
 // In a pattern (RE2, https://golang.org/s/re2syntax) <ADDR> is the client's
 // address, <USER> is greedy text, <PID> the process whose session a line of the
-// listener speaks of, and <COUNT> how many failures the line sums up.
+// listener speaks of, <COUNT> how many failures the line sums up, and <FORWARDED>
+// what a proxy says of the client (X-Forwarded-For), see [Matcher.Behind].
+//
+// A pattern sees the message: a line without the syslog daemon's prefix, or
+// without the time at its beginning. A line that begins with "{" is seen by the
+// rules on JSON alone where the filter has such, any other by the patterns alone.
 //
 // # What is proven
 //
@@ -64,6 +79,7 @@
 //   - A message of max_length bytes or more may have lost its end and is refused;
 //     so is one with a line feed or NUL, and one over 8 KiB whose address does
 //     not stand before all free text.
+//   - A line in JSON is one strict object: what is there twice is refused.
 //   - Loopback, link-local, multicast and unspecified addresses and those with a
 //     zone are refused.
 //
@@ -98,6 +114,8 @@ type Filter struct {
 		Program []string // syslog tags; empty: every line is the service's
 	}
 
+	JSON Fields // of lines that are JSON objects
+
 	// Rules explain the lines. Those of a shipped filter are read when they are first
 	// asked for: an idle pass does not.
 	Rules func() []Rule
@@ -108,8 +126,11 @@ type Rule struct {
 	Name    string
 	Kind    Kind   // Failure, Success, Benign or Mark
 	Modes   []Mode // never empty; Normal: in every mode; all count in Aggressive
-	Pattern string // with <ADDR>, <USER>, <PID>, <COUNT>
+	Pattern string // with <ADDR>, <USER>, <PID>, <COUNT>, <FORWARDED>; empty: Conditions
 	Program []string
+
+	Conditions []Condition // on a line in JSON
+
 	Weight  int // at least 1
 	Stage   int
 	Once    bool

@@ -59,7 +59,7 @@ func describe(v Verdict) string {
 		addr = v.Addr.String()
 	}
 	text := v.Kind.String() + " " + rule + " " + addr
-	if v.Weight > 0 && v.Kind != Mark {
+	if v.Kind == Failure || v.Kind == Success {
 		text += " " + strconv.Quote(v.User)
 	}
 	return text

@@ -150,7 +150,7 @@ pattern = '^x$'
 		`bad.toml:19: after names no other rule: "on" (did you mean "one"?)`,
 		`bad.toml:20: weight = 0 is out of range`,
 		`bad.toml:21: rule "three": missing closing )`,
-		`bad.toml:24: rule "four" is not anchored`,
+		`bad.toml:24: rule "four": it is not anchored`,
 		`bad.toml:25: a rule without a name`,
 		`bad.toml:26: rule "": what stands before <ADDR> could be a part of it`,
 		`bad.toml:27: rule "six" has no pattern`,

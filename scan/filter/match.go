@@ -25,6 +25,9 @@ type Matcher struct {
 	echoed    bool // a rule that counts is an echo of the others
 	rules     []compiled
 	byFirst   [256][]candidate // by a message's first byte, in the order of the rules
+	objects   []int            // the rules on JSON, in their order
+	places    *places          // of their members; nil: the filter reads no JSON
+	proxies   []netip.Prefix   // whose word on the client is taken
 }
 
 // candidate is a rule that a message with this beginning may match.
@@ -35,12 +38,10 @@ type candidate struct {
 
 type compiled struct {
 	*Rule
-	shape
-	engine          func() engine
+	part
 	active          bool
 	suffix, literal []byte
-
-	addr, user, pid, count int // groups of the engine; 0: not there
+	conditions      []condition // of a rule on JSON, which has no expression of its own
 }
 
 // Compile makes the filter's rules ready for a mode. The filter must come from
@@ -51,24 +52,45 @@ func (f *Filter) Compile(mode Mode) *Matcher {
 
 func (m *Matcher) compile() {
 	rules := m.filter.Rules()
+	if !m.filter.JSON.empty() || slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Conditions) > 0 }) {
+		m.places = newPlaces(&m.filter.JSON)
+	}
 	for i := range rules {
 		r := &rules[i]
-		tree, err := syntax.Parse(expand(r.Pattern), syntax.Perl)
-		if err != nil {
-			panic(err) // Load has parsed it
-		}
 		m.echoed = m.echoed || r.Echo && r.Active(m.mode)
-		c := compiled{Rule: r, engine: sync.OnceValue(func() engine { return newEngine(tree) }), shape: shapeOf(tree), active: r.Active(m.mode)}
-		names := tree.CapNames()
-		for name, group := range map[string]*int{"addr": &c.addr, "user": &c.user, "pid": &c.pid, "count": &c.count} {
-			*group = max(0, slices.Index(names, name))
-		}
-		c.suffix, c.literal = []byte(c.shape.suffix), []byte(c.shape.literal)
-		for _, p := range c.prefixes {
-			m.dispatch(p, i)
+		c := compiled{Rule: r, active: r.Active(m.mode)}
+		if r.Pattern == "" {
+			c.conditions = m.conditions(r)
+			m.objects = append(m.objects, i)
+		} else {
+			tree, err := syntax.Parse(expand(r.Pattern), syntax.Perl)
+			if err != nil {
+				panic(err) // Load has parsed it
+			}
+			c.part = newPart(tree)
+			c.suffix, c.literal = []byte(c.shape.suffix), []byte(c.shape.literal)
+			for _, p := range c.prefixes {
+				m.dispatch(p, i)
+			}
 		}
 		m.rules = append(m.rules, c)
 	}
+}
+
+func (m *Matcher) conditions(r *Rule) (all []condition) {
+	for i := range r.Conditions {
+		c := condition{Condition: &r.Conditions[i], place: m.places.place(r.Conditions[i].Path)}
+		if c.Like != "" {
+			tree, err := parseLike(c.Like)
+			if err != nil {
+				panic(err) // Load has parsed it
+			}
+			like := newPart(tree)
+			c.like = &like
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 func (m *Matcher) dispatch(prefix string, rule int) {
@@ -108,6 +130,10 @@ const (
 	reasonLinkLocal = "a link-local address"
 	reasonMulticast = "a multicast address"
 	reasonUnspec    = "the unspecified address"
+	reasonJSON      = "not one whole JSON object, or a member that is there twice"
+	reasonProxy     = "from a trusted proxy that names no client here"
+	reasonHop       = "a trusted proxy names something that is no address"
+	reasonNoAddr    = "no address where one should be"
 	reasonMode      = "counts in mode "
 )
 
@@ -125,6 +151,9 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 	case bytes.IndexByte(message, '\n') >= 0 || bytes.IndexByte(message, 0) >= 0:
 		return Verdict{Kind: Refused, Reason: reasonControl}
 	}
+	if m.places != nil && message[0] == '{' {
+		return m.matchObject(message, program)
+	}
 	for _, c := range m.byFirst[message[0]] {
 		if !bytes.HasPrefix(message, c.prefix) {
 			continue
@@ -133,7 +162,7 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 		if !bytes.HasSuffix(message, r.suffix) || !bytes.Contains(message, r.literal) {
 			continue
 		}
-		if v, ok := r.match(message, program); ok {
+		if v, ok := m.try(r, message, program); ok {
 			v.echoed = m.echoed && !r.Echo
 			return v
 		}
@@ -141,8 +170,8 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 	return Verdict{}
 }
 
-// match tries one rule; ok tells that it decided.
-func (r *compiled) match(message []byte, program func() string) (v Verdict, ok bool) {
+// try tries one rule; ok tells that it decided.
+func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Verdict, ok bool) {
 	v = Verdict{Kind: r.Kind, Rule: r.Rule}
 	if r.Kind == Benign || !r.active {
 		if !r.engine().Match(message) || !r.writtenBy(program) {
@@ -164,14 +193,13 @@ func (r *compiled) match(message []byte, program func() string) (v Verdict, ok b
 	if r.addr == 0 {
 		return v, true
 	}
-	found := at[2*r.addr : 2*r.addr+2]
 	switch {
 	case len(message) > maxMessage && r.freeLeft:
 		v.Kind, v.Reason = Refused, reasonTooLong
-	case r.freeLeft && r.freeRight && r.readsWithout(message, found):
+	case r.ambiguous(message, at):
 		v.Kind, v.Reason = Refused, reasonTwoAddr
 	default:
-		v.blame(message[found[0]:found[1]])
+		m.blame(&v, message[at[2*r.addr]:at[2*r.addr+1]], []byte(group(message, at, r.forwarded)))
 	}
 	return v, true
 }
@@ -192,26 +220,38 @@ func (r *compiled) writtenBy(program func() string) bool {
 	return name == "" || slices.Contains(r.Program, name)
 }
 
-// readsWithout tells whether the message still matches when the address that
-// was found is no address: then another place can be read as one.
-func (r *compiled) readsWithout(message []byte, found []int) bool {
-	other := bytes.Clone(message)
-	for i := found[0]; i < found[1]; i++ {
+// ambiguous tells whether a text in which the expression has found an address can
+// be read with another one: whether it still matches when that is no address.
+func (p *part) ambiguous(text []byte, at []int) bool {
+	if !p.freeLeft || !p.freeRight {
+		return false
+	}
+	other := bytes.Clone(text)
+	for i := at[2*p.addr]; i < at[2*p.addr+1]; i++ {
 		other[i] = '~' // free text, but of no address
 	}
-	return r.engine().Match(other)
+	return p.engine().Match(other)
 }
 
-// blame parses the address that stands in the line.
-func (v *Verdict) blame(text []byte) {
+// blame parses the address that stands in the line; forwarded is what stands there
+// of the client of a proxy.
+func (m *Matcher) blame(v *Verdict, text, forwarded []byte) {
 	addr, err := netip.ParseAddr(string(text))
-	if err != nil {
+	switch {
+	case len(text) == 0:
+		v.Kind, v.Reason = Benign, reasonNoAddr
+		return
+	case err != nil:
 		v.Kind, v.Reason = Benign, reasonHostName
 		return
 	}
-	v.Addr = addr.Unmap()
 	reason := ""
+	if m.trusts(addr) {
+		addr, reason = m.behind(forwarded)
+	}
+	v.Addr = addr.Unmap()
 	switch {
+	case reason != "":
 	case addr.Zone() != "":
 		reason = reasonZone
 	case v.Addr.IsLoopback():

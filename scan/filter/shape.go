@@ -13,6 +13,7 @@ var placeholders = strings.NewReplacer(
 	"<USER>", `(?P<user>.*)`,
 	"<PID>", `(?P<pid>\d+)`,
 	"<COUNT>", `(?P<count>\d{1,3})`,
+	"<FORWARDED>", `(?P<forwarded>[^"]*)`,
 )
 
 func expand(pattern string) string { return placeholders.Replace(pattern) }

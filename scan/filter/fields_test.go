@@ -1,0 +1,168 @@
+package filter
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+const webserver = `
+[json]
+address   = ["request.client_ip", "request.remote_ip", "addr"]
+user      = "user_id"
+forwarded = "request.headers.X-Forwarded-For"
+
+[[rule]]
+name  = "probe"
+where = { logger = "access", status = [401, 404] }
+like  = { "request.uri" = '^/\.env(?:\?.*)?$' }
+weight = 3
+
+[[rule]]
+name  = "refused"
+where = { logger = "access", status = 401 }
+
+[[rule]]
+name  = "log-in"
+like  = { message = '^Login failed: <USER> \(Remote IP: <ADDR>\)$' }
+
+[[rule]]
+name  = "anonymous"
+where = { logger = "other", user_id = "" }
+
+[[rule]]
+name  = "ok"
+kind  = "benign"
+where = { logger = "access" }
+
+[[rule]]
+name    = "text"
+pattern = '^refused <ADDR>(?: "<FORWARDED>")?$'
+`
+
+func TestObjects(t *testing.T) {
+	m := compile(t, webserver)
+	for message, want := range map[string]string{
+		`{"logger":"access","status":401,"request":{"remote_ip":"203.0.113.1","uri":"/"},"user_id":"al\"ice"}`:     `failure refused 203.0.113.1 "al\"ice"`,
+		`{"logger":"access","status":"401","request":{"remote_ip":"203.0.113.1:4711","uri":"/"}}`:                  `failure refused 203.0.113.1 ""`,
+		`{"logger":"access","status":401,"addr":"[2001:db8::1]:80"}`:                                               `failure refused 2001:db8::1 ""`,
+		`{"logger":"access","status":404,"request.uri":"/.env?x","request":{"client_ip":"203.0.113.1"}}`:           `failure probe 203.0.113.1 ""`,
+		`{"logger":"access","status":404,"request":{"uri":"/.env\n","client_ip":"203.0.113.1"}}`:                   `benign ok -`,
+		`{"logger":"access","status":200,"request":{"remote_ip":"203.0.113.1"}}`:                                   `benign ok -`,
+		` {"logger":"access","status":401,"addr":"203.0.113.1"}`:                                                   `none - -`,
+		`{"logger":"access","status":401,"addr":"203.0.113.1"} x`:                                                  `refused - -`,
+		`{"logger":"access","status":401,"addr":"203.0.113.1","addr":"8.8.8.8"}`:                                   `refused - -`,
+		`{"logger":"access","status":401,"request":{"client_ip":"203.0.113.1"},"request":{"client_ip":"8.8.8.8"}}`: `refused - -`,
+		`{"logger":"access","status":401,"request.client_ip":"8.8.8.8","request":{"client_ip":"203.0.113.1"}}`:     `refused - -`,
+		`{"logger":"access","status":401,"\u0061ddr":"203.0.113.1"}`:                                               `failure refused 203.0.113.1 ""`,
+		`{"logger":"access","status":401,"x":{"addr":"8.8.8.8"},"addr":"203.0.113.1"}`:                             `failure refused 203.0.113.1 ""`,
+		`{"logger":"access","status":401,"x":[{"addr":"8.8.8.8"}],"addr":"203.0.113.1"}`:                           `failure refused 203.0.113.1 ""`,
+		`{"logger":"access","status":401,"addr":"host.example"}`:                                                   `benign refused -`,
+		`{"logger":"access","status":401}`:                                                                         `benign refused -`,
+		`{"logger":"access","status":401,"addr":"127.0.0.1"}`:                                                      `refused refused -`,
+		`{"logger":"access","status":401,"agent":"` + "\t" + `","addr":"203.0.113.1"}`:                             `refused - -`,
+		`{"logger":"access","status":401,"agent":"\x22","addr":"203.0.113.1"}`:                                     `refused - -`,
+		`{"logger":"access","status":401,"addr":"203.0.113.1"`:                                                     `refused - -`,
+		`{"logger":"access",status:401,"addr":"203.0.113.1"}`:                                                      `refused - -`,
+		`{"logger":"access","status":0401,"addr":"203.0.113.1"}`:                                                   `refused - -`,
+		`{"message":"Login failed: a b (Remote IP: 203.0.113.1)","addr":"203.0.113.9"}`:                            `failure log-in 203.0.113.1 "a b"`,
+		`{"message":"Login failed: x (Remote IP: 8.8.8.8)\n (Remote IP: 203.0.113.1)"}`:                            `failure log-in 203.0.113.1 "x (Remote IP: 8.8.8.8)\n"`,
+		`{"message":"Login failed: x (Remote IP: 8.8.8.8) y"}`:                                                     `none - -`,
+		`{"logger":"other","user_id":"","addr":"203.0.113.1"}`:                                                     `failure anonymous 203.0.113.1 ""`,
+		`{"logger":"other","addr":"203.0.113.1","user_id":null}`:                                                   `failure anonymous 203.0.113.1 ""`,
+		`{"logger":"other","addr":"203.0.113.1","user_id":"x"}`:                                                    `none - -`,
+		`refused 203.0.113.1`: `failure text 203.0.113.1 ""`,
+		`{}`:                  `none - -`,
+		`{`:                   `refused - -`,
+		strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 70): `refused - -`,
+	} {
+		if got := describe(m.Match([]byte(message), nil)); got != want {
+			t.Errorf("%s\n\tgot %s, want %s", message, got, want)
+		}
+	}
+}
+
+func prefixes4(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+// Behind a proxy the right-most hop that is none is the client; the rest is what the
+// client says of itself.
+func TestBehind(t *testing.T) {
+	f, err := Parse("test", "test.toml", webserver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := f.Compile(Normal).Behind(prefixes4("127.0.0.1/32", "10.0.0.0/8", "2001:db8:1::/64"))
+	for message, want := range map[string]string{
+		`refused 203.0.113.1`:                                    `failure text 203.0.113.1 ""`,
+		`refused 203.0.113.1 "8.8.8.8"`:                          `failure text 203.0.113.1 ""`,
+		`refused 10.0.0.1 "203.0.113.1"`:                         `failure text 203.0.113.1 ""`,
+		`refused 10.0.0.1 "8.8.8.8, 203.0.113.1"`:                `failure text 203.0.113.1 ""`,
+		`refused 10.0.0.1 "8.8.8.8, 203.0.113.1, 10.0.0.2"`:      `failure text 203.0.113.1 ""`,
+		`refused 10.0.0.1 "8.8.8.8,203.0.113.1:4711,10.0.0.2:1"`: `failure text 203.0.113.1 ""`,
+		`refused 127.0.0.1 "x, [2001:db8::1]:4711"`:              `failure text 2001:db8::1 ""`,
+		`refused 2001:db8:1::5 "2001:db8::1"`:                    `failure text 2001:db8::1 ""`,
+		`refused ::ffff:10.0.0.1 "203.0.113.1"`:                  `failure text 203.0.113.1 ""`,
+		`refused 10.0.0.1 "8.8.8.8, unknown"`:                    `refused text -`,
+		`refused 10.0.0.1 "8.8.8.8, "`:                           `refused text -`,
+		`refused 10.0.0.1 "-"`:                                   `refused text -`,
+		`refused 10.0.0.1`:                                       `refused text -`,
+		`refused 10.0.0.1 "10.0.0.2"`:                            `refused text -`,
+		`refused 10.0.0.1 "8.8.8.8, 127.0.0.9"`:                  `refused text -`,
+		`refused 127.0.0.9`:                                      `refused text -`,
+		`{"logger":"access","status":401,"addr":"10.0.0.1","request":{"headers":{"X-Forwarded-For":["8.8.8.8","203.0.113.1"]}}}`: `failure refused 203.0.113.1 ""`,
+		`{"logger":"access","status":401,"addr":"10.0.0.1","request":{"headers":{"X-Forwarded-For":"8.8.8.8, 203.0.113.1"}}}`:    `failure refused 203.0.113.1 ""`,
+		`{"logger":"access","status":401,"addr":"10.0.0.1"}`:                                                                     `refused refused -`,
+		`{"logger":"access","status":401,"addr":"203.0.113.1","request":{"headers":{"X-Forwarded-For":"8.8.8.8"}}}`:              `failure refused 203.0.113.1 ""`,
+	} {
+		if got := describe(m.Match([]byte(message), nil)); got != want {
+			t.Errorf("%s\n\tgot %s, want %s", message, got, want)
+		}
+	}
+}
+
+func TestConditionErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"[[rule]]\nname = \"a\"\nwhere = { x = 1 }":                                                  `test.toml:2: rule "a": whom does it blame?`,
+		"[json]\naddress = \"a\"\n[[rule]]\nname = \"a\"\nwhere = { x = 1.5 }":                       `test.toml:5: where wants text, whole numbers`,
+		"[json]\naddress = \"a\"\n[[rule]]\nname = \"a\"\nwhere = { x = [] }":                        `test.toml:5: where: an empty list`,
+		"[json]\naddress = \"a\"\n[[rule]]\nname = \"a\"\nlike = { x = 'y' }":                        `test.toml:5: rule "a", x: it is not anchored`,
+		"[json]\naddress = \"a\"\n[[rule]]\nname = \"a\"\nlike = { x = '^(y$' }":                     `test.toml:5: rule "a", x: missing closing )`,
+		"[json]\naddress = \"a\"\n[[rule]]\nname = \"a\"\nlike = { x = '^<ADDR>$', y = '^<ADDR>$' }": `test.toml:5: rule "a" has two <ADDR>`,
+		"[json]\naddress = \"\"\n[[rule]]\nname = \"a\"\nwhere = { x = 1 }":                          `test.toml:2: address names no member`,
+		"[json]\naddr = \"\"\n[[rule]]\nname = \"a\"\nwhere = { x = 1 }":                             `test.toml:2: unknown key "addr" (valid: address`,
+		"[[rule]]\nname = \"a\"\npattern = '^<ADDR>$'\nwhere = { x = 1 }":                            `test.toml:3: rule "a" has a pattern, for a line of text`,
+		"[[rule]]\nname = \"a\"": `rule "a" has no pattern, and neither where nor like`,
+	} {
+		if _, err := Parse("test", "test.toml", text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\n\tgot  %v\n\twant %s", text, err, want)
+		}
+	}
+}
+
+// FuzzObject: what is taken for an object is one to encoding/json too, and the
+// values are those that it reads.
+func FuzzObject(f *testing.F) {
+	f.Add([]byte(`{"a":1,"b":{"c":"x\u00e4","d":[1,{"a":2}]},"a.b":null}`))
+	f.Add([]byte(`{"b":{"c":true},"x":"\ud800"}`))
+	f.Add([]byte(`{"a":"1","a":2}`))
+	f.Fuzz(func(t *testing.T, message []byte) {
+		o := &object{paths: map[string]int{"a": 0, "b.c": 1}, values: make([][]byte, 2)}
+		if !o.read(message) {
+			return
+		}
+		var want map[string]json.RawMessage
+		if err := json.Unmarshal(message, &want); err != nil {
+			t.Fatalf("%q is an object here, and not to encoding/json: %v", message, err)
+		}
+		if a := o.values[0]; a != nil && string(a) != string(want["a"]) {
+			t.Errorf("%q: a is %s, not %s", message, a, want["a"])
+		}
+		textOf(o.values[0])
+	})
+}
