@@ -162,6 +162,9 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 		return true
 	}
 	findtime := r.FindTime.Seconds()
+	if slices.Contains(r.Instant, f.Rule) {
+		f.Weight = max(f.Weight, r.MaxRetry)
+	}
 	w, evicted := jail.hit(key, hit{f.Time, f.Weight, f.User}, findtime, r.MaxTracked)
 	if evicted != nil {
 		j.full(jail, r, f.Time)

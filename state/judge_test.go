@@ -89,6 +89,8 @@ func TestJudge(t *testing.T) {
 			[]Event{fail("2001:db8::1", 0), fail("2001:db8::1", 1), fail("2001:db8::2", 1), fail("2001:db8::1", 2), fail("2001:db8::9", 2), fail("2001:db8::9", 2), fail("2001:db8::9", 2)},
 			[]string{"ban 2001:db8::1 2 3602 n=1"}},
 		{"weights add up", nil, func() []Event { e := at("203.0.113.1", 0, 1); e[1].Weight = 2; return e }(), []string{"ban 203.0.113.1 1 3601 n=1"}},
+		{"an instant rule bans at its first failure", func(r *Rules) { r.Instant = []string{"probe"} },
+			func() []Event { e := at("203.0.113.1", 0, 1, 2); e[1].Rule = "probe"; return e }(), []string{"ban 203.0.113.1 1 3601 n=1"}},
 		{"forgive clears the window", func(r *Rules) { r.Forgive = true }, append(at("203.0.113.1", 0, 1), login("203.0.113.1", 2), fail("203.0.113.1", 3)), nil},
 		{"without forgive a log-in changes nothing", nil, append(at("203.0.113.1", 0, 1), login("203.0.113.1", 2), fail("203.0.113.1", 3)), []string{"ban 203.0.113.1 3 3603 n=1"}},
 		{"spare bans nobody who logged in of late", func(r *Rules) { r.Spare = Duration(time.Hour) }, append([]Event{login("203.0.113.1", 0)}, at("203.0.113.1", 1, 2, 3)...), []string{"spare 203.0.113.1 3 n=0"}},

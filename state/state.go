@@ -104,6 +104,7 @@ type Policy struct {
 	Forgive    bool       `toml:"forgive"`     // a successful log-in clears the window of its key
 	Spare      Duration   `toml:"spare"`       // no ban within this time after a successful log-in; 0: off
 	MaxTracked int        `toml:"max_tracked"` // keys whose windows are kept, at least 1
+	Instant    []string   `toml:"instant"`     // rules of which one failure bans
 }
 
 // Escalation lengthens the bans of those who come back. The n-th ban of a key

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"scan2ban/state"
 )
 
 // Watch is what a jail says of its filter: a part of [jail.X].
@@ -17,6 +19,8 @@ type Watch struct {
 	JournalMatch [][]string `toml:"journalmatch"` // OR of ANDs of FIELD=value; replaces the filter's matches, not its requirements
 	LogPath      Paths      `toml:"logpath"`      // globs; replaces the filter's
 	LogTimeZone  Zone       `toml:"logtimezone"`  // of times in log files that name none; the host's where empty
+
+	TrustedProxies state.Prefixes `toml:"trusted_proxies"` // whose word on the client is taken, see Matcher.Behind
 }
 
 // Paths are globs of files. Written as one string they are separated by white

@@ -68,6 +68,7 @@ func defaults() Jail {
 func (j Jail) clone() *Jail {
 	j.LogPath, j.JournalMatch = slices.Clone(j.LogPath), slices.Clone(j.JournalMatch)
 	j.NAT64, j.IgnoreIP = slices.Clone(j.NAT64), slices.Clone(j.IgnoreIP)
+	j.TrustedProxies, j.Instant = slices.Clone(j.TrustedProxies), slices.Clone(j.Instant)
 	j.Ports, j.Protocol = slices.Clone(j.Ports), slices.Clone(j.Protocol)
 	return &j
 }

@@ -55,6 +55,9 @@ func Load(path string) (*Config, error) {
 			errs = append(errs, fmt.Errorf("%s: %s", lastPlace(files, "defaults", key), problem))
 		})
 	}
+	if len(base.TrustedProxies) > 0 {
+		errs = append(errs, fmt.Errorf("%s: trusted_proxies belongs into [jail.NAME]: not every service stands behind them", lastPlace(files, "defaults", "trusted_proxies")))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -168,8 +171,12 @@ func (c *Config) jails(files []*file, base Jail) {
 		j.Name = name
 		var errs []error
 		c.failed = map[string]bool{}
+		enforce := false
 		for _, f := range files {
 			if table, ok := f.jail[name]; ok {
+				if values, ok := table.(map[string]any); ok && values["enforce"] != nil {
+					enforce = values["enforce"] == true
+				}
 				errs = append(errs, f.decode([]string{"jail", name}, table, j, c)...)
 			}
 		}
@@ -182,6 +189,7 @@ func (c *Config) jails(files []*file, base Jail) {
 			c.Broken[name] = err
 			continue
 		}
+		c.proxied(j, enforce, places[name].place("jail", name, "trusted_proxies"))
 		c.Jails = append(c.Jails, j)
 	}
 }
@@ -208,6 +216,7 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 		return append(errs, err)
 	}
 	j.Rules = rules
+	j.instant(report)
 	switch noJournal, noFiles := len(j.Terms()) == 0, len(j.Paths()) == 0; {
 	case rules.Ledger:
 	case noJournal && noFiles:
