@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -278,6 +279,10 @@ func (d *decoder) rules(dst *[]Rule) field {
 			if r.Modes == nil {
 				r.Modes = []Mode{Normal}
 			}
+			// Values before expressions, which cost more.
+			slices.SortStableFunc(r.Conditions, func(a, b Condition) int {
+				return cmp.Or(cmp.Compare(min(len(a.Like), 1), min(len(b.Like), 1)), cmp.Compare(a.Path, b.Path))
+			})
 		}
 	}
 }

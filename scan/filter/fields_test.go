@@ -50,6 +50,8 @@ func TestObjects(t *testing.T) {
 		`{"logger":"access","status":404,"request.uri":"/.env?x","request":{"client_ip":"203.0.113.1"}}`:           `failure probe 203.0.113.1 ""`,
 		`{"logger":"access","status":404,"request":{"uri":"/.env\n","client_ip":"203.0.113.1"}}`:                   `benign ok -`,
 		`{"logger":"access","status":200,"request":{"remote_ip":"203.0.113.1"}}`:                                   `benign ok -`,
+		`{"logger":"other","user_id":null,"addr":"203.0.113.1"}`:                                                   `failure anonymous 203.0.113.1 ""`,
+		`{"logger":"other","user_id":[],"addr":"203.0.113.1"}`:                                                     `none - -`,
 		` {"logger":"access","status":401,"addr":"203.0.113.1"}`:                                                   `none - -`,
 		`{"logger":"access","status":401,"addr":"203.0.113.1"} x`:                                                  `refused - -`,
 		`{"logger":"access","status":401,"addr":"203.0.113.1","addr":"8.8.8.8"}`:                                   `refused - -`,

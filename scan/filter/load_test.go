@@ -31,7 +31,14 @@ func TestCatalogue(t *testing.T) {
 			m := f.Compile(mode)
 			m.Match([]byte("x"), nil)
 			for _, r := range m.rules {
-				r.engine()
+				if r.Pattern != "" {
+					r.engine()
+				}
+				for _, c := range r.conditions {
+					if c.like != nil {
+						c.like.engine()
+					}
+				}
 			}
 		}
 	}

@@ -203,7 +203,7 @@ func (o *object) scalar() {
 
 // textOf gives a value as text: a string without quotes and escapes, a number, true
 // and false as they stand, null as nothing, of a list its elements with ", " between
-// them. Objects have none.
+// them, "[]" where it has none: something is there. Objects have none.
 func textOf(value []byte) []byte {
 	if len(value) == 0 {
 		return nil
@@ -221,6 +221,9 @@ func textOf(value []byte) []byte {
 		var elements []json.RawMessage
 		if json.Unmarshal(value, &elements) != nil {
 			return nil
+		}
+		if len(elements) == 0 {
+			return []byte("[]")
 		}
 		var all [][]byte
 		for _, element := range elements {
