@@ -18,13 +18,14 @@ type sizes struct {
 	files   int    // of that
 	keys    int    // tracked, and banned
 	catchUp int    // entries
+	lines   int    // of a log file
 
 	fast, medium, slow int // pairs: of milliseconds, of half a second, of seconds
 }
 
 var (
-	fullSizes  = sizes{7e9, 40e6, 45e6, 91, 100_000, 300_000, 31, 11, 5}
-	quickSizes = sizes{1e9, 2e6, 2e6, 12, 5_000, 10_000, 3, 3, 1}
+	fullSizes  = sizes{7e9, 40e6, 45e6, 91, 100_000, 300_000, 1_000_000, 31, 11, 5}
+	quickSizes = sizes{1e9, 2e6, 2e6, 12, 5_000, 10_000, 20_000, 3, 3, 1}
 )
 
 // bench is one run, inside the namespaces.
@@ -60,8 +61,8 @@ func (b *bench) run(inMemory bool) error {
 		number  string // in DESIGN 11, from the top
 		measure func(build) error
 	}{
-		{"1", b.idle}, {"1b", b.idleGrown}, {"2", b.idleMany}, {"3", b.idleTracked}, {"5", b.idleMemory},
-		{"6", b.catchUpRow}, {"8", b.bansRow(false)}, {"8b", b.bansRow(true)},
+		{"1", b.idle}, {"1b", b.idleGrown}, {"2", b.idleMany}, {"2b", b.manyJails}, {"3", b.idleTracked}, {"5", b.idleMemory},
+		{"6", b.catchUpRow}, {"7", b.scanRow}, {"7b", b.regexRow}, {"8", b.bansRow(false)}, {"8b", b.bansRow(true)},
 		{"9", b.dumpRow(false)}, {"9b", b.dumpRow(true)}, {"10", b.stateRow}, {"11", b.binaryRow},
 	} {
 		if len(b.only) > 0 && !slices.Contains(b.only, row.number) {

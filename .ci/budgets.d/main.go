@@ -74,6 +74,7 @@ func outside(s sizes, disk string) error {
 	if err := compile(ctx, dir); err != nil {
 		return err
 	}
+	fetch(dir)
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type node struct {
 	min     int
 	max     int // -1: no limit
 	group   int
+	inside  []int // of a piece that may be left out: the groups in it
 	subs    []*node
 	first   [256]bool // bytes that a match may begin with
 	empty   bool      // it may match nothing
@@ -116,14 +117,14 @@ func (l *linear) read(re *syntax.Regexp, follow *[256]bool) *node {
 		group := re.Cap - l.base
 		l.groups = max(l.groups, group)
 		return &node{op: opGroup, group: group, subs: []*node{sub}, first: sub.first, empty: sub.empty}
-	case syntax.OpCharClass, syntax.OpStar, syntax.OpPlus, syntax.OpRepeat:
+	case syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar, syntax.OpStar, syntax.OpPlus, syntax.OpRepeat:
 		return repeat(re, follow)
 	case syntax.OpQuest:
 		sub := l.read(re.Sub[0], follow)
-		if sub == nil || sub.empty || hasGroup(re.Sub[0]) || re.Flags&syntax.NonGreedy != 0 || overlap(&sub.first, follow) {
+		if sub == nil || sub.empty || re.Flags&syntax.NonGreedy != 0 || overlap(&sub.first, follow) {
 			return nil
 		}
-		return &node{op: opMaybe, subs: []*node{sub}, first: sub.first, empty: true}
+		return &node{op: opMaybe, subs: []*node{sub}, first: sub.first, empty: true, inside: sub.groups(nil)}
 	case syntax.OpAlternate:
 		n := &node{op: opChoice}
 		for _, alternative := range re.Sub {
@@ -139,11 +140,22 @@ func (l *linear) read(re *syntax.Regexp, follow *[256]bool) *node {
 	return nil
 }
 
+// groups lists those in n after more.
+func (n *node) groups(more []int) []int {
+	if n.op == opGroup {
+		more = append(more, n.group)
+	}
+	for _, sub := range n.subs {
+		more = sub.groups(more)
+	}
+	return more
+}
+
 // repeat reads a class, once or repeated.
 func repeat(re *syntax.Regexp, follow *[256]bool) *node {
 	n := &node{op: opRepeat, min: 1, max: 1}
 	class := re
-	if re.Op != syntax.OpCharClass {
+	if len(re.Sub) > 0 {
 		class = re.Sub[0]
 		switch re.Op {
 		case syntax.OpStar:
@@ -160,6 +172,11 @@ func repeat(re *syntax.Regexp, follow *[256]bool) *node {
 		n.set[class.Rune[0]] = true
 	case class.Op == syntax.OpCharClass:
 		n.set = bytesOf(class.Rune)
+	case class.Op == syntax.OpAnyCharNotNL, class.Op == syntax.OpAnyChar:
+		n.set = &[256]bool{}
+		for b := range n.set {
+			n.set[b] = b != '\n' || class.Op == syntax.OpAnyChar
+		}
 	}
 	if n.set != nil && n.set[utf8.RuneSelf] && (n.max >= 0 || n.min > 1) {
 		return nil // counts runes, not bytes
@@ -244,6 +261,11 @@ func (n *node) match(text []byte, at int, groups []int) int {
 	case opMaybe:
 		if end := n.subs[0].match(text, at, groups); end >= 0 {
 			return end
+		}
+		if groups != nil {
+			for _, group := range n.inside {
+				groups[2*group], groups[2*group+1] = -1, -1
+			}
 		}
 		return at
 	}

@@ -126,16 +126,18 @@ func suffix(re *syntax.Regexp) string {
 	return ""
 }
 
-// longest is the longest literal that every match of re has somewhere, its
-// beginning and end left out.
-func longest(re *syntax.Regexp) string {
+// longest is the longest literal that every match of re has somewhere, its end
+// and what stands in each of the prefixes left out.
+func longest(re *syntax.Regexp, prefixes []string) string {
 	best := ""
 	var visit func(re *syntax.Regexp)
 	visit = func(re *syntax.Regexp) {
 		switch re.Op {
 		case syntax.OpLiteral:
-			if re.Flags&syntax.FoldCase == 0 && len(string(re.Rune)) > len(best) {
-				best = string(re.Rune)
+			text := string(re.Rune)
+			known := !slices.ContainsFunc(prefixes, func(p string) bool { return !strings.Contains(p, text) })
+			if re.Flags&syntax.FoldCase == 0 && len(text) > len(best) && !known {
+				best = text
 			}
 		case syntax.OpCapture, syntax.OpPlus:
 			visit(re.Sub[0])
@@ -148,10 +150,8 @@ func longest(re *syntax.Regexp) string {
 	if re.Op != syntax.OpConcat {
 		return ""
 	}
-	for i, sub := range re.Sub {
-		if first := i == 1 && re.Sub[0].Op == syntax.OpBeginText; !first {
-			visit(sub)
-		}
+	for _, sub := range re.Sub {
+		visit(sub)
 	}
 	if strings.HasSuffix(suffix(re), best) {
 		return ""

@@ -43,7 +43,7 @@ func shapeOf(tree *syntax.Regexp) shape {
 	}
 	s.prefixes = shortest(prefixes(tree))
 	s.suffix = suffix(tree)
-	s.literal = longest(tree)
+	s.literal = longest(tree, s.prefixes)
 	return s
 }
 

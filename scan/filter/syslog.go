@@ -90,10 +90,15 @@ var (
 	levels     = words("emerg alert crit err warn notice info debug")
 )
 
+const longestFacility = len("authpriv")
+
 func words(list string) [][]byte { return bytes.Fields([]byte(list)) }
 
 // skipSelector gives the length of "auth.info ".
 func skipSelector(line []byte) int {
+	if i := bytes.IndexByte(line[:min(len(line), longestFacility+1)], '.'); i < 0 {
+		return 0
+	}
 	for _, facility := range facilities {
 		rest, ok := bytes.CutPrefix(line, facility)
 		if !ok || len(rest) == 0 || rest[0] != '.' {
