@@ -103,7 +103,7 @@ func (l *Logs) look(line *logfile.Line) bool {
 	if tagged {
 		message, times = repeated(message)
 	} else {
-		message = line.Message
+		message = line.Message()
 	}
 	l.program = prefix.Program
 	second, owned := line.Time/1e6, false
@@ -130,7 +130,7 @@ func (l *Logs) look(line *logfile.Line) bool {
 		switch f.Verdict.Kind {
 		case filter.Failure, filter.Success, filter.Mark:
 			if sessional(f.Verdict) && len(prefix.PID) > 0 {
-				f.Session = session("file", string(prefix.PID))
+				f.Session = "file/" + string(prefix.PID)
 			}
 			found = append(found, f)
 		}

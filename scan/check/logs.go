@@ -211,7 +211,7 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 		line := r.Line()
 		program, pid, message, tagged := filter.SplitSyslog(line.Text)
 		if !tagged {
-			message = line.Message
+			message = line.Message()
 		}
 		if (tagged || line.Syslog) && len(j.Programs) > 0 && !slices.Contains(j.Programs, program) {
 			continue

@@ -6,12 +6,45 @@ import (
 	"regexp/syntax"
 )
 
-// engine is all that a rule asks of its regular expression. Both kinds take
-// time linear in the message, which holds no line feed.
-type engine interface {
-	FindSubmatchIndex(message []byte) []int
-	Match(message []byte) bool
+// engine is a compiled expression, of one of three kinds. All take time linear in
+// the message.
+type engine struct {
+	linear *linear
+	split  *split
+	re     *regexp.Regexp
 }
+
+// find gives the places of the match and its groups as regexp.FindSubmatchIndex
+// does, in into where that has room; nil where there is none.
+func (e *engine) find(message []byte, into []int) []int {
+	if e.split != nil {
+		return e.split.find(message, into)
+	}
+	return e.part(message, into)
+}
+
+// part is find for one that is not split: its parts are not.
+func (e *engine) part(message []byte, into []int) []int {
+	if e.linear != nil {
+		return e.linear.find(message, into)
+	}
+	return e.re.FindSubmatchIndex(message)
+}
+
+// Match tells whether the message matches.
+func (e *engine) Match(message []byte) bool {
+	switch {
+	case e.linear != nil:
+		return e.linear.match(message)
+	case e.split != nil:
+		var at [maxGroups]int
+		return e.split.find(message, at[:0]) != nil
+	}
+	return e.re.Match(message)
+}
+
+// maxGroups is room for the groups of most patterns, two places each.
+const maxGroups = 16
 
 // newEngine compiles a pattern that is anchored at both ends and that Load has
 // compiled before.
@@ -20,7 +53,7 @@ type engine interface {
 // the last place where the end matches is looked for from the right, and Go's
 // only some 30 bytes of the line are looked at closely. The result is the one
 // that regexp would give for the whole pattern.
-func newEngine(tree *syntax.Regexp) engine {
+func newEngine(tree *syntax.Regexp) *engine {
 	if tree.Op == syntax.OpConcat && !looksAround(tree.Sub[1:len(tree.Sub)-1]) {
 		parts := tree.Sub[1 : len(tree.Sub)-1]
 		if n := len(parts); n > 0 && isAny(parts[n-1]) {
@@ -37,7 +70,7 @@ func newEngine(tree *syntax.Regexp) engine {
 		}
 		return compileParts(parts, true)
 	}
-	return regexp.MustCompile(source(tree))
+	return &engine{re: regexp.MustCompile(source(tree))}
 }
 
 // isAny tells whether re is ".*".
@@ -62,29 +95,29 @@ func looksAround(parts []*syntax.Regexp) bool {
 }
 
 // compileParts compiles parts, anchored at the beginning and perhaps at the end.
-func compileParts(parts []*syntax.Regexp, toEnd bool) engine {
+func compileParts(parts []*syntax.Regexp, toEnd bool) *engine {
 	if l := newLinear(parts, toEnd); l != nil {
-		return l
+		return &engine{linear: l}
 	}
 	whole := &syntax.Regexp{Op: syntax.OpConcat, Flags: syntax.Perl, Sub: []*syntax.Regexp{{Op: syntax.OpBeginText}}}
 	whole.Sub = append(whole.Sub, parts...)
 	if toEnd {
 		whole.Sub = append(whole.Sub, &syntax.Regexp{Op: syntax.OpEndText})
 	}
-	return regexp.MustCompile(source(whole))
+	return &engine{re: regexp.MustCompile(source(whole))}
 }
 
 // split is the engine of "HEAD.*TAIL", where TAIL begins with a literal and
 // each repetition in it stops before that literal's first byte: so that trying
 // it at every place of the literal is linear.
 type split struct {
-	head, tail engine
+	head, tail *engine
 	literal    []byte
 	captured   bool // the free text is a group
 }
 
 // newSplit gives nil where the parts are not of that form.
-func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) engine {
+func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) *engine {
 	if len(tail) == 0 || tail[0].Op != syntax.OpLiteral || tail[0].Flags&syntax.FoldCase != 0 {
 		return nil
 	}
@@ -93,8 +126,8 @@ func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) 
 			return nil
 		}
 	}
-	return &split{literal: []byte(string(tail[0].Rune)), captured: any.Op == syntax.OpCapture,
-		head: compileParts(head, false), tail: compileParts(tail, true)}
+	return &engine{split: &split{literal: []byte(string(tail[0].Rune)), captured: any.Op == syntax.OpCapture,
+		head: compileParts(head, false), tail: compileParts(tail, true)}}
 }
 
 // repeats tells whether re repeats something that can hold c.
@@ -111,23 +144,23 @@ func repeats(re *syntax.Regexp, c rune) bool {
 	return false
 }
 
-func (s *split) FindSubmatchIndex(message []byte) []int {
+func (s *split) find(message []byte, into []int) []int {
+	var heads, tails [maxGroups]int
 	for end := len(message); ; {
 		i := bytes.LastIndex(message[:end], s.literal)
 		if i < 0 {
 			return nil
 		}
-		tail := s.tail.FindSubmatchIndex(message[i:])
+		tail := s.tail.part(message[i:], tails[:0])
 		if tail == nil {
 			end = i + len(s.literal) - 1
 			continue
 		}
-		head := s.head.FindSubmatchIndex(message[:i])
+		head := s.head.part(message[:i], heads[:0])
 		if head == nil { // nor in less of the message
 			return nil
 		}
-		at := make([]int, 0, len(head)+2+len(tail))
-		at = append(at, 0, len(message))
+		at := append(into[:0], 0, len(message))
 		at = append(at, head[2:]...)
 		if s.captured {
 			at = append(at, head[1], i)
@@ -141,5 +174,3 @@ func (s *split) FindSubmatchIndex(message []byte) []int {
 		return at
 	}
 }
-
-func (s *split) Match(message []byte) bool { return s.FindSubmatchIndex(message) != nil }

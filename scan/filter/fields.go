@@ -34,12 +34,12 @@ type condition struct {
 // part is an expression over one text, with the groups that are of use.
 type part struct {
 	shape
-	engine                            func() engine
+	engine                            func() *engine
 	addr, user, pid, count, forwarded int // groups of the engine; 0: not there
 }
 
 func newPart(tree *syntax.Regexp) part {
-	p := part{engine: sync.OnceValue(func() engine { return newEngine(tree) }), shape: shapeOf(tree)}
+	p := part{engine: sync.OnceValue(func() *engine { return newEngine(tree) }), shape: shapeOf(tree)}
 	names := tree.CapNames()
 	for name, group := range map[string]*int{"addr": &p.addr, "user": &p.user, "pid": &p.pid, "count": &p.count, "forwarded": &p.forwarded} {
 		*group = max(0, slices.Index(names, name))
@@ -128,7 +128,8 @@ func (m *Matcher) matchMembers(r *compiled, o *object, program func() string) (v
 			}
 			continue
 		}
-		at := c.like.engine().FindSubmatchIndex(text)
+		var places [maxGroups]int
+		at := c.like.engine().find(text, places[:0])
 		if at == nil {
 			return v, false
 		}
@@ -148,7 +149,7 @@ func (m *Matcher) matchMembers(r *compiled, o *object, program func() string) (v
 	case r.Kind == Benign, v.Kind == Refused && r.active:
 		return v, true
 	case !r.active:
-		v.Kind, v.Reason = Benign, reasonMode+string(r.Modes[0])
+		v.Kind, v.Reason = Benign, r.inactive
 		return v, true
 	case r.Kind == Mark:
 		return v, true

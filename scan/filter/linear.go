@@ -276,13 +276,13 @@ func (n *node) match(text []byte, at int, groups []int) int {
 	return end
 }
 
-func (l *linear) Match(message []byte) bool {
+func (l *linear) match(message []byte) bool {
 	end := l.root.match(message, 0, nil)
 	return end >= 0 && (!l.toEnd || end == len(message))
 }
 
-func (l *linear) FindSubmatchIndex(message []byte) []int {
-	groups := make([]int, 2*l.groups+2)
+func (l *linear) find(message []byte, into []int) []int {
+	groups := slices.Grow(into[:0], 2*l.groups+2)[:2*l.groups+2]
 	for i := range groups {
 		groups[i] = -1
 	}

@@ -40,6 +40,7 @@ type compiled struct {
 	*Rule
 	part
 	active          bool
+	inactive        string // the reason of a verdict where it is not
 	suffix, literal []byte
 	conditions      []condition // of a rule on JSON, which has no expression of its own
 }
@@ -58,7 +59,7 @@ func (m *Matcher) compile() {
 	for i := range rules {
 		r := &rules[i]
 		m.echoed = m.echoed || r.Echo && r.Active(m.mode)
-		c := compiled{Rule: r, active: r.Active(m.mode)}
+		c := compiled{Rule: r, active: r.Active(m.mode), inactive: reasonMode + string(r.Modes[0])}
 		if r.Pattern == "" {
 			c.conditions = m.conditions(r)
 			m.objects = append(m.objects, i)
@@ -178,16 +179,18 @@ func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Ver
 			return v, false
 		}
 		if r.Kind != Benign {
-			v.Kind, v.Reason = Benign, reasonMode+string(r.Modes[0])
+			v.Kind, v.Reason = Benign, r.inactive
 		}
 		return v, true
 	}
-	at := r.engine().FindSubmatchIndex(message)
+	var places [maxGroups]int
+	at := r.engine().find(message, places[:0])
 	if at == nil || !r.writtenBy(program) {
 		return v, false
 	}
 	v.User, v.PID, v.Weight = group(message, at, r.user), group(message, at, r.pid), r.Weight
-	if n, err := strconv.Atoi(group(message, at, r.count)); err == nil {
+	if r.count > 0 {
+		n, _ := strconv.Atoi(group(message, at, r.count)) // digits alone
 		v.Weight *= max(1, n)
 	}
 	if r.addr == 0 {

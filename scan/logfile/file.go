@@ -181,7 +181,6 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 			continue
 		}
 		t, timed := f.clock.Read(text)
-		message := f.clock.Cut(text)
 		if !timed {
 			t = f.before(r)
 		}
@@ -194,7 +193,7 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 		if f.fresh && t < r.o.Since*1e6 {
 			continue
 		}
-		*line = Line{Log: f.log, Text: text, Message: message, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long}
+		*line = Line{Log: f.log, Text: text, head: f.clock.head, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long}
 		if r.o.Look == nil || r.o.Look(line) {
 			f.untimed = f.untimed || !timed
 			return true, nil

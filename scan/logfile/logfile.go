@@ -77,15 +77,19 @@ type Group struct {
 
 // Line is one line of a log.
 type Line struct {
-	Text    []byte // without its end ("\n" or "\r\n")
-	Message []byte // the same without the time at its beginning, where one stands there
-	Time    int64  // microseconds since the Unix epoch
-	Groups  []int  // that the file belongs to, by index in Options.Groups
-	Path    string // of the file
-	Log     int    // the number of the log, in which lines keep their order
-	Syslog  bool   // the file is a syslog daemon's: its lines have that prefix
-	Long    bool   // only the beginning of the line
+	Text   []byte // without its end ("\n" or "\r\n")
+	Time   int64  // microseconds since the Unix epoch
+	Groups []int  // that the file belongs to, by index in Options.Groups
+	Path   string // of the file
+	Log    int    // the number of the log, in which lines keep their order
+	Syslog bool   // the file is a syslog daemon's: its lines have that prefix
+	Long   bool   // only the beginning of the line
+
+	head int // where the time at its beginning ends
 }
+
+// Message is the line without the time at its beginning, where one stands there.
+func (l *Line) Message() []byte { return cut(l.Text, l.head) }
 
 // Reader reads the log files of one pass. It is for one goroutine.
 type Reader struct {
