@@ -118,6 +118,34 @@ func TestStories(t *testing.T) {
 			h.compress("app.log.1")
 			h.write("app.log", 1)
 		}},
+		{"compressed at once, and rotated again before the next pass", nil, func(h *host) {
+			h.write("app.log", 2)
+			h.pass()
+			h.write("app.log", 1)
+			h.rename("app.log", "app.log.1")
+			h.compress("app.log.1")
+			h.write("app.log", 3)
+			h.rename("app.log.1.gz", "app.log.3.gz")
+			h.rename("app.log", "app.log.2")
+			h.compress("app.log.2")
+			h.write("app.log", 2)
+			h.rename("app.log", "app.log.1")
+			h.compress("app.log.1")
+			h.write("app.log", 1)
+		}},
+		{"empty, compressed at once, and rotated again", nil, func(h *host) {
+			h.write("app.log", 1)
+			h.rename("app.log", "app.log.9")
+			h.append("app.log", "")
+			h.pass()
+			h.write("app.log", 2)
+			h.rename("app.log", "app.log.2")
+			h.compress("app.log.2")
+			h.write("app.log", 2)
+			h.rename("app.log", "app.log.1")
+			h.compress("app.log.1")
+			h.write("app.log", 1)
+		}},
 		{"copytruncate and compress", nil, func(h *host) {
 			h.write("app.log", 20)
 			h.pass()

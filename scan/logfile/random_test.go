@@ -70,7 +70,7 @@ type rotating struct {
 
 func (h *rotating) rotate(reopened bool) {
 	switch {
-	case h.compress == "at once" && h.rotations > 0, h.compress == "delayed" && h.rotations > 1, h.rotations >= h.keep-1:
+	case h.rotations >= h.keep-1:
 		return // lines that were never there for a pass
 	case h.holds != "app.log":
 		return

@@ -101,14 +101,19 @@ func (p *plan) regain(e *entry) {
 		}
 	}
 	slices.SortFunc(packed, func(a, b sibling) int { return int(max(-1, min(1, b.changed-a.changed))) })
-	most := 4 // older ones are of rotations before
-	if e.pos.Bytes == 0 {
-		most = 1 // there was nothing in it that could tell
-	}
-	for _, x := range packed[:min(most, len(packed))] {
-		if p.adopt(e, filepath.Join(dir, x.name), true) {
-			return
+	const most = 8                                     // older ones are of rotations before
+	for i, x := range packed[:min(most, len(packed))] { // the newest first
+		known := e.pos.Bytes > 0 // else there was nothing in it that could tell: all of these came later
+		if known && !p.adopt(e, filepath.Join(dir, x.name), true) {
+			continue
 		}
+		if !known {
+			i = min(most, len(packed))
+		}
+		for _, newer := range packed[:i] { // came and went since
+			p.unpack(e, filepath.Join(dir, newer.name))
+		}
+		return
 	}
 	if groups, _ := p.groups(e.pos.Log); groups != nil && e.pos.Bytes > 0 && !looksRotated(e.pos.Path) {
 		since := "its last line that was read"
@@ -149,6 +154,17 @@ func (p *plan) adopt(e *entry, path string, packed bool) bool {
 	}
 	p.entries = append(p.entries, a)
 	return true
+}
+
+// unpack reads a compressed file of the log of e from its beginning.
+func (p *plan) unpack(e *entry, path string) {
+	a := &entry{pos: state.FilePosition{Path: path, Log: e.pos.Log}}
+	f, err := p.open(path, a)
+	if err != nil {
+		return // gone again
+	}
+	a.f, a.read = f, &file{gz: true, fresh: true}
+	p.entries = append(p.entries, a)
 }
 
 // missed finds the rotated files of a log that came and went from its name since
