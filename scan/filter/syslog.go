@@ -12,8 +12,14 @@ type Syslog struct {
 
 // CutSyslog takes the prefix of a syslog daemon off a line without its end. Without
 // one ok is false and message is the whole line. All are parts of line.
+//
+// Beside the usual "TIME HOST TAG[PID]: MESSAGE" it knows lines without the host,
+// Solaris' "[ID 800047 auth.info]" after the tag, and RFC 5424.
 func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 	at := skipPriority(line)
+	if at > 0 && fits(line[at:], "1 ") {
+		return cutFull(line, at+2)
+	}
 	n := skipShortTime(line[at:])
 	if n == 0 {
 		n = skipISOTime(line[at:])
@@ -26,11 +32,18 @@ func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 	for at < len(line) && !isSpace(line[at]) {
 		at++
 	}
-	if at == host || at >= len(line) || line[at] != ' ' {
+	tagEnd := 0 // where the tag must end; 0: anywhere
+	switch ended := at == len(line); {
+	case at == host || !ended && line[at] != ' ':
 		return prefix, line, false
+	case line[at-1] == ':': // no host
+		at, tagEnd = host, at-1
+	case ended:
+		return prefix, line, false
+	default:
+		at++
+		at += skipSelector(line[at:])
 	}
-	at++
-	at += skipSelector(line[at:])
 	tag := at
 	for at < len(line) && line[at] != ':' && line[at] != '[' && !isSpace(line[at]) {
 		at++
@@ -48,14 +61,72 @@ func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 		}
 		at++
 	}
-	if len(prefix.Program) == 0 || at >= len(line) || line[at] != ':' {
+	if len(prefix.Program) == 0 || at >= len(line) || line[at] != ':' || tagEnd > 0 && at != tagEnd {
 		return Syslog{}, line, false
 	}
 	at++
 	if at < len(line) && line[at] == ' ' {
 		at++
 	}
-	return prefix, line[at:], true
+	return prefix, line[at+skipMessageID(line[at:]):], true
+}
+
+// cutFull reads the prefix of RFC 5424 from its time on: TIME HOST APP PID MSGID
+// and structured data, each "-" where there is none.
+func cutFull(line []byte, at int) (prefix Syslog, message []byte, ok bool) {
+	n := skipISOTime(line[at:])
+	rest := line[at+n:]
+	if n == 0 {
+		return prefix, line, false
+	}
+	var fields [5][]byte // the first is what stands between the time and its space: nothing
+	for i := range fields {
+		if fields[i], rest, ok = bytes.Cut(rest, []byte{' '}); !ok || (i == 0) != (len(fields[i]) == 0) {
+			return prefix, line, false
+		}
+	}
+	for len(rest) > 0 && rest[0] == '[' {
+		end, quoted := 1, false
+		for end < len(rest) && (quoted || rest[end] != ']') {
+			switch rest[end] {
+			case '\\':
+				end++
+			case '"':
+				quoted = !quoted
+			}
+			end++
+		}
+		if end >= len(rest) {
+			return prefix, line, false
+		}
+		rest = rest[end+1:]
+	}
+	prefix.Program = fields[2]
+	if len(bytes.Trim(fields[3], "0123456789")) == 0 {
+		prefix.PID = fields[3]
+	}
+	return prefix, bytes.TrimPrefix(bytes.TrimPrefix(bytes.TrimPrefix(rest, []byte{'-'}), []byte{' '}), []byte("\ufeff")), true
+}
+
+// skipMessageID gives the length of "[ID 800047 auth.info] ", as Solaris writes it.
+func skipMessageID(line []byte) int {
+	rest, ok := bytes.CutPrefix(line, []byte("[ID "))
+	if !ok {
+		return 0
+	}
+	n := 0
+	for n < len(rest) && isDigit(rest[n]) {
+		n++
+	}
+	if n == 0 || n == len(rest) || rest[n] != ' ' {
+		return 0
+	}
+	for n++; n < len(rest) && (rest[n] == '.' || rest[n] >= 'a' && rest[n] <= 'z' || isDigit(rest[n])); n++ {
+	}
+	if !bytes.HasPrefix(rest[n:], []byte("] ")) {
+		return 0
+	}
+	return len(line) - len(rest) + n + 2
 }
 
 // SplitSyslog is CutSyslog for a line that may have its end still, which is cut
@@ -154,10 +225,12 @@ func skipFraction(line []byte, at int, points string) int {
 // fraction.
 func skipShortTime(line []byte) int {
 	const day, clock = "Aaa _0", " 00:00:00"
-	if !fits(line, day) {
+	at := len(day)
+	if fits(line, "Aaa 0 ") {
+		at--
+	} else if !fits(line, day) {
 		return 0
 	}
-	at := len(day)
 	if fits(line[at:], " 0000") && fits(line[at+5:], clock) {
 		at += 5
 	}

@@ -8,8 +8,9 @@ import (
 
 // prefixExpression says in one line what CutSyslog reads.
 var prefixExpression = regexp.MustCompile(
-	`^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
-		` \S+ (?:(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug) )?([^\s:\[]+)(?:\[(\d+)\])?: ?`)
+	`^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} (?:[ \d]\d|\d)(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
+		`(?: \S*[^\s:] (?:(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug) )?([^\s:\[]+)(?:\[(\d+)\])?: ?` +
+		`| ([^\s:\[]+)(?:\[(\d+)\])?:(?: |$))(?:\[ID \d+ [a-z0-9.]*\] )?`)
 
 func FuzzSyslog(f *testing.F) {
 	for _, line := range []string{
@@ -19,11 +20,17 @@ func FuzzSyslog(f *testing.F) {
 		"Nov 22 08:14:01. h a: x", "2026-11-22T08:14:01-0100 h a b: x", "Nov 22 08:14:01 h\ta: x", "", "<", "<>", "2026-11-22T08:14:01+01: h a: x",
 		"Nov 22 08:14:01 h auth.info sshd[12]: x", "Nov 22 08:14:01 h authpriv.err a: x", "Nov 22 08:14:01 h auth.info: x", "Nov 22 08:14:01 h auth.information a: x",
 		"Nov 22 08:14:01 h auth.info : x", "Nov 22 08:14:01 h local8.info a: x",
+		"Nov 2 08:14:01 h a: x", "Nov 22 08:14:01 a[1]: x", "Nov 22 08:14:01 h: a: x", "Nov 22 08:14:01 h a[1]: [ID 800047 auth.info] x", "Nov 22 08:14:01 h a: [ID x",
+		"<38>1 2026-11-22T08:14:01Z h a - - - x",
 	} {
 		f.Add([]byte(line))
 	}
+	full := regexp.MustCompile(`^<\d{1,3}>1 `)
 	f.Fuzz(func(t *testing.T, line []byte) {
 		prefix, message, ok := CutSyslog(line)
+		if full.Match(line) { // of RFC 5424, see TestFullSyslog
+			return
+		}
 		at := prefixExpression.FindSubmatchIndex(line)
 		if ok != (at != nil) {
 			t.Fatalf("%q: ok = %v, the expression says %v", line, ok, at)
@@ -34,6 +41,9 @@ func FuzzSyslog(f *testing.F) {
 			}
 			return
 		}
+		if at[2] < 0 { // without a host
+			at = append(at[:2:2], at[6:]...)
+		}
 		pid := []byte(nil)
 		if at[4] >= 0 {
 			pid = line[at[4]:at[5]]
@@ -42,4 +52,22 @@ func FuzzSyslog(f *testing.F) {
 			t.Fatalf("%q: %q %q", line, prefix, message)
 		}
 	})
+}
+
+func TestFullSyslog(t *testing.T) {
+	for line, want := range map[string]string{
+		"<38>1 2026-11-22T08:14:01.5+01:00 host sshd 57915 - - Failed x":                     "sshd 57915 Failed x",
+		"<38>1 2026-11-22T08:14:01Z host sshd - ID7 [a@1 b=\"x\\\"]\"][c d=\"[]\"] Failed x": "sshd  Failed x",
+		"<38>1 2026-11-22T08:14:01Z - sshd 1 - - \ufeffFailed x":                             "sshd 1 Failed x",
+		"<38>1 2026-11-22T08:14:01Z host sshd 1 - [a b=\"x] Failed x":                        "",
+		"<38>1 2026-11-22T08:14:01Z host sshd":                                               "",
+		"<38>1 yesterday host sshd 1 - - x":                                                  "",
+		"<38>1 2026-11-22T08:14:01Zhost sshd 1 - - x":                                        "",
+	} {
+		prefix, message, ok := CutSyslog([]byte(line))
+		got := string(prefix.Program) + " " + string(prefix.PID) + " " + string(message)
+		if ok != (want != "") || ok && got != want {
+			t.Errorf("%s: %v, %q, want %q", line, ok, got, want)
+		}
+	}
 }

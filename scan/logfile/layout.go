@@ -211,7 +211,11 @@ func readSyslog(line []byte) (m moment, sure int, ok bool) {
 	}
 	m.month = s.month()
 	s.want(' ')
-	m.day = s.number(2, true)
+	if s.at+1 < len(line) && line[s.at+1] == ' ' { // "Feb 7"
+		m.day = s.number(1, false)
+	} else {
+		m.day = s.number(2, true)
+	}
 	s.want(' ')
 	if s.at+4 < len(line) && line[s.at+4] == ' ' {
 		m.year = s.number(4, false)

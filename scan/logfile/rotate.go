@@ -101,7 +101,7 @@ func (p *plan) regain(e *entry) {
 		}
 	}
 	slices.SortFunc(packed, func(a, b sibling) int { return int(max(-1, min(1, b.changed-a.changed))) })
-	const most = 8                                     // older ones are of rotations before
+	const most = 8                                      // older ones are of rotations before
 	for i, x := range packed[:min(most, len(packed))] { // the newest first
 		known := e.pos.Bytes > 0 // else there was nothing in it that could tell: all of these came later
 		if known && !p.adopt(e, filepath.Join(dir, x.name), true) {
