@@ -5,6 +5,7 @@ import "bytes"
 // Syslog is the prefix that a syslog daemon puts before a message: the time as
 // RFC 3164 ("Nov 22 08:14:01") or RFC 3339 writes it, perhaps after the priority
 // "<38>", the host, with busybox's syslogd "auth.info", and the tag "sshd[123]:".
+// OpenWrt's logread has the time as ctime(3), "auth.info" and no host.
 type Syslog struct {
 	Program []byte
 	PID     []byte // empty where the tag has none
@@ -16,6 +17,9 @@ type Syslog struct {
 // Beside the usual "TIME HOST TAG[PID]: MESSAGE" it knows lines without the host,
 // Solaris' "[ID 800047 auth.info]" after the tag, and RFC 5424.
 func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
+	if n := skipLogread(line); n > 0 {
+		return cutTag(line, n, 0)
+	}
 	at := skipPriority(line)
 	if at > 0 && fits(line[at:], "1 ") {
 		return cutFull(line, at+2)
@@ -44,6 +48,11 @@ func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 		at++
 		at += skipSelector(line[at:])
 	}
+	return cutTag(line, at, tagEnd)
+}
+
+// cutTag takes off the tag, which stands at at and ends at tagEnd; 0: anywhere.
+func cutTag(line []byte, at, tagEnd int) (prefix Syslog, message []byte, ok bool) {
 	tag := at
 	for at < len(line) && line[at] != ':' && line[at] != '[' && !isSpace(line[at]) {
 		at++
@@ -182,6 +191,19 @@ func skipSelector(line []byte) int {
 		}
 	}
 	return 0
+}
+
+// skipLogread gives the length of "Sun Nov 22 08:14:01 2026 auth.info ".
+func skipLogread(line []byte) int {
+	const layout = "Aaa Aaa _0 00:00:00 0000 "
+	if !fits(line, layout) {
+		return 0
+	}
+	n := skipSelector(line[len(layout):])
+	if n == 0 {
+		return 0
+	}
+	return len(layout) + n
 }
 
 // fits tells whether line begins as layout says: 0 for a digit, A and a for

@@ -6,11 +6,13 @@ import (
 	"testing"
 )
 
+const selector = `(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug)`
+
 // prefixExpression says in one line what CutSyslog reads.
 var prefixExpression = regexp.MustCompile(
-	`^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} (?:[ \d]\d|\d)(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
-		`(?: \S*[^\s:] (?:(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?:emerg|alert|crit|err|warn|notice|info|debug) )?([^\s:\[]+)(?:\[(\d+)\])?: ?` +
-		`| ([^\s:\[]+)(?:\[(\d+)\])?:(?: |$))(?:\[ID \d+ [a-z0-9.]*\] )?`)
+	`^(?:(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} (?:[ \d]\d|\d)(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)` +
+		`(?: \S*[^\s:] (?:` + selector + ` )?([^\s:\[]+)(?:\[(\d+)\])?: ?| ([^\s:\[]+)(?:\[(\d+)\])?:(?: |$))` +
+		`|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4} ` + selector + ` ([^\s:\[]+)(?:\[(\d+)\])?: ?)(?:\[ID \d+ [a-z0-9.]*\] )?`)
 
 func FuzzSyslog(f *testing.F) {
 	for _, line := range []string{
@@ -22,6 +24,8 @@ func FuzzSyslog(f *testing.F) {
 		"Nov 22 08:14:01 h auth.info : x", "Nov 22 08:14:01 h local8.info a: x",
 		"Nov 2 08:14:01 h a: x", "Nov 22 08:14:01 a[1]: x", "Nov 22 08:14:01 h: a: x", "Nov 22 08:14:01 h a[1]: [ID 800047 auth.info] x", "Nov 22 08:14:01 h a: [ID x",
 		"<38>1 2026-11-22T08:14:01Z h a - - - x",
+		"Sun Nov 22 08:14:01 2026 authpriv.warn dropbear[2047]: x", "Sun Nov  2 08:14:01 2026 daemon.err a: x", "Sun Nov 22 08:14:01 2026 [pid 2] a: x",
+		"Sun Nov 22 08:14:01 2026 authpriv.warn : x", "Sun Nov 22 08:14:01 2026 h authpriv.warn a: x",
 	} {
 		f.Add([]byte(line))
 	}
@@ -41,7 +45,7 @@ func FuzzSyslog(f *testing.F) {
 			}
 			return
 		}
-		if at[2] < 0 { // without a host
+		for at[2] < 0 { // without a host
 			at = append(at[:2:2], at[6:]...)
 		}
 		pid := []byte(nil)
