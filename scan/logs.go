@@ -129,8 +129,12 @@ func (l *Logs) look(line *logfile.Line) bool {
 		}
 		switch f.Verdict.Kind {
 		case filter.Failure, filter.Success, filter.Mark:
-			if sessional(f.Verdict) && len(prefix.PID) > 0 {
+			switch {
+			case !sessional(f.Verdict):
+			case len(prefix.PID) > 0:
 				f.Session = "file/" + string(prefix.PID)
+			case f.PerFile():
+				f.Session = line.Path
 			}
 			found = append(found, f)
 		}
@@ -140,6 +144,13 @@ func (l *Logs) look(line *logfile.Line) bool {
 		l.Entries++
 	}
 	return len(found) > 0
+}
+
+// PerFile tells whether, in a log that names no processes, the whole file is the
+// finding's session: it is of one daemon.
+func (f *Finding) PerFile() bool {
+	r := f.Verdict.Rule
+	return r != nil && (r.Unless != "" || r.Kind == filter.Mark)
 }
 
 // wrote tells whether a program is one of the watch's.

@@ -141,8 +141,10 @@ func Journal(entries Entries, watches []Watch, limit Limit, found func(Finding))
 // line; fetching it costs.
 func sessional(v filter.Verdict) bool {
 	switch v.Kind {
+	case filter.Success:
+		return v.Rule.Unless != ""
 	case filter.Failure:
-		return !v.Rule.Alone && (v.Rule.Stage > 0 || v.Rule.Once || v.Rule.After != "")
+		return v.Rule.Unless != "" || !v.Rule.Alone && (v.Rule.Stage > 0 || v.Rule.Once || v.Rule.After != "")
 	case filter.Mark:
 		return true
 	}

@@ -89,6 +89,9 @@ func (j *Judge) Event(e Event) bool {
 		jail.sessions.get().Mark(&e)
 		jail.changed = true
 	case KindSuccess:
+		if e.Unless != "" && !jail.sessions.get().believed(&e) {
+			return false
+		}
 		if e.Echoed && jail.sessions.get().Heard(&e) != nil {
 			jail.changed = true
 		}

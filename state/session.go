@@ -70,6 +70,9 @@ func (s *Sessions) Heard(e *Event) *session {
 
 // inSession tells whether the session of e has not counted this attempt yet.
 func (s *Sessions) inSession(e *Event) bool {
+	if !s.believed(e) {
+		return false
+	}
 	if e.Session == "" {
 		return !e.Once && e.After == ""
 	}
@@ -97,6 +100,12 @@ func (s *Sessions) Mark(e *Event) {
 	if x := s.at(e.Session, e.Time); !slices.Contains(x.marks, e.Rule) {
 		x.marks = append(x.marks, e.Rule)
 	}
+}
+
+// believed tells whether the session of e has not written what makes its other
+// lines worthless.
+func (s *Sessions) believed(e *Event) bool {
+	return e.Unless == "" || e.Session != "" && !s.marked(e.Session, e.Unless, e.Time)
 }
 
 func (s *Sessions) marked(id, rule string, t int64) bool {

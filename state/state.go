@@ -54,6 +54,9 @@ type Event struct {
 	Once bool
 	// After names a rule; the line counts only when its session has seen it.
 	After string
+	// Unless names a rule; the line counts only when its session is known and has
+	// not seen it.
+	Unless string
 	// Echo lines repeat what the service itself says; see Sessions.
 	Echo bool
 	// Echoed says that the filter has such lines, so that it is worth remembering

@@ -217,8 +217,11 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 			continue
 		}
 		f := scan.Finding{Jail: j.Name, Time: line.Time / 1e6, Verdict: c.Watches[i].Matcher.Match(message, func() string { return program })}
-		if pid != "" {
+		switch {
+		case pid != "":
 			f.Session = "/" + pid
+		case f.PerFile():
+			f.Session = line.Path
 		}
 		h.add(f, message)
 	}

@@ -33,6 +33,9 @@ func (d *decoder) check(f *Filter, rules []Rule) {
 		}
 		names = append(names, name)
 	}
+	if unless := f.JSON.Unless; unless != "" && !slices.ContainsFunc(rules, func(r Rule) bool { return r.Name == unless && r.Kind == Mark }) {
+		d.fail(toml.Key{"json", "unless"}, "unless names no rule of kind \"mark\": %q%s", unless, DidYouMean(unless, names))
+	}
 	for i := range rules {
 		d.checkRule(f, &rules[i], toml.Key{"rule", index(i)}, names)
 	}

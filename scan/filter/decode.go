@@ -75,9 +75,15 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 			"address":   d.paths(&f.JSON.Address),
 			"user":      d.paths(&f.JSON.User),
 			"forwarded": d.paths(&f.JSON.Forwarded),
+			"unless":    d.word(&f.JSON.Unless),
 		}),
 		"rule": d.rules(&rules),
 	})
+	for i := range rules {
+		if len(rules[i].Conditions) > 0 {
+			rules[i].Unless = f.JSON.Unless
+		}
+	}
 	if checked {
 		d.check(f, rules)
 	}

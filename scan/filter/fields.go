@@ -13,6 +13,7 @@ type Fields struct {
 	Address   []string // the client; "ADDRESS:PORT" too
 	User      []string
 	Forwarded []string // what a proxy says of the client
+	Unless    string   // a rule of kind "mark": a session that has written such a line is not believed
 }
 
 func (f *Fields) empty() bool { return len(f.Address)+len(f.User)+len(f.Forwarded) == 0 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"scan2ban/state"
 )
 
 const webserver = `
@@ -144,6 +146,54 @@ func TestConditionErrors(t *testing.T) {
 		if _, err := Parse("test", "test.toml", text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n\tgot  %v\n\twant %s", text, err, want)
 		}
+	}
+}
+
+// What a session says in JSON is worth nothing once it has written a line of another
+// format, behind which a client can write lines of its own.
+func TestUnless(t *testing.T) {
+	f, err := Parse("test", "test.toml", `
+[json]
+address = "addr"
+unless  = "console"
+[[rule]]
+name    = "console"
+kind    = "mark"
+pattern = '^INFO .*$'
+[[rule]]
+name    = "refused"
+where   = { status = 401 }
+[[rule]]
+name    = "accepted"
+kind    = "success"
+where   = { status = 200 }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, sessions := f.Compile(Normal), state.NewSessions()
+	for i, step := range []struct {
+		session, message string
+		counts           bool
+	}{
+		{"a/1", `{"status":401,"addr":"203.0.113.1"}`, true},
+		{"a/1", `INFO x`, false},
+		{"a/1", `{"status":401,"addr":"8.8.8.8"}`, false},
+		{"a/2", `{"status":401,"addr":"203.0.113.1"}`, true},
+		{"", `{"status":401,"addr":"203.0.113.1"}`, false},
+	} {
+		e, ok := m.Match([]byte(step.message), nil).Event("test", 7, step.session)
+		if !ok {
+			t.Fatalf("%d: no event", i)
+		}
+		if e.Kind == state.KindMark {
+			sessions.Mark(&e)
+		} else if got := sessions.Counts(&e); got != step.counts {
+			t.Errorf("%d: counts %v", i, got)
+		}
+	}
+	if _, err := Parse("test", "test.toml", "[json]\naddress = \"a\"\nunless = \"b\"\n[[rule]]\nname = \"c\"\nwhere = { a = 1 }"); err == nil || !strings.Contains(err.Error(), "test.toml:3: unless names no rule of kind") {
+		t.Error(err)
 	}
 }
 

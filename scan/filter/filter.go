@@ -28,6 +28,8 @@
 //	address   = "request.remote_ip"           # list: the first that is there
 //	user      = "request.user"
 //	forwarded = "request.headers.X-Forwarded-For"
+//	unless    = "RULE"             # no line in JSON counts in a session (a process, a file)
+//	                               # that has written a line of RULE: its lines can be forged
 //
 //	[[rule]]
 //	name    = "failed-password"
@@ -135,6 +137,7 @@ type Rule struct {
 	Stage   int
 	Once    bool
 	After   string
+	Unless  string // of the rules on JSON: [json] unless
 	Alone   bool
 	Echo    bool
 	Lingers bool

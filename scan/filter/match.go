@@ -298,7 +298,7 @@ func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok 
 		session = session[:strings.LastIndexByte(session, '/')+1] + v.PID
 	}
 	e.Failure = state.Failure{Jail: jail, Addr: v.Addr, Time: t, Weight: v.Weight, User: v.User, Rule: r.Name, Lingers: r.Lingers}
-	e.Session, e.Stage, e.Once, e.After = session, r.Stage, r.Once, r.After
+	e.Session, e.Stage, e.Once, e.After, e.Unless = session, r.Stage, r.Once, r.After, r.Unless
 	e.Echo, e.Echoed = r.Echo, v.echoed
 	return e, true
 }
