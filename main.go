@@ -23,13 +23,13 @@ import (
 
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
-	"scan2ban/scan"
 	"scan2ban/scan/check"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/host"
 	"scan2ban/scan/jail"
 	"scan2ban/scan/journal"
 	"scan2ban/scan/pass"
+	"scan2ban/scan/trial"
 	"scan2ban/state"
 	"scan2ban/state/report"
 	"scan2ban/units"
@@ -327,32 +327,21 @@ func sessions() *state.Ignored {
 }
 
 func matchCommand(o *options) *cobra.Command {
-	mode := filter.Normal
-	c := &cobra.Command{Use: "match FILTER [FILE|-]", Short: "Try a filter on lines or on a journal", Args: cobra.RangeArgs(1, 2)}
-	c.Flags().TextVar(&mode, "mode", mode, "rules that count: normal, ddos, extra or aggressive")
+	try := trial.Options{Mode: filter.Normal}
+	c := &cobra.Command{Use: "match FILTER [FILE|-]...", Short: "Try a filter on lines or on a journal", Args: cobra.MinimumNArgs(1)}
+	c.Flags().TextVar(&try.Mode, "mode", try.Mode, "rules that count: normal, ddos, extra or aggressive")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		config, err := jail.Load(o.config)
 		if err != nil {
 			return usage{err}
 		}
-		rules, err := filter.Load(args[0], config.FilterDir())
-		if err != nil {
+		if try.Filter, err = filter.Open(args[0], config.FilterDir()); err != nil {
 			return usage{err}
 		}
-		matcher := rules.Compile(mode)
-		out := report.NewMatches(c.OutOrStdout(), o.json)
-		found := func(f scan.Finding) {
-			out.Add(report.Match{Verdict: f.Verdict.Kind.String(), Rule: f.Rule(), User: f.Verdict.User,
-				Reason: f.Verdict.Reason, Session: f.Session, Counted: f.Counted}, f.Verdict.Addr, f.Time, string(f.Line))
-		}
-		if len(args) == 2 {
-			err = scan.File(args[1], rules, matcher, found)
-		} else {
-			var warnings []string
-			warnings, err = scan.MatchJournal(c.Context(), o.journal, time.Now(), rules, matcher, found)
-			warn(o, warnings, nil)
-		}
-		return errors.Join(err, out.Done())
+		try.Paths, try.Journal, try.Now, try.JSON, try.Lines = args[1:], o.journal, time.Now(), o.json, o.verbose
+		warnings, err := trial.Run(c.Context(), try, c.OutOrStdout())
+		warn(o, warnings, nil)
+		return err
 	}
 	return c
 }

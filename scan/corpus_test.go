@@ -109,12 +109,12 @@ func TestRecordedAttacks(t *testing.T) {
 	counted := map[filter.Mode]map[string]int{}
 	for _, mode := range []filter.Mode{filter.Normal, filter.Aggressive} {
 		n, wrong, by := 0, 0, map[string]int{}
-		_, err := MatchJournal(context.Background(), path, time.Now(), rules, rules.Compile(mode), func(f Finding) {
+		_, err := MatchJournal(context.Background(), path, time.Now(), rules, rules.Compile(mode), func(f Trial) {
 			n++
 			a := f.Verdict.Addr
-			if a.IsValid() && !culprits[strconv.FormatInt(f.Time, 10)+string(f.Line)][a.String()] {
+			if a.IsValid() && !culprits[strconv.FormatInt(f.Time, 10)+string(f.Text)][a.String()] {
 				wrong++
-				t.Errorf("%s: %s is blamed by %s: %s", mode, a, f.Rule(), f.Line)
+				t.Errorf("%s: %s is blamed by %s: %s", mode, a, f.Rule(), f.Text)
 			}
 			if f.Counted {
 				by[a.String()] += f.Verdict.Weight

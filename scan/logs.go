@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"strings"
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/logfile"
@@ -98,44 +99,27 @@ func (l *Logs) look(line *logfile.Line) bool {
 	for len(l.found) <= line.Log {
 		l.found = append(l.found, nil)
 	}
-	prefix, message, tagged := filter.CutSyslog(line.Text)
-	times := 1
-	if tagged {
-		message, times = repeated(message)
-	} else {
-		message = line.Message()
-	}
-	l.program = prefix.Program
-	second, owned := line.Time/1e6, false
+	t := takeApart(line)
+	l.program = t.prefix.Program
+	owned := false
 	found := l.found[line.Log][:0]
 	for _, g := range line.Groups {
 		w := &l.watches[g]
-		if len(w.Program) > 0 && (tagged || line.Syslog) && !w.wrote(prefix.Program) {
+		if !w.owns(line, &t) {
 			continue
 		}
 		owned = true
-		f := Finding{Jail: w.Jail, Time: second, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
-		if !line.Long {
-			f.Verdict = w.Matcher.Match(message, l.tell)
+		f := w.finding(line, &t, l.tell)
+		seen := &l.tallies[g]
+		if day := f.Time / 86400; day != seen.day {
+			seen.turn(day)
 		}
-		f.Verdict.Weight *= times
-		t := &l.tallies[g]
-		if day := second / 86400; day != t.day {
-			t.turn(day)
-		}
-		t.now.Entries++
+		seen.now.Entries++
 		if f.Verdict.Kind != filter.None {
-			t.now.Understood++
+			seen.now.Understood++
 		}
 		switch f.Verdict.Kind {
 		case filter.Failure, filter.Success, filter.Mark:
-			switch {
-			case !sessional(f.Verdict):
-			case len(prefix.PID) > 0:
-				f.Session = "file/" + string(prefix.PID)
-			case f.PerFile():
-				f.Session = line.Path
-			}
 			found = append(found, f)
 		}
 	}
@@ -146,17 +130,72 @@ func (l *Logs) look(line *logfile.Line) bool {
 	return len(found) > 0
 }
 
-// PerFile tells whether, in a log that names no processes, the whole file is the
+// parts are a line taken apart.
+type parts struct {
+	prefix  filter.Syslog
+	tagged  bool // it has such a prefix
+	message []byte
+	times   int // that it was repeated
+}
+
+func takeApart(line *logfile.Line) (t parts) {
+	t.prefix, t.message, t.tagged = filter.CutSyslog(line.Text)
+	t.times = 1
+	if t.tagged {
+		t.message, t.times = repeated(t.message)
+	} else {
+		t.message = line.Message()
+	}
+	return t
+}
+
+// owns tells whether a line of one of its files is the watch's.
+func (w *Watch) owns(line *logfile.Line, t *parts) bool {
+	return len(w.Program) == 0 || !t.tagged && !line.Syslog || w.wrote(t.prefix.Program)
+}
+
+// finding asks the filter; program gives the syslog tag.
+func (w *Watch) finding(line *logfile.Line, t *parts, program func() string) Finding {
+	f := Finding{Jail: w.Jail, Time: line.Time / 1e6, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
+	if !line.Long {
+		f.Verdict = w.Matcher.Match(t.message, program)
+	}
+	f.Verdict.Weight *= t.times
+	switch {
+	case !sessional(f.Verdict):
+	case len(t.prefix.PID) > 0:
+		f.Session = "file/" + string(t.prefix.PID)
+	case f.perFile():
+		f.Session = line.Path
+	}
+	return f
+}
+
+// Line is what the watch makes of one line of a log file; own says whether it is
+// the watch's at all.
+func (w *Watch) Line(line *logfile.Line) (f Finding, own bool) {
+	t := takeApart(line)
+	if !w.owns(line, &t) {
+		return f, false
+	}
+	return w.finding(line, &t, func() string { return string(t.prefix.Program) }), true
+}
+
+// perFile tells whether, in a log that names no processes, the whole file is the
 // finding's session: it is of one daemon.
-func (f *Finding) PerFile() bool {
+func (f *Finding) perFile() bool {
 	r := f.Verdict.Rule
 	return r != nil && (r.Unless != "" || r.Kind == filter.Mark)
 }
 
-// wrote tells whether a program is one of the watch's.
+// wrote tells whether a program is one of the watch's; "*" in a name is any text.
 func (w *Watch) wrote(program []byte) bool {
 	for _, name := range w.Program {
 		if string(program) == name {
+			return true
+		}
+		begin, end, any := strings.Cut(name, "*")
+		if any && len(program) >= len(begin)+len(end) && bytes.HasPrefix(program, []byte(begin)) && bytes.HasSuffix(program, []byte(end)) {
 			return true
 		}
 	}

@@ -1,12 +1,9 @@
 package scan
 
 import (
-	"bufio"
 	"context"
-	"errors"
+	"fmt"
 	"io"
-	"os"
-	"slices"
 	"time"
 
 	"scan2ban/scan/filter"
@@ -17,72 +14,62 @@ import (
 
 // Trying a filter: the same matching as a pass, one filter, nothing judged.
 
-// maxLine is the longest line that is looked at, in bytes; the rest of a longer
-// one is dropped, and such a line proves nothing.
-const maxLine = 64 << 10
+// Trial is one line or entry that a filter was tried on.
+type Trial struct {
+	Finding
+	N       int    // the number of the line or entry, from 1
+	Other   bool   // the line is another program's: the filter does not see it
+	Counted bool   // it is a failure not counted before
+	Text    []byte // what was tried
+	Message []byte // what of it the filter saw
+}
 
-// File tries a filter on the lines of a file, "-" for standard input. Lines with
-// the prefix of a syslog daemon whose program is not the filter's are passed over.
-func File(path string, rules *filter.Filter, matcher *filter.Matcher, found func(Finding)) error {
-	in := os.Stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+// MatchLines tries a filter on the lines of a text, which may be compressed with
+// gzip; path is its name, now the clock for times without a year.
+func MatchLines(in io.Reader, path string, now time.Time, rules *filter.Filter, matcher *filter.Matcher, tried func(Trial)) error {
+	lines, err := logfile.NewStream(in, path, time.Local, now.Unix())
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
 	}
+	w := Watch{Jail: rules.Name, Matcher: matcher, Program: rules.File.Program}
 	count := counter()
-	lines := bufio.NewReaderSize(in, maxLine)
-	for {
-		line, long, err := lines.ReadLine()
-		for long && err == nil {
-			_, long, err = lines.ReadLine()
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		program, pid, message, tagged := filter.SplitSyslog(line)
-		if !tagged {
-			message = logfile.CutTime(message)
-		}
-		if program != "" && !writes(rules, program) {
-			continue
-		}
-		v := matcher.Match(message, func() string { return program })
-		f := Finding{Jail: rules.Name, Verdict: v, Line: line}
-		if pid != "" {
-			f.Session = session("", pid)
-		}
-		found(count(f))
+	for lines.Next() {
+		f, own := w.Line(lines.Line())
+		f.Time = lines.Line().Time / 1e6
+		t := Trial{Finding: f, N: lines.Number(), Other: !own, Text: lines.Line().Text, Message: takeApart(lines.Line()).message}
+		t.Counted = own && count(&t.Finding)
+		tried(t)
 	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
 }
 
 // MatchJournal tries a filter on the entries of a journal that it asks for; path
 // as in journal.Options.
-func MatchJournal(ctx context.Context, path string, now time.Time, rules *filter.Filter, matcher *filter.Matcher, found func(Finding)) (warnings []string, err error) {
+func MatchJournal(ctx context.Context, path string, now time.Time, rules *filter.Filter, matcher *filter.Matcher, tried func(Trial)) (warnings []string, err error) {
 	watches := []Watch{{Jail: rules.Name, Matcher: matcher, Terms: rules.Matches()}}
+	if len(watches[0].Terms) == 0 {
+		return nil, fmt.Errorf("filter %q has no match in the journal: name a log file", rules.Name)
+	}
 	r, err := journal.Open(ctx, journal.Options{Path: path, Now: now.UnixMicro(), Fields: Fields(watches), Matches: Matches(watches)})
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	count := counter()
+	count, n := counter(), 0
 	Journal(r, watches, Limit{Second: now.Unix()}, func(f Finding) {
-		f.Line = r.Message()
-		found(count(f))
+		n++
+		tried(Trial{Finding: f, N: n, Counted: count(&f), Text: r.Message(), Message: logfile.CutTime(r.Message())})
 	})
 	return r.Warnings(), r.Err()
 }
 
 // counter tells of findings, in their order, which count as failures.
-func counter() func(Finding) Finding {
+func counter() func(*Finding) bool {
 	sessions := state.NewSessions()
-	return func(f Finding) Finding {
+	return func(f *Finding) bool {
 		e, ok := f.Event()
 		switch {
 		case !ok:
@@ -91,13 +78,8 @@ func counter() func(Finding) Finding {
 		case e.Kind == state.KindSuccess:
 			sessions.Heard(&e)
 		case e.Kind == state.KindFailure:
-			f.Counted = sessions.Counts(&e)
+			return sessions.Counts(&e)
 		}
-		return f
+		return false
 	}
-}
-
-// writes tells whether lines of that program are the filter's.
-func writes(rules *filter.Filter, program string) bool {
-	return len(rules.File.Program) == 0 || slices.Contains(rules.File.Program, program)
 }

@@ -49,8 +49,6 @@ type Finding struct {
 	Time    int64 // seconds since the Unix epoch
 	Verdict filter.Verdict
 	Session string // "BOOT/PID"; set where the verdict may need it
-	Counted bool   // by File and MatchJournal: it is a failure not counted before
-	Line    []byte // by File and MatchJournal: what was tried
 }
 
 // The fields that a finding may need, beside those of the matches.

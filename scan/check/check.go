@@ -51,7 +51,6 @@ type Jail struct {
 	Filter   string
 	Backend  filter.Backend // as configured
 	LogPaths []string       // globs of the log files that it reads where it reads files
-	Programs []string       // whose lines in them are the jail's; empty: all
 	Zone     *time.Location // of times in them that name none; nil: the host's
 }
 

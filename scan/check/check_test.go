@@ -209,7 +209,7 @@ func TestLogsInFiles(t *testing.T) {
 	text.WriteString("2026-11-22T11:01:00+00:00 vm cron[7]: not of sshd\n2026-11-22T11:01:00+00:00 vm sshd[7]: something new\n")
 	c.root = plant(t, map[string]string{"/var/log/auth.log": "2026-11-20T11:00:00+00:00 vm sshd[1]: Failed password for root from 10.0.0.6 port 1 ssh2\n" + text.String()})
 	c.Watches[0].Backend, c.Jails[0].Backend = filter.File, filter.File
-	c.Jails[0].LogPaths, c.Jails[0].Programs = []string{"/var/log/auth.log"}, []string{"sshd"}
+	c.Jails[0].LogPaths, c.Watches[0].Program = []string{"/var/log/auth.log"}, []string{"sshd"}
 	c.ask = nil
 	has(t, "file", look(logs, c), `ok jail sshd: reads log files (backend = "file"); in the last 24 hours: 7 entries, 6 understood, 6 failures`, "10.0.0.5 had 6 failures")
 }

@@ -209,21 +209,9 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	defer r.Close()
 	for r.Next() {
 		line := r.Line()
-		program, pid, message, tagged := filter.SplitSyslog(line.Text)
-		if !tagged {
-			message = line.Message()
+		if f, own := c.Watches[i].Line(line); own {
+			h.add(f, line.Text)
 		}
-		if (tagged || line.Syslog) && len(j.Programs) > 0 && !slices.Contains(j.Programs, program) {
-			continue
-		}
-		f := scan.Finding{Jail: j.Name, Time: line.Time / 1e6, Verdict: c.Watches[i].Matcher.Match(message, func() string { return program })}
-		switch {
-		case pid != "":
-			f.Session = "/" + pid
-		case f.PerFile():
-			f.Session = line.Path
-		}
-		h.add(f, message)
 	}
 }
 

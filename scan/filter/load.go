@@ -41,6 +41,19 @@ func Names(dirs ...string) []string {
 	return slices.Compact(names)
 }
 
+// Open is Load for a name, and reads the file for what is written as a path, with a
+// slash or ".toml".
+func Open(nameOrPath string, dirs ...string) (*Filter, error) {
+	if !strings.ContainsRune(nameOrPath, filepath.Separator) && !strings.HasSuffix(nameOrPath, ".toml") {
+		return Load(nameOrPath, dirs...)
+	}
+	text, err := os.ReadFile(nameOrPath)
+	if err != nil {
+		return nil, fmt.Errorf("read filter: %w", err)
+	}
+	return Parse(strings.TrimSuffix(filepath.Base(nameOrPath), ".toml"), nameOrPath, string(text))
+}
+
 // Load reads the filter NAME.toml of the last of dirs that has it, else the
 // shipped one. The error is an *UnknownError, or everything that is wrong with
 // the file, joined, each as "FILE:LINE: what (remedy)".

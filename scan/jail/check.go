@@ -11,7 +11,7 @@ func (c *Config) Subject() check.Subject {
 		if j.Rules.Ledger {
 			paths = nil
 		}
-		s.Jails = append(s.Jails, check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, LogPaths: paths, Programs: j.Rules.File.Program, Zone: j.LogTimeZone.Location})
+		s.Jails = append(s.Jails, check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, LogPaths: paths, Zone: j.LogTimeZone.Location})
 	}
 	return s
 }

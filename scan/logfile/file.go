@@ -1,7 +1,6 @@
 package logfile
 
 import (
-	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"scan2ban/scan/filter"
 	"scan2ban/state"
 )
 
@@ -160,12 +158,7 @@ func (f *file) isSyslog() bool {
 		n, _ := f.f.ReadAt(head, 0)
 		head = head[:n]
 	}
-	for line := range bytes.Lines(bytes.TrimLeft(head, "\x00")) {
-		if _, _, ok := filter.CutSyslog(line); ok {
-			return true
-		}
-	}
-	return false
+	return isSyslog(head)
 }
 
 // next puts the next line that is to be looked at into line.

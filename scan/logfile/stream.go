@@ -1,0 +1,75 @@
+package logfile
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"time"
+
+	"scan2ban/scan/filter"
+)
+
+// Stream reads the lines of one text, compressed with gzip or not, from its
+// beginning to its end: those of a file that no position is kept of.
+type Stream struct {
+	cut   cutter
+	clock Clock
+	line  Line
+	n     int
+	tags  bool // it is a syslog daemon's
+	err   error
+}
+
+// NewStream reads from r; path is the Line's, now in seconds since the Unix epoch,
+// for times without a year.
+func NewStream(r io.Reader, path string, zone *time.Location, now int64) (*Stream, error) {
+	in := bufio.NewReaderSize(r, firstBuffer)
+	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, err
+		}
+		in = bufio.NewReaderSize(unpacked, firstBuffer)
+	}
+	head, _ := in.Peek(4096)
+	return &Stream{cut: cutter{src: in, final: true}, clock: Clock{Zone: zone, Now: now * 1e6}, line: Line{Path: path}, tags: isSyslog(head)}, nil
+}
+
+// Next goes to the next line; false at the end, and where reading fails.
+func (s *Stream) Next() bool {
+	text, long, ok, err := s.cut.next()
+	if !ok {
+		s.err = err
+		return false
+	}
+	s.n++
+	s.line.Text, s.line.Long, s.line.Time, s.line.head = text, long, 0, 0
+	if t, timed := s.clock.Read(text); timed {
+		s.line.Time, s.line.head = t, s.clock.head
+	}
+	// In a collection of samples a line with a time of its own is of another file.
+	s.line.Syslog = s.tags && s.line.head == 0
+	return true
+}
+
+// Line is the line that Next went to, its Time 0 where it has none. It is valid
+// until the next Next.
+func (s *Stream) Line() *Line { return &s.line }
+
+// Number is the line's, from 1.
+func (s *Stream) Number() int { return s.n }
+
+// Err is why reading ended early.
+func (s *Stream) Err() error { return s.err }
+
+// isSyslog tells whether one of a file's first lines has a syslog daemon's prefix.
+// Its beginning was written before anybody could think of this line.
+func isSyslog(head []byte) bool {
+	for line := range bytes.Lines(bytes.TrimLeft(head, "\x00")) {
+		if _, _, ok := filter.CutSyslog(line); ok {
+			return true
+		}
+	}
+	return false
+}
