@@ -20,12 +20,12 @@ import (
 func lines() []report.Line {
 	key := state.Key{Prefix: netip.MustParsePrefix("2001:db8:bad::/64")}
 	until := int64(1_700_003_600)
-	ban := state.Decision{ID: "0123456789abcdef0123", Verb: state.Banned, Jail: "sshd", Address: "2001:db8:bad::7", Key: &key, Since: 1_700_000_000, Until: &until,
+	ban := state.Decision{ID: "0123456789abcdef0123", Verb: state.Banned, Enforced: true, Jail: "sshd", Address: "2001:db8:bad::7", Key: &key, Since: 1_700_000_000, Until: &until,
 		Failures: 5, N: 2, Rule: "failed-password", Users: []string{"root", "x\nPRIORITY=0\n\x1b[2J", "\xff\u202e"}}
 	over := ban
 	over.Verb, over.Late = state.Expired, 3
 	forever := int64(0)
-	byHand := state.Decision{Verb: state.Banned, Jail: state.ByHand, Key: &key, Until: &forever, N: 1, ByHand: true}
+	byHand := state.Decision{Verb: state.Banned, Enforced: true, Jail: state.ByHand, Key: &key, Until: &forever, N: 1, ByHand: true}
 	p := report.FromPass([]state.Decision{ban, over, byHand}, state.New(), 1_700_000_100)
 	p.Repaired = 2
 	return append(p.Lines(), report.Warnings([]string{"the log has\na gap"})...)

@@ -51,7 +51,11 @@ func (p *Pass) Lines() (lines []Line) {
 		}
 	}
 	of(banned, levelNotice, func(b *Ban) (state.Verb, string) {
-		return state.Banned, fmt.Sprintf("banned %s %s (%s)", b.Key, until(b.ban.Until), why(b.ban))
+		verb := "banned"
+		if b.Observed {
+			verb = "observed, not banned:"
+		}
+		return state.Banned, fmt.Sprintf("%s %s %s (%s)", verb, b.Key, until(b.ban.Until), why(b.ban))
 	})
 	of(p.Expired, levelInfo, func(b *Ban) (state.Verb, string) {
 		return state.Expired, fmt.Sprintf("ban of %s is over (%s while it lasted)", b.Key, Plural(b.Late, "failure"))
@@ -109,5 +113,8 @@ func (l *Line) Fields() map[string]string {
 	put("N", strconv.Itoa(b.N))
 	put("USERS", strings.Join(names, ", "))
 	put("RULE", Clean(b.Rule))
+	if b.Observed {
+		put("OBSERVED", "1")
+	}
 	return fields
 }

@@ -59,6 +59,7 @@ func FromPass(decisions []state.Decision, ledger *state.State, now int64) *Pass 
 				b = FromBan(live) // with what came late
 				b.id = d.ID
 			}
+			b.Observed = !d.Enforced
 			p.Banned = append(p.Banned, b)
 		case state.Expired:
 			p.Expired = append(p.Expired, fromDecision(d))

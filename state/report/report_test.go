@@ -32,7 +32,7 @@ func TestClean(t *testing.T) {
 func pass() *Pass {
 	key := state.Key{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
 	until := int64(1_700_003_600)
-	ban := state.Decision{Verb: state.Banned, Jail: "sshd", Address: "203.0.113.7", Key: &key, Since: 1_700_000_000, Until: &until,
+	ban := state.Decision{Verb: state.Banned, Enforced: true, Jail: "sshd", Address: "203.0.113.7", Key: &key, Since: 1_700_000_000, Until: &until,
 		Failures: 5, N: 2, Rule: "failed-password", Users: []string{"root", strings.Repeat("y", 60), "\x1b[31m"}}
 	over := ban
 	over.Verb, over.Late = state.Expired, 1
@@ -179,5 +179,16 @@ func TestJSONIsPrintable(t *testing.T) {
 	var back map[string]string
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back["user"] != hostile {
 		t.Errorf("read back as %q, %v", back["user"], err)
+	}
+}
+
+// What a jail that only observes decides is not told as a ban.
+func TestObserved(t *testing.T) {
+	key := state.Key{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
+	until := int64(1_700_003_600)
+	p := FromPass([]state.Decision{{Verb: state.Banned, Jail: "sshd", Key: &key, Since: 1_700_000_000, Until: &until, Failures: 5, N: 1}}, state.New(), 1_700_000_100)
+	lines := p.Lines()
+	if want := "sshd: observed, not banned: 203.0.113.7 until "; len(lines) != 1 || !strings.HasPrefix(lines[0].Text, want) || lines[0].Fields()["SCAN2BAN_OBSERVED"] != "1" {
+		t.Errorf("%+v", lines)
 	}
 }
