@@ -165,6 +165,16 @@ func restore(ctx context.Context, o *options) error {
 	return err
 }
 
+// span reads a flag's time that is not nothing into d.
+func span(d *state.Duration) func(string) error {
+	return func(text string) (err error) {
+		if *d, err = state.ParseDuration(text); err == nil && *d == 0 {
+			err = errors.New("0 is no time")
+		}
+		return err
+	}
+}
+
 // clock reads T; empty is now.
 func clock(text string) (time.Time, error) {
 	if text == "" {
@@ -270,18 +280,13 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 }
 
 func banCommand(o *options) *cobra.Command {
-	var span string
-	by := pass.ByHand{}
-	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) (err error) {
-		by.For, err = state.ParseDuration(cmp.Or(span, "permanent"))
-		if err != nil || by.For == 0 {
-			return usage{cmp.Or(err, errors.New("--for 0 bans nobody"))}
-		}
-		by.Shield = sessions()
+	by := pass.ByHand{For: state.Permanent}
+	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		by.Shield = host.Guests()
 		return byHand(c, o, args, &by, (*pass.Pass).Ban)
 	}}
 	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
-	c.Flags().StringVar(&span, "for", "", "how long, a `TIME` as 1d or 12h (default: for ever)")
+	c.Flags().Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", span(&by.For))
 	c.Flags().BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
 	return c
 }
@@ -315,15 +320,6 @@ func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide
 	}
 	p.Commit(c.Context())
 	return tell(c.OutOrStdout(), o, p, false)
-}
-
-// sessions are the clients of those who are logged in, this session's first.
-func sessions() *state.Ignored {
-	set := state.NewIgnored()
-	for _, s := range host.Sessions() {
-		set.Add(state.Single(s.Addr), s.String())
-	}
-	return set
 }
 
 func matchCommand(o *options) *cobra.Command {
@@ -366,10 +362,9 @@ func checkCommand(o *options) *cobra.Command {
 
 func installCommand(o *options) *cobra.Command {
 	var in install.Options
-	var try string
 	light := false
 	c := &cobra.Command{Use: "install", Short: "Set this host up, or upgrade it", Args: cobra.NoArgs}
-	c.Flags().StringVar(&try, "try", "", "take everything back after this `TIME` (10m), or at a reboot, unless it is confirmed")
+	c.Flags().Func("try", "take everything back after this `TIME` (10m), or at a reboot, unless it is confirmed", span((*state.Duration)(&in.Try)))
 	c.Flags().BoolVar(&in.Confirm, "confirm", false, "keep what --try has installed")
 	c.Flags().BoolVar(&in.Cron, "cron", false, "let cron start the passes, where systemd is not init")
 	c.Flags().BoolVar(&light, "light", false, "start the passes with a cheaper sandbox, for small hosts")
@@ -378,19 +373,12 @@ func installCommand(o *options) *cobra.Command {
 	c.Flags().StringVar(&in.Dest, "dest", "", "only lay files down, below this `DIR`, as a package has them")
 	_ = c.Flags().MarkHidden("dest")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if try != "" {
-			span, err := state.ParseDuration(try)
-			if err != nil || span <= 0 {
-				return usage{cmp.Or(err, errors.New("--try wants a time, as 10m"))}
-			}
-			in.Try = time.Duration(span)
-		}
 		if c.Flags().Changed("light") {
 			in.Light = &light
 		}
 		return withInstall(c, o, in, func(i *install.Install) error {
 			return i.Run(c.Context(), func(ctx context.Context) (readsFiles bool, err error) {
-				shield := sessions()
+				shield := host.Guests()
 				if in.Force {
 					shield = nil
 				}
@@ -458,7 +446,7 @@ func resumeCommand(o *options) *cobra.Command {
 		} else if err != nil {
 			return err
 		}
-		p, err := begin(o, time.Now(), true, false, sessions())
+		p, err := begin(o, time.Now(), true, false, host.Guests())
 		if err == nil {
 			err = finish(c.Context(), c.OutOrStdout(), o, p, false)
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state"
 )
 
 // Session is somebody who is logged in from elsewhere.
@@ -30,6 +32,15 @@ func (s Session) String() string {
 
 // ownSession is the From of the session that runs this command.
 const ownSession = "$SSH_CONNECTION"
+
+// Guests are the clients of those who are logged in, this session's first.
+func Guests() *state.Ignored {
+	set := state.NewIgnored()
+	for _, s := range Sessions() {
+		set.Add(state.Single(s.Addr), s.String())
+	}
+	return set
+}
 
 // Sessions are the remote addresses of who is logged in now, each once: first
 // those of the session that runs this command, then those that sshd serves, then

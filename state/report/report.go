@@ -37,7 +37,7 @@ type Ban struct {
 	Rule     string   `json:"rule,omitempty"`
 	ByHand   bool     `json:"by_hand,omitempty"`
 	Observed bool     `json:"observed,omitempty"` // decided in this pass by a jail that leaves the kernel alone
-	Packets  *uint64  `json:"packets"` // dropped by the kernel; null: not known
+	Packets  *uint64  `json:"packets"`            // dropped by the kernel; null: not known
 
 	ban *state.Ban
 	id  string // of the decision; empty: of none
