@@ -30,7 +30,7 @@ func Parse(name, file, text string) (*Filter, error) {
 // full: what stands before its rules is read now, they are read on demand.
 func parseShipped(name, file, text string) (*Filter, error) {
 	head, _, _ := strings.Cut(text, "\n[[rule]]")
-	f, _, err := parse(name, file, head, false)
+	f, _, err := parse(name, file, uncomment(head), false)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +42,17 @@ func parseShipped(name, file, text string) (*Filter, error) {
 		return rules
 	})
 	return f, nil
+}
+
+// uncomment leaves out the lines that hold nothing but a comment.
+func uncomment(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if line[0] != '#' {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // parse reads a filter and its rules; checked says whether to look for what is

@@ -189,7 +189,7 @@ func (c *Config) jails(files []*file, base Jail) {
 			c.Broken[name] = err
 			continue
 		}
-		c.proxied(j, enforce, places[name].place("jail", name, "trusted_proxies"))
+		c.proxied(j, enforce, places[name])
 		c.Jails = append(c.Jails, j)
 	}
 }
@@ -279,20 +279,20 @@ func (f *file) decode(at []string, table any, into any, c *Config) (errs []error
 	}
 	valid := keysOf(into)
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		place := f.place(append(slices.Clone(at), key)...)
+		place := func() string { return f.place(append(slices.Clone(at), key)...) } // looks for it in the text
 		name := key
 		if alias, ok := aliases[key]; ok && slices.Contains(valid, alias) && !slices.Contains(valid, key) {
-			c.Notes = append(c.Notes, fmt.Sprintf("%s: %s is called %s here", place, key, alias))
+			c.Notes = append(c.Notes, fmt.Sprintf("%s: %s is called %s here", place(), key, alias))
 			name = alias
 		}
 		if !slices.Contains(valid, name) {
-			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", place, key, filter.DidYouMean(key, valid)))
+			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", place(), key, filter.DidYouMean(key, valid)))
 			continue
 		}
 		if err := decodeValue(name, values[key], into); err != nil {
 			c.failed[name] = true
 			for _, problem := range strings.Split(err.Error(), "\n") {
-				errs = append(errs, fmt.Errorf("%s: %s: %s", place, key, problem))
+				errs = append(errs, fmt.Errorf("%s: %s: %s", place(), key, problem))
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // could only close the proxy itself out: such bans are kept in the ledger and not
 // laid in the kernel, unless the jail says enforce = true (as where the proxy is a
 // container of this host).
-func (c *Config) proxied(j *Jail, enforce bool, place string) {
+func (c *Config) proxied(j *Jail, enforce bool, f *file) {
 	if len(j.TrustedProxies) == 0 {
 		return
 	}
@@ -28,7 +28,7 @@ func (c *Config) proxied(j *Jail, enforce bool, place string) {
 	}
 	j.Enforce = false
 	c.Notes = append(c.Notes, fmt.Sprintf("%s: jail %q: packets of its clients come from the trusted proxies, so its bans are not laid in this host's firewall: "+
-		"they are for a hook, or for the proxy itself (write enforce = true if the proxies run on this host)", place, j.Name))
+		"they are for a hook, or for the proxy itself (write enforce = true if the proxies run on this host)", f.place("jail", j.Name, "trusted_proxies"), j.Name))
 }
 
 // instant finds names in the jail's instant that are no failures of its filter.
