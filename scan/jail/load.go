@@ -302,6 +302,12 @@ func (f *file) decode(at []string, table any, into any, c *Config) (errs []error
 // decodeValue sets one key of a struct, by way of TOML so that the types'
 // own decoding holds.
 func decodeValue(key string, value, into any) error {
+	if yes, ok := value.(bool); ok { // every jail says enabled: no need to write TOML for it
+		if field := fieldOf(into, key); field.IsValid() && field.Kind() == reflect.Bool {
+			field.SetBool(yes)
+			return nil
+		}
+	}
 	var one bytes.Buffer
 	if err := toml.NewEncoder(&one).Encode(map[string]any{key: value}); err != nil {
 		return err
@@ -312,18 +318,26 @@ func decodeValue(key string, value, into any) error {
 	}
 	if unknown := md.Undecoded(); len(unknown) > 0 {
 		word := unknown[0][len(unknown[0])-1]
-		return fmt.Errorf("unknown key %q%s", word, filter.DidYouMean(word, keysOf(fieldOf(into, key))))
+		return fmt.Errorf("unknown key %q%s", word, filter.DidYouMean(word, keysOf(structOf(into, key))))
 	}
 	return nil
 }
 
-// fieldOf gives a pointer to a new value of the type of the field that a key sets.
-func fieldOf(into any, key string) any {
-	t := reflect.TypeOf(into).Elem()
-	for _, f := range reflect.VisibleFields(t) {
-		if f.Tag.Get("toml") == key && f.Type.Kind() == reflect.Struct {
-			return reflect.New(f.Type).Interface()
+// fieldOf gives the field that a key sets; no valid one where there is none.
+func fieldOf(into any, key string) reflect.Value {
+	v := reflect.ValueOf(into).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.Tag.Get("toml") == key {
+			return v.FieldByIndex(f.Index)
 		}
+	}
+	return reflect.Value{}
+}
+
+// structOf gives a pointer to a new value of the struct that a key sets.
+func structOf(into any, key string) any {
+	if field := fieldOf(into, key); field.IsValid() && field.Kind() == reflect.Struct {
+		return reflect.New(field.Type()).Interface()
 	}
 	return &struct{}{}
 }
