@@ -178,9 +178,15 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 	switch {
 	case !held && c.JournalPath == "" && j.Filter == "sshd" && !c.listens():
 		found.Note(what, reads+", which holds no entry of it; sshd does not run here")
-	case !held:
+	case !held && j.Filter == "sshd":
 		found.Warn(what, reads+", which holds no entry of it: is the service installed, and does it log to the journal?",
 			"journalctl -n 5 SYSLOG_IDENTIFIER=sshd; LogLevel and SyslogFacility in sshd_config")
+	case !held && j.Backend == filter.Auto && len(j.LogPaths) > 0:
+		found.Warn(what, fmt.Sprintf("reads nothing yet: the journal holds no entry of it, and of its log files there is none (%s)", strings.Join(j.LogPaths, ", ")),
+			"is the service installed, and where does it log? logpath in [jail."+j.Name+"]")
+	case !held:
+		found.Warn(what, reads+", which holds no entry of it: is the service installed, and does it log to the journal?",
+			"scan2ban filters "+j.Filter+" (what it looks for)")
 	case h.Entries == 0:
 		found.OK(what, reads+"; nothing of it "+when)
 	case h.Understood == 0 && h.Entries >= 5:
