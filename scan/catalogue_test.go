@@ -234,6 +234,7 @@ func TestRecordings(t *testing.T) {
 		matchers[f.Name] = f.Compile(filter.Aggressive)
 	}
 	excused, used := missed(t), map[[2]string]bool{}
+	counters := map[string]func(*Finding) bool{} // of a filter and a host
 	claimed, evidence, found, unclaimed := 0, 0, 0, map[string]int{}
 	for _, r := range recordings(t) {
 		hit, mine := false, false
@@ -254,6 +255,16 @@ func TestRecordings(t *testing.T) {
 			mine = true
 			if v.Addr.IsValid() && v.Addr.String() != r.True {
 				t.Errorf("%s, %s blames %s, not %s: %s", f.Name, v.Rule.Name, v.Addr, r.True, r.Line)
+			}
+			host := f.Name + " " + r.Service + " " + r.Suite
+			if counters[host] == nil {
+				counters[host] = counter()
+			}
+			finding := Finding{Jail: f.Name, Verdict: v, Session: r.Fields["_PID"]}
+			counters[host](&finding)
+			v = finding.Verdict
+			if v.Addr.IsValid() && v.Addr.String() != r.True {
+				t.Errorf("%s, %s blames %s in its session, not %s: %s", f.Name, v.Rule.Name, v.Addr, r.True, r.Line)
 			}
 			hit = hit || v.Kind == filter.Failure
 		}

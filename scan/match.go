@@ -78,7 +78,11 @@ func counter() func(*Finding) bool {
 		case e.Kind == state.KindSuccess:
 			sessions.Heard(&e)
 		case e.Kind == state.KindFailure:
-			return sessions.Counts(&e)
+			counts := sessions.Counts(&e)
+			if f.Verdict.Addr = e.Addr; !e.Addr.IsValid() { // which the session may have named
+				f.Verdict.Kind, f.Verdict.Reason = filter.Refused, "its session has named no client"
+			}
+			return counts
 		}
 		return false
 	}

@@ -100,7 +100,7 @@ func (j *Judge) Event(e Event) bool {
 		if e.Session != "" || e.Echo || e.Echoed {
 			jail.changed = true
 		}
-		if !countable(e.Addr) || !jail.sessions.get().Counts(&e) {
+		if e.Addr.IsValid() && !countable(e.Addr) || !jail.sessions.get().Counts(&e) || !countable(e.Addr) {
 			return false
 		}
 		return j.failure(jail, r, e.Failure)

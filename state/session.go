@@ -1,6 +1,10 @@
 package state
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // One wrong password writes up to four lines. Sessions remember what each
 // server process has been counted for, so that an attempt counts once.
@@ -28,14 +32,21 @@ type session struct {
 	last    int64    // second of the last line
 	stage   int      // the furthest stage of the attempt counted last; of an address: echoes counted too early
 	counted bool     // whether anything was counted; of an address: whether the service itself was heard
-	marks   []string // names of the marking rules seen
+	marks   []string // names of the marking rules seen, with "@ADDRESS" where they named the client
 }
 
 // NewSessions knows of no session.
 func NewSessions() *Sessions { return &Sessions{byID: map[string]*session{}} }
 
-// Counts tells whether the failure e is an attempt not counted before.
+// Counts tells whether the failure e is an attempt not counted before. Where its
+// line names nobody, e is given the client that the session named in the line of
+// e.After; without one it does not count.
 func (s *Sessions) Counts(e *Event) bool {
+	if !e.Addr.IsValid() {
+		if e.Addr = s.client(e); !e.Addr.IsValid() {
+			return false
+		}
+	}
 	if e.Echo {
 		x := s.of(e)
 		if !x.counted {
@@ -97,9 +108,36 @@ func (s *Sessions) Mark(e *Event) {
 	if e.Session == "" {
 		return
 	}
-	if x := s.at(e.Session, e.Time); !slices.Contains(x.marks, e.Rule) {
-		x.marks = append(x.marks, e.Rule)
+	x := s.at(e.Session, e.Time)
+	mark := e.Rule
+	if e.Addr.IsValid() {
+		mark += "@" + e.Addr.String()
 	}
+	if i := slices.IndexFunc(x.marks, func(known string) bool { return isMark(known, e.Rule) }); i >= 0 {
+		x.marks[i] = mark
+	} else {
+		x.marks = append(x.marks, mark)
+	}
+}
+
+// isMark tells whether a mark is that of a rule.
+func isMark(mark, rule string) bool {
+	rest, ok := strings.CutPrefix(mark, rule)
+	return ok && (rest == "" || rest[0] == '@')
+}
+
+// client is whom the session of e has named in the line of e.After.
+func (s *Sessions) client(e *Event) (addr netip.Addr) {
+	x, ok := s.byID[e.Session]
+	if !ok || x.stale(e.Time) || e.After == "" {
+		return addr
+	}
+	for _, mark := range x.marks {
+		if isMark(mark, e.After) {
+			addr, _ = netip.ParseAddr(strings.TrimPrefix(mark[len(e.After):], "@")) // none where the line had none
+		}
+	}
+	return addr
 }
 
 // believed tells whether the session of e has not written what makes its other
@@ -110,7 +148,7 @@ func (s *Sessions) believed(e *Event) bool {
 
 func (s *Sessions) marked(id, rule string, t int64) bool {
 	x, ok := s.byID[id]
-	return ok && !x.stale(t) && slices.Contains(x.marks, rule)
+	return ok && !x.stale(t) && slices.ContainsFunc(x.marks, func(mark string) bool { return isMark(mark, rule) })
 }
 
 func (x *session) stale(t int64) bool { return t-x.last > sessionSpan }

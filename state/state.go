@@ -52,7 +52,8 @@ type Event struct {
 	Stage int
 	// Once lines count only when their session has counted nothing.
 	Once bool
-	// After names a rule; the line counts only when its session has seen it.
+	// After names a rule; the line counts only when its session has seen it. A
+	// failure whose own line names nobody is the client's that the other one named.
 	After string
 	// Unless names a rule; the line counts only when its session is known and has
 	// not seen it.

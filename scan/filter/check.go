@@ -36,6 +36,9 @@ func (d *decoder) check(f *Filter, rules []Rule) {
 	if unless := f.JSON.Unless; unless != "" && !slices.ContainsFunc(rules, func(r Rule) bool { return r.Name == unless && r.Kind == Mark }) {
 		d.fail(toml.Key{"json", "unless"}, "unless names no rule of kind \"mark\": %q%s", unless, DidYouMean(unless, names))
 	}
+	d.names = func(rule string) bool {
+		return slices.ContainsFunc(rules, func(r Rule) bool { return r.Name == rule && r.Kind == Mark && strings.Contains(r.Pattern, "<ADDR>") })
+	}
 	for i := range rules {
 		d.checkRule(f, &rules[i], toml.Key{"rule", index(i)}, names)
 	}
@@ -66,8 +69,8 @@ func (d *decoder) checkRule(f *Filter, r *Rule, at toml.Key, names []string) {
 		fail("pattern", "rule %q has a pattern, for a line of text, and where or like, for one in JSON: write two rules", r.Name)
 	case r.Pattern != "":
 		s, ok := checkPattern(r.Pattern, syntax.Perl, func(problem string) { fail("pattern", "rule %q: %s", r.Name, problem) })
-		if ok && blames && !s.hasAddr {
-			fail("pattern", `rule %q has no <ADDR>: whom does it blame? (kind = "mark" or "benign" needs none)`, r.Name)
+		if ok && blames && !s.hasAddr && !(r.Kind == Failure && d.names(r.After)) {
+			fail("pattern", `rule %q has no <ADDR>: whom does it blame? (kind = "mark" or "benign" needs none; or after = "a mark with <ADDR>")`, r.Name)
 		}
 	case len(r.Conditions) == 0:
 		fail("pattern", "rule %q has no pattern, and neither where nor like for a line in JSON", r.Name)

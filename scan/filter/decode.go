@@ -122,6 +122,7 @@ func (e located) Error() string { return fmt.Sprintf("%s:%d: %s", e.file, e.line
 type decoder struct {
 	file, text string
 	errs       []located
+	names      func(rule string) bool // whether it is a mark that names the client
 }
 
 // field sets one key's value; key is the whole path, for the error.

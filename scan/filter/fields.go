@@ -35,14 +35,14 @@ type condition struct {
 // part is an expression over one text, with the groups that are of use.
 type part struct {
 	shape
-	engine                            func() *engine
-	addr, user, pid, count, forwarded int // groups of the engine; 0: not there
+	engine                                     func() *engine
+	addr, user, pid, session, count, forwarded int // groups of the engine; 0: not there
 }
 
 func newPart(tree *syntax.Regexp) part {
 	p := part{engine: sync.OnceValue(func() *engine { return newEngine(tree) }), shape: shapeOf(tree)}
 	names := tree.CapNames()
-	for name, group := range map[string]*int{"addr": &p.addr, "user": &p.user, "pid": &p.pid, "count": &p.count, "forwarded": &p.forwarded} {
+	for name, group := range map[string]*int{"addr": &p.addr, "user": &p.user, "pid": &p.pid, "session": &p.session, "count": &p.count, "forwarded": &p.forwarded} {
 		*group = max(0, slices.Index(names, name))
 	}
 	return p

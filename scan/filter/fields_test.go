@@ -197,6 +197,54 @@ where   = { status = 200 }
 	}
 }
 
+// A failure without an address has that which its session has named.
+func TestSessionNamesTheClient(t *testing.T) {
+	f, err := Parse("test", "test.toml", `
+[[rule]]
+name    = "accept"
+kind    = "mark"
+pattern = '^conn=<SESSION> from <ADDR>$'
+[[rule]]
+name    = "refused"
+after   = "accept"
+pattern = '^conn=<SESSION> refused$'
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, sessions := f.Compile(Normal), state.NewSessions()
+	for i, step := range []struct{ session, message, want string }{
+		{"a/1", "conn=7 refused", ""},
+		{"a/1", "conn=7 from 203.0.113.1", ""},
+		{"a/1", "conn=8 from 203.0.113.2", ""},
+		{"a/1", "conn=9 from 127.0.0.1", ""},
+		{"a/1", "conn=10 from host.example", ""},
+		{"a/1", "conn=7 refused", "203.0.113.1"},
+		{"a/1", "conn=8 refused", "203.0.113.2"},
+		{"a/1", "conn=7 refused", "203.0.113.1"},
+		{"a/1", "conn=9 refused", ""},
+		{"a/1", "conn=10 refused", ""},
+		{"a/2", "conn=7 refused", ""},
+		{"", "conn=7 refused", ""},
+		{"a/1", "conn=7 from 2001:db8::1", ""},
+		{"a/1", "conn=7 refused", "2001:db8::1"},
+	} {
+		e, ok := m.Match([]byte(step.message), nil).Event("test", 7, step.session)
+		switch {
+		case ok && e.Kind == state.KindMark:
+			sessions.Mark(&e)
+		case ok:
+			counts := sessions.Counts(&e)
+			if counts != (step.want != "") || counts && e.Addr.String() != step.want {
+				t.Errorf("%d: counts %v, for %s, want %q", i, counts, e.Addr, step.want)
+			}
+		}
+	}
+	if _, err := Parse("test", "test.toml", "[[rule]]\nname = \"a\"\nkind = \"mark\"\npattern = '^x$'\n[[rule]]\nname = \"b\"\nafter = \"a\"\npattern = '^y$'"); err == nil || !strings.Contains(err.Error(), `rule "b" has no <ADDR>`) {
+		t.Error(err)
+	}
+}
+
 // FuzzObject: what is taken for an object is one to encoding/json too, and the
 // values are those that it reads.
 func FuzzObject(f *testing.F) {

@@ -43,7 +43,7 @@
 // A rule further has
 //
 //	kind    = "failure"    # the default; "success", "benign" (understood, nothing to do),
-//	                       # "mark" (no address; explains a later line of its session)
+//	                       # "mark" (explains a later line of its session)
 //	modes   = ["normal"]   # the default: in every mode; ["ddos"]: in ddos and aggressive
 //	weight  = 1            # failures that the line counts for
 //	stage   = 0            # its place among the lines of one attempt, see state.Event
@@ -58,8 +58,10 @@
 //
 // In a pattern (RE2, https://golang.org/s/re2syntax) <ADDR> is the client's
 // address, <USER> is greedy text, <PID> the process whose session a line of the
-// listener speaks of, <COUNT> how many failures the line sums up, and <FORWARDED>
-// what a proxy says of the client (X-Forwarded-For), see [Matcher.Behind].
+// listener speaks of, <SESSION> the number that one process gives the connection,
+// <COUNT> how many failures the line sums up, and <FORWARDED> what a proxy says of
+// the client (X-Forwarded-For), see [Matcher.Behind]. A failure without <ADDR> has
+// the client that the line of `after` has named in its session.
 //
 // A pattern sees the message: a line without the syslog daemon's prefix, or
 // without the time at its beginning. A line that begins with "{" is seen by the
@@ -128,7 +130,7 @@ type Rule struct {
 	Name    string
 	Kind    Kind   // Failure, Success, Benign or Mark
 	Modes   []Mode // never empty; Normal: in every mode; all count in Aggressive
-	Pattern string // with <ADDR>, <USER>, <PID>, <COUNT>, <FORWARDED>; empty: Conditions
+	Pattern string // with <ADDR>, <USER>, <PID>, <SESSION>, <COUNT>, <FORWARDED>; empty: Conditions
 	Program []string
 
 	Conditions []Condition // on a line in JSON

@@ -109,9 +109,10 @@ func (m *Matcher) dispatch(prefix string, rule int) {
 type Verdict struct {
 	Kind   Kind
 	Rule   *Rule      // that decided; nil where none matched
-	Addr   netip.Addr // valid for Failure and Success alone; never mapped, never with a zone
+	Addr   netip.Addr // of Failure, Success and Mark, where the line names one; never mapped, never with a zone
 	User   string     // as the client wrote it; escape before showing
 	PID    string     // the process whose session the line speaks of, where it is not the writer
+	Conn   string     // the number of the session in that process; empty: it has one alone
 	Weight int        // failures that the line counts for; at least 1 for Failure and Success
 	echoed bool       // a line of the service's own, where echoes are listened to
 	Reason string     // why Refused; why a rule that matched is Benign
@@ -188,7 +189,7 @@ func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Ver
 	if at == nil || !r.writtenBy(program) {
 		return v, false
 	}
-	v.User, v.PID, v.Weight = group(message, at, r.user), group(message, at, r.pid), r.Weight
+	v.User, v.PID, v.Conn, v.Weight = group(message, at, r.user), group(message, at, r.pid), group(message, at, r.session), r.Weight
 	if r.count > 0 {
 		n, _ := strconv.Atoi(group(message, at, r.count)) // digits alone
 		v.Weight *= max(1, n)
@@ -269,7 +270,7 @@ func (m *Matcher) blame(v *Verdict, text, forwarded []byte) {
 		return
 	}
 	v.Addr = netip.Addr{}
-	if v.Kind == Success { // nothing to refuse: nobody is blamed
+	if v.Kind == Success || v.Kind == Mark { // nothing to refuse: nobody is blamed
 		v.Kind, v.Reason = Benign, reason
 		return
 	}
@@ -296,6 +297,9 @@ func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok 
 		session = ""
 	case v.PID != "" && session != "":
 		session = session[:strings.LastIndexByte(session, '/')+1] + v.PID
+	}
+	if v.Conn != "" && session != "" {
+		session += "/" + v.Conn
 	}
 	e.Failure = state.Failure{Jail: jail, Addr: v.Addr, Time: t, Weight: v.Weight, User: v.User, Rule: r.Name, Lingers: r.Lingers}
 	e.Session, e.Stage, e.Once, e.After, e.Unless = session, r.Stage, r.Once, r.After, r.Unless

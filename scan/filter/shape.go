@@ -12,6 +12,7 @@ var placeholders = strings.NewReplacer(
 	"<ADDR>", `(?P<addr>[0-9A-Za-z_.:%-]+)`,
 	"<USER>", `(?P<user>.*)`,
 	"<PID>", `(?P<pid>\d+)`,
+	"<SESSION>", `(?P<session>[0-9A-Za-z]{1,20})`,
 	"<COUNT>", `(?P<count>\d{1,3})`,
 	"<FORWARDED>", `(?P<forwarded>[^"]*)`,
 )

@@ -31,7 +31,7 @@ func (p *Pass) shield() {
 
 // spares tells whether only the shield kept a failure from counting.
 func (p *Pass) spares(f scan.Finding) bool {
-	if p.Shield == nil || f.Verdict.Kind != filter.Failure {
+	if p.Shield == nil || f.Verdict.Kind != filter.Failure || !f.Verdict.Addr.IsValid() {
 		return false
 	}
 	if _, _, ok := p.Shield.Covers(f.Verdict.Addr); !ok {
