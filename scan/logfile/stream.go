@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"time"
 
@@ -25,16 +26,30 @@ type Stream struct {
 // for times without a year.
 func NewStream(r io.Reader, path string, zone *time.Location, now int64) (*Stream, error) {
 	in := bufio.NewReaderSize(r, firstBuffer)
-	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+	_, _ = in.Peek(1) // of a pipe no more is waited for; an error comes again
+	head, _ := in.Peek(min(in.Buffered(), headSize))
+	for _, p := range packers {
+		if bytes.HasPrefix(head, []byte(p.magic)) {
+			return nil, fmt.Errorf("packed by %s, which is not unpacked here (%s -dc FILE, and read it from standard input)", p.name, p.name)
+		}
+	}
+	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
 		unpacked, err := gzip.NewReader(in)
 		if err != nil {
 			return nil, err
 		}
 		in = bufio.NewReaderSize(unpacked, firstBuffer)
+		head, _ = in.Peek(headSize)
 	}
-	head, _ := in.Peek(4096)
 	return &Stream{cut: cutter{src: in, final: true}, clock: Clock{Zone: zone, Now: now * 1e6}, line: Line{Path: path}, tags: isSyslog(head)}, nil
 }
+
+// headSize is how much of a beginning tells whether a log is a syslog daemon's, in
+// bytes.
+const headSize = 4096
+
+// packers are programs that pack logs otherwise, by what their files begin with.
+var packers = []struct{ magic, name string }{{"\xfd7zXZ\x00", "xz"}, {"\x28\xb5\x2f\xfd", "zstd"}, {"BZh", "bzip2"}, {"\x04\x22\x4d\x18", "lz4"}}
 
 // Next goes to the next line; false at the end, and where reading fails.
 func (s *Stream) Next() bool {

@@ -13,6 +13,7 @@ import (
 
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/logfile"
 	"scan2ban/state/report"
 )
 
@@ -41,11 +42,11 @@ func Run(ctx context.Context, o Options, w io.Writer) (warnings []string, err er
 		n := before + t.N
 		last = n
 		if t.Other {
-			out.Add(report.Other(n), t.Verdict.Addr, t.Time, string(t.Text), string(t.Message))
+			out.Add(report.Other(n), t.Verdict.Addr, t.Time, t.Text, t.Message)
 			return
 		}
 		out.Add(report.Match{N: n, Verdict: t.Verdict.Kind.String(), Rule: t.Rule(), User: t.Verdict.User,
-			Reason: t.Verdict.Reason, Session: t.Session, Counted: t.Counted}, t.Verdict.Addr, t.Time, string(t.Text), string(t.Message))
+			Reason: t.Verdict.Reason, Session: t.Session, Counted: t.Counted}, t.Verdict.Addr, t.Time, t.Text, t.Message)
 	}
 	journal := func(path string) error {
 		more, err := scan.MatchJournal(ctx, path, o.Now, o.Filter, matcher, tried)
@@ -62,7 +63,10 @@ func Run(ctx context.Context, o Options, w io.Writer) (warnings []string, err er
 			errs = append(errs, journal(path))
 			continue
 		}
-		errs = append(errs, file(path, o.Now, o.Filter, matcher, tried))
+		errs = append(errs, file(ctx, path, o.Now, o.Filter, matcher, tried))
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	return warnings, errors.Join(append(errs, out.Done())...)
 }
@@ -74,7 +78,7 @@ func isJournal(path string) bool {
 	return err == nil && (info.IsDir() || strings.HasSuffix(path, ".journal") || strings.HasSuffix(path, ".journal~"))
 }
 
-func file(path string, now time.Time, rules *filter.Filter, matcher *filter.Matcher, tried func(scan.Trial)) error {
+func file(ctx context.Context, path string, now time.Time, rules *filter.Filter, matcher *filter.Matcher, tried func(scan.Trial)) error {
 	in := os.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -84,5 +88,5 @@ func file(path string, now time.Time, rules *filter.Filter, matcher *filter.Matc
 		defer f.Close()
 		in = f
 	}
-	return scan.MatchLines(in, path, now, rules, matcher, tried)
+	return scan.MatchLines(logfile.Until(ctx, in), path, now, rules, matcher, tried)
 }

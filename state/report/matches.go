@@ -40,7 +40,9 @@ type Matches struct {
 	missed      Shapes
 	counted     int
 	n, others   int
+	live        bool // somebody looks on
 	begun       time.Time
+	spent       time.Duration // in here: neither reading nor matching
 	err         error
 }
 
@@ -55,7 +57,7 @@ const fewLines = 10
 // NewMatches prints on w; rules are the filter's, and lines says whether to print
 // each line in text too.
 func NewMatches(w io.Writer, asJSON, lines bool, rules []string) *Matches {
-	return &Matches{out: bufio.NewWriterSize(w, 1<<16), json: asJSON, lines: lines, rules: rules, begun: time.Now(),
+	return &Matches{out: bufio.NewWriterSize(w, 1<<16), json: asJSON, lines: lines, rules: rules, live: IsTerminal(w), begun: time.Now(),
 		verdict: map[string]int{}, by: map[string]*ruleCount{}, reasons: map[string]*shape{}}
 }
 
@@ -65,8 +67,10 @@ func Other(n int) Match {
 }
 
 // Add takes one more; addr may be invalid, second 0 where the line has no time.
-// message is what of the line the filter saw.
-func (m *Matches) Add(match Match, addr netip.Addr, second int64, line, message string) {
+// message is what of the line the filter saw; both are valid during the call.
+func (m *Matches) Add(match Match, addr netip.Addr, second int64, line, message []byte) {
+	begin := time.Now()
+	defer func() { m.spent += time.Since(begin) }()
 	m.n++
 	if addr.IsValid() {
 		match.Address = addr.String()
@@ -93,18 +97,21 @@ func (m *Matches) Add(match Match, addr netip.Addr, second int64, line, message 
 	if !m.lines && len(m.kept) > fewLines {
 		return
 	}
-	text := strings.TrimRight(fmt.Sprintf("%-9s %-20s %-15s %s", what, match.Rule, match.Address, Clean(line)), " ") + "\n"
+	text := strings.TrimRight(fmt.Sprintf("%-9s %-20s %-15s %s", what, match.Rule, match.Address, Clean(string(line))), " ") + "\n"
 	if match.Reason != "" {
 		text += fmt.Sprintf("%-9s (%s)\n", "", match.Reason)
 	}
 	if m.lines {
 		_, _ = m.out.WriteString(text) // its error comes back from Flush
+		if m.live {
+			_ = m.out.Flush()
+		}
 	} else {
 		m.kept = append(m.kept, text)
 	}
 }
 
-func (m *Matches) count(match Match, message string) {
+func (m *Matches) count(match Match, message []byte) {
 	m.verdict[match.Verdict]++
 	r := m.by[match.Rule]
 	if r == nil {
@@ -118,12 +125,12 @@ func (m *Matches) count(match Match, message string) {
 	}
 	switch match.Verdict {
 	case "none":
-		m.missed.Add(message)
+		m.missed.Add(string(message))
 	case "refused":
 		if x := m.reasons[match.Reason]; x != nil {
 			x.lines++
 		} else {
-			m.reasons[match.Reason] = &shape{match.Reason, message, 1}
+			m.reasons[match.Reason] = &shape{match.Reason, string(message[:min(len(message), maxExample)]), 1}
 		}
 	}
 }
@@ -145,7 +152,7 @@ func (m *Matches) Done() error {
 }
 
 func (m *Matches) write() {
-	took := time.Since(m.begun)
+	took := time.Since(m.begun) - m.spent
 	if len(m.kept) <= fewLines {
 		for _, text := range m.kept {
 			fmt.Fprint(m.out, text)
@@ -194,7 +201,7 @@ func (m *Matches) write() {
 		fmt.Fprintf(m.out, ", %d of other programs", m.others)
 	}
 	if m.n >= 1000 {
-		fmt.Fprintf(m.out, "; %.1f µs a line", float64(took.Microseconds())/float64(m.n))
+		fmt.Fprintf(m.out, "; %.2f µs a line, %.0f lines a second", float64(took.Microseconds())/float64(m.n), float64(m.n)/took.Seconds())
 	}
 	fmt.Fprintln(m.out)
 }

@@ -8,15 +8,20 @@ import (
 )
 
 // Shapes groups lines that differ in their numbers, addresses and quoted texts only.
+// When there are too many, the rarer half is forgotten: a frequent one that comes
+// late finds room.
 type Shapes struct {
 	by   map[string]*shape
-	more int // lines of shapes that there was no room for
+	more int // lines of shapes that were forgotten
 }
 
 type shape struct {
 	text, example string
 	lines         int
 }
+
+// maxExample is how much of an example is kept, in bytes.
+const maxExample = 500
 
 // maxShapes bounds the shapes that are told apart.
 const maxShapes = 10_000
@@ -29,13 +34,15 @@ func (s *Shapes) Add(line string) {
 		return
 	}
 	if len(s.by) == maxShapes {
-		s.more++
-		return
+		for _, x := range s.sorted()[maxShapes/2:] {
+			s.more += x.lines
+			delete(s.by, x.text)
+		}
 	}
 	if s.by == nil {
 		s.by = map[string]*shape{}
 	}
-	s.by[text] = &shape{text, line, 1}
+	s.by[text] = &shape{text, strings.Clone(line[:min(len(line), maxExample)]), 1}
 }
 
 // sorted are the shapes, the most frequent first.

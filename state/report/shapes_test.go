@@ -1,6 +1,9 @@
 package report
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestFold(t *testing.T) {
 	for line, want := range map[string]string{
@@ -18,16 +21,25 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// However many shapes there are, few are held, and a frequent one that comes late is
+// among them.
 func TestShapesAreBounded(t *testing.T) {
 	var s Shapes
-	for i := range maxShapes + 5 {
-		line := ""
-		for n := i; n > 0; n /= 26 {
-			line += string(rune('a' + n%26))
+	const often, n = 100, 3 * maxShapes
+	for i := range n {
+		s.Add(string([]rune{'a' + rune(i%26), 'a' + rune(i/26%26), 'a' + rune(i/676%26), 'a' + rune(i/17576)}))
+		if i >= n-often {
+			s.Add("often " + strings.Repeat("x", 2*maxExample))
 		}
-		s.Add(line)
+		if len(s.by) > maxShapes {
+			t.Fatalf("%d shapes", len(s.by))
+		}
 	}
-	if len(s.by) != maxShapes || s.more != 5 {
-		t.Errorf("%d shapes, %d lines more", len(s.by), s.more)
+	list, lines := s.sorted(), s.more
+	for _, x := range list {
+		lines += x.lines
+	}
+	if list[0].lines != often || len(list[0].example) != maxExample || lines != n+often {
+		t.Errorf("the first has %d lines and an example of %d bytes; %d lines in all", list[0].lines, len(list[0].example), lines)
 	}
 }
