@@ -63,6 +63,9 @@ func (d *decoder) checkRule(f *Filter, r *Rule, at toml.Key, names []string) {
 	if r.Lingers && r.Kind != Failure {
 		fail("lingers", "rule %q lingers: only a failure does", r.Name)
 	}
+	if (r.Kind == Refused) != (r.Reason != "") {
+		fail("reason", `rule %q: a reason goes with kind = "refused", and only with that`, r.Name)
+	}
 	blames := r.Kind == Failure || r.Kind == Success
 	switch {
 	case r.Pattern != "" && len(r.Conditions) > 0:

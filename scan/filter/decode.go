@@ -283,6 +283,7 @@ func (d *decoder) rules(dst *[]Rule) field {
 				"kind":    d.kind(&r.Kind),
 				"modes":   d.modes(&r.Modes),
 				"pattern": d.word(&r.Pattern),
+				"reason":  d.word(&r.Reason),
 				"where":   d.where(&r.Conditions),
 				"like":    d.like(&r.Conditions),
 				"program": d.list(&r.Program),
@@ -308,7 +309,7 @@ func (d *decoder) rules(dst *[]Rule) field {
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 func (d *decoder) kind(dst *Kind) field {
-	valid := []Kind{Failure, Success, Benign, Mark}
+	valid := []Kind{Failure, Success, Benign, Mark, Refused}
 	return func(key toml.Key, value any) {
 		var names []string
 		for _, k := range valid {

@@ -147,10 +147,11 @@ func (m *Matcher) matchMembers(r *compiled, o *object, program func() string) (v
 	switch {
 	case !r.writtenBy(program):
 		return v, false
-	case r.Kind == Benign, v.Kind == Refused && r.active:
+	case v.Reason == reasonTwoAddr && r.active:
 		return v, true
-	case !r.active:
-		v.Kind, v.Reason = Benign, r.inactive
+	case r.Kind == Benign, r.Kind == Refused, !r.active:
+		v.Kind, v.Reason = r.Kind, ""
+		v.aside(r)
 		return v, true
 	case r.Kind == Mark:
 		return v, true

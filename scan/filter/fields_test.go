@@ -130,6 +130,34 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+// What looks like a failure and can be forged is told as such, and blames nobody.
+func TestRefusedRules(t *testing.T) {
+	m := compile(t, `
+[json]
+address = "addr"
+[[rule]]
+name    = "raw"
+kind    = "refused"
+reason  = "can be forged"
+pattern = '^denied <ADDR>$'
+[[rule]]
+name    = "raw-json"
+kind    = "refused"
+reason  = "so can this"
+where   = { a = 1 }
+`)
+	for message, want := range map[string]string{"denied 8.8.8.8": "can be forged", `{"a":1,"addr":"8.8.8.8"}`: "so can this"} {
+		if v := m.Match([]byte(message), nil); v.Kind != Refused || v.Reason != want || v.Addr.IsValid() {
+			t.Errorf("%s: %s, %s, %q", message, v.Kind, v.Addr, v.Reason)
+		}
+	}
+	for _, text := range []string{"kind = \"refused\"\npattern = '^x$'", "reason = \"x\"\npattern = '^<ADDR>$'"} {
+		if _, err := Parse("test", "test.toml", "[[rule]]\nname = \"a\"\n"+text); err == nil || !strings.Contains(err.Error(), `a reason goes with kind = "refused"`) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestConditionErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"[[rule]]\nname = \"a\"\nwhere = { x = 1 }":                                                  `test.toml:2: rule "a": whom does it blame?`,

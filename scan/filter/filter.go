@@ -43,7 +43,9 @@
 // A rule further has
 //
 //	kind    = "failure"    # the default; "success", "benign" (understood, nothing to do),
-//	                       # "mark" (explains a later line of its session)
+//	                       # "mark" (explains a later line of its session),
+//	                       # "refused" (looks like a failure, and a client can forge it)
+//	reason  = "..."        # of kind "refused": why, and what to read instead
 //	modes   = ["normal"]   # the default: in every mode; ["ddos"]: in ddos and aggressive
 //	weight  = 1            # failures that the line counts for
 //	stage   = 0            # its place among the lines of one attempt, see state.Event
@@ -128,7 +130,8 @@ type Filter struct {
 // Rule explains one line.
 type Rule struct {
 	Name    string
-	Kind    Kind   // Failure, Success, Benign or Mark
+	Kind    Kind   // Failure, Success, Benign, Mark or Refused
+	Reason  string // of Refused: for who tries the filter
 	Modes   []Mode // never empty; Normal: in every mode; all count in Aggressive
 	Pattern string // with <ADDR>, <USER>, <PID>, <SESSION>, <COUNT>, <FORWARDED>; empty: Conditions
 	Program []string

@@ -175,13 +175,11 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 // try tries one rule; ok tells that it decided.
 func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Verdict, ok bool) {
 	v = Verdict{Kind: r.Kind, Rule: r.Rule}
-	if r.Kind == Benign || !r.active {
+	if r.Kind == Benign || r.Kind == Refused || !r.active {
 		if !r.engine().Match(message) || !r.writtenBy(program) {
 			return v, false
 		}
-		if r.Kind != Benign {
-			v.Kind, v.Reason = Benign, r.inactive
-		}
+		v.aside(r)
 		return v, true
 	}
 	var places [maxGroups]int
@@ -206,6 +204,17 @@ func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Ver
 		m.blame(&v, message[at[2*r.addr]:at[2*r.addr+1]], []byte(group(message, at, r.forwarded)))
 	}
 	return v, true
+}
+
+// aside completes the verdict of a rule that blames nobody here.
+func (v *Verdict) aside(r *compiled) {
+	switch {
+	case r.Kind == Benign:
+	case r.Kind == Refused:
+		v.Reason = r.Reason
+	default:
+		v.Kind, v.Reason = Benign, r.inactive
+	}
 }
 
 func group(message []byte, at []int, n int) string {
