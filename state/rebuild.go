@@ -156,16 +156,24 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 
 // Summary says in one decision what a rebuild found.
 func (j *Judge) Summary(now int64, why string) {
-	found, live := 0, 0
+	found, live, observed := 0, 0, 0
 	for _, d := range j.Decisions {
 		if d.Verb == Banned {
 			found++
 		}
 	}
 	for _, jail := range j.state.Jails {
-		live += len(jail.Live(now))
+		n := len(jail.Live(now))
+		live += n
+		if !jail.Reach.Enforce {
+			observed += n
+		}
 	}
-	d := Decision{Verb: Rebuilt, Time: now, Text: fmt.Sprintf("%s: judged the log again; %d bans in force, %d of them new", why, live, found)}
+	text := fmt.Sprintf("%s: judged the log again; %d bans in force, %d of them new", why, live, found)
+	if observed > 0 {
+		text = fmt.Sprintf("%s: judged the log again; %d bans, %d of them new, %d only observed", why, live, found, observed)
+	}
+	d := Decision{Verb: Rebuilt, Time: now, Text: text}
 	d.identify()
 	j.Decisions = append(j.Decisions, d)
 }

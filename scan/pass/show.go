@@ -70,6 +70,7 @@ func (p *Pass) Bans(ctx context.Context, names []string) ([]report.Ban, error) {
 	for _, name := range names {
 		for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
 			shown := report.FromBan(b)
+			shown.Observed = !p.Ledger.Jail(name).Reach.Enforce
 			if n, ok := packets[name+" "+shown.Key]; ok {
 				shown.Packets = &n
 			}

@@ -14,12 +14,15 @@ func (p *Pass) WriteFirst(w io.Writer) {
 	fmt.Fprintf(w, "Read %s of the past, found %s.\n", entries(p.Entries), Plural(p.Failures, "failure"))
 	live := *p
 	live.Banned = nil
-	over := 0
+	over, observed := 0, 0
 	for _, b := range p.Banned {
 		if b.ban.Over(p.now) {
 			over++
-		} else {
-			live.Banned = append(live.Banned, b)
+			continue
+		}
+		live.Banned = append(live.Banned, b)
+		if b.Observed {
+			observed++
 		}
 	}
 	switch {
@@ -29,7 +32,15 @@ func (p *Pass) WriteFirst(w io.Writer) {
 		more := max(0, len(live.Banned)-firstRows)
 		sortBans(live.Banned)
 		live.Banned = live.Banned[more:]
-		fmt.Fprintf(w, "%s in force:\n\n", Plural(len(live.Banned)+more, "ban"))
+		all, what := len(live.Banned)+more, "in force"
+		switch observed {
+		case 0:
+		case all:
+			what = "observed, and not in force"
+		default:
+			what = fmt.Sprintf("decided, %d of them observed and not in force", observed)
+		}
+		fmt.Fprintf(w, "%s %s:\n\n", Plural(all, "ban"), what)
 		live.writeTable(w)
 		if more > 0 {
 			fmt.Fprintf(w, "and %d earlier ones (scan2ban banned)\n", more)

@@ -22,7 +22,7 @@ func TestWriteFirst(t *testing.T) {
 			until = since + 1
 		}
 		decided = append(decided, state.Decision{Verb: state.Banned, Jail: "sshd", Address: key.Addr().String(), Key: &key, Since: since, Until: &until,
-			Failures: 5, N: 1, Rule: "failed-password", Users: []string{"root"}})
+			Failures: 5, N: 1, Rule: "failed-password", Users: []string{"root"}, Enforced: true})
 	}
 	decided[3], decided[20] = decided[20], decided[3]
 	decided = append(decided, state.Decision{Verb: state.Rebuilt, Text: "first run"})

@@ -131,7 +131,9 @@ func WriteBans(w io.Writer, bans []Ban) {
 		right: map[int]bool{3: true, 4: true, 5: true, 6: true}}
 	for _, b := range bans {
 		packets := "-"
-		if b.Packets != nil {
+		if b.Observed {
+			packets = "observed"
+		} else if b.Packets != nil {
 			packets = strconv.FormatUint(*b.Packets, 10)
 		}
 		t.rows = append(t.rows, []string{b.Jail, b.Key, End(b.ban.Until), strconv.Itoa(b.Failures), strconv.Itoa(b.Late),

@@ -57,11 +57,17 @@ func (p *Pass) Lines() (lines []Line) {
 		}
 		return state.Banned, fmt.Sprintf("%s %s %s (%s)", verb, b.Key, until(b.ban.Until), why(b.ban))
 	})
+	seen := func(b *Ban) string {
+		if b.Observed {
+			return "observed, "
+		}
+		return ""
+	}
 	of(p.Expired, levelInfo, func(b *Ban) (state.Verb, string) {
-		return state.Expired, fmt.Sprintf("ban of %s is over (%s while it lasted)", b.Key, Plural(b.Late, "failure"))
+		return state.Expired, fmt.Sprintf("%sban of %s is over (%s while it lasted)", seen(b), b.Key, Plural(b.Late, "failure"))
 	})
-	of(p.Released, levelNotice, func(b *Ban) (state.Verb, string) { return state.Released, "released " + b.Key })
-	of(p.Unbanned, levelNotice, func(b *Ban) (state.Verb, string) { return state.Unbanned, "unbanned " + b.Key })
+	of(p.Released, levelNotice, func(b *Ban) (state.Verb, string) { return state.Released, seen(b) + "released " + b.Key })
+	of(p.Unbanned, levelNotice, func(b *Ban) (state.Verb, string) { return state.Unbanned, seen(b) + "unbanned " + b.Key })
 	for _, line := range p.spared {
 		say(state.Spared, "%s", line)
 	}

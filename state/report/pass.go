@@ -51,23 +51,30 @@ type Pass struct {
 // time now in seconds.
 func FromPass(decisions []state.Decision, ledger *state.State, now int64) *Pass {
 	p := &Pass{Banned: []Ban{}, Expired: []Ban{}, Released: []Ban{}, Unbanned: []Ban{}, Gaps: []Gap{}, Warnings: []string{}, now: now}
+	ended := func(d state.Decision) Ban {
+		b, jail := fromDecision(d), ledger.Jails[d.Jail]
+		b.Observed = jail != nil && !jail.Reach.Enforce
+		return b
+	}
 	for _, d := range decisions {
 		switch d.Verb {
 		case state.Banned:
 			b := fromDecision(d)
-			if live := ledger.Jail(d.Jail).Bans()[*d.Key]; live != nil && live.Since == d.Since {
-				b = FromBan(live) // with what came late
-				b.id = d.ID
+			if jail := ledger.Jails[d.Jail]; jail != nil {
+				if live := jail.Bans()[*d.Key]; live != nil && live.Since == d.Since {
+					b = FromBan(live) // with what came late
+					b.id = d.ID
+				}
 			}
 			b.Observed = !d.Enforced
 			p.Banned = append(p.Banned, b)
 		case state.Expired:
-			p.Expired = append(p.Expired, fromDecision(d))
+			p.Expired = append(p.Expired, ended(d))
 		case state.Released:
-			p.Released = append(p.Released, fromDecision(d))
+			p.Released = append(p.Released, ended(d))
 		case state.Unbanned:
 			if d.N > 0 { // else only failures were forgiven
-				p.Unbanned = append(p.Unbanned, fromDecision(d))
+				p.Unbanned = append(p.Unbanned, ended(d))
 			}
 		case state.Rebuilt:
 			p.Summary = d.Text

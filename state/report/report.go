@@ -36,7 +36,7 @@ type Ban struct {
 	N        int      `json:"n"`
 	Rule     string   `json:"rule,omitempty"`
 	ByHand   bool     `json:"by_hand,omitempty"`
-	Observed bool     `json:"observed,omitempty"` // decided in this pass by a jail that leaves the kernel alone
+	Observed bool     `json:"observed,omitempty"` // by a jail that leaves the kernel alone: nobody is kept out
 	Packets  *uint64  `json:"packets"`            // dropped by the kernel; null: not known
 
 	ban *state.Ban

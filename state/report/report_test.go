@@ -184,11 +184,35 @@ func TestJSONIsPrintable(t *testing.T) {
 
 // What a jail that only observes decides is not told as a ban.
 func TestObserved(t *testing.T) {
+	ledger := state.New()
+	ledger.Jail("sshd").Reach.Enforce = false
 	key := state.Key{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
 	until := int64(1_700_003_600)
-	p := FromPass([]state.Decision{{Verb: state.Banned, Jail: "sshd", Key: &key, Since: 1_700_000_000, Until: &until, Failures: 5, N: 1}}, state.New(), 1_700_000_100)
+	ban := state.Decision{Verb: state.Banned, Jail: "sshd", Key: &key, Since: 1_700_000_000, Until: &until, Failures: 5, N: 1}
+	over, released, unbanned := ban, ban, ban
+	over.Verb, released.Verb, unbanned.Verb = state.Expired, state.Released, state.Unbanned
+	p := FromPass([]state.Decision{ban, over, released, unbanned}, ledger, 1_700_000_100)
 	lines := p.Lines()
-	if want := "sshd: observed, not banned: 203.0.113.7 until "; len(lines) != 1 || !strings.HasPrefix(lines[0].Text, want) || lines[0].Fields()["SCAN2BAN_OBSERVED"] != "1" {
-		t.Errorf("%+v", lines)
+	for i, want := range []string{
+		"sshd: observed, not banned: 203.0.113.7 until ", "sshd: observed, ban of 203.0.113.7 is over (",
+		"sshd: observed, released 203.0.113.7", "sshd: observed, unbanned 203.0.113.7",
+	} {
+		if !strings.HasPrefix(lines[i].Text, want) || lines[i].Fields()["SCAN2BAN_OBSERVED"] != "1" {
+			t.Errorf("says %q, fields %v, want %q", lines[i].Text, lines[i].Fields(), want)
+		}
+	}
+	var out bytes.Buffer
+	p.WriteFirst(&out)
+	WriteBans(&out, p.Banned)
+	for _, want := range []string{"1 ban observed, and not in force:", "  observed\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing from\n%s", want, out.String())
+		}
+	}
+	p.Banned = append(p.Banned, p.Banned[0])
+	p.Banned[0].Observed = false
+	out.Reset()
+	if p.WriteFirst(&out); !strings.Contains(out.String(), "2 bans decided, 1 of them observed and not in force:") {
+		t.Error(out.String())
 	}
 }
