@@ -30,7 +30,7 @@ func Parse(name, file, text string) (*Filter, error) {
 // full: what stands before its rules is read now, they are read on demand.
 func parseShipped(name, file, text string) (*Filter, error) {
 	head, _, _ := strings.Cut(text, "\n[[rule]]")
-	f, _, err := parse(name, file, uncomment(head), false)
+	f, _, err := parse(name, file, head, false)
 	if err != nil {
 		return nil, err
 	}
@@ -44,26 +44,28 @@ func parseShipped(name, file, text string) (*Filter, error) {
 	return f, nil
 }
 
-// uncomment leaves out the lines that hold nothing but a comment.
-func uncomment(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if line[0] != '#' {
-			b.WriteString(line)
+// readTOML gives the text's tree; plain says that it may well be what readHead reads.
+func readTOML(file, text string, plain bool) (root map[string]any, err error) {
+	if plain {
+		if root, ok := readHead(text); ok {
+			return root, nil
 		}
 	}
-	return b.String()
+	if _, err = toml.Decode(text, &root); err == nil {
+		return root, nil
+	}
+	if at := (toml.ParseError{}); errors.As(err, &at) {
+		return nil, fmt.Errorf("%s:%d: %s", file, at.Position.Line, at.Message)
+	}
+	return nil, fmt.Errorf("%s: %w", file, err)
 }
 
 // parse reads a filter and its rules; checked says whether to look for what is
 // wrong with it as a whole.
 func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err error) {
-	var root map[string]any
-	if _, err := toml.Decode(text, &root); err != nil {
-		if at := (toml.ParseError{}); errors.As(err, &at) {
-			return nil, nil, fmt.Errorf("%s:%d: %s", file, at.Position.Line, at.Message)
-		}
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	root, err := readTOML(file, text, !checked)
+	if err != nil {
+		return nil, nil, err
 	}
 	d := &decoder{file: file, text: text}
 	f = &Filter{Name: name}

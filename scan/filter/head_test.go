@@ -1,0 +1,51 @@
+package filter
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+)
+
+// What readHead reads is what the TOML package reads, and it reads every shipped filter.
+func TestHeads(t *testing.T) {
+	for _, name := range Names() {
+		text, err := catalogue.ReadFile("catalogue/" + name + ".toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(string(text), "\n[[rule]]")
+		got, ok := readHead(head)
+		if !ok {
+			t.Errorf("%s: its head holds more than readHead reads (a text with escapes, or an empty one?)", name)
+			continue
+		}
+		var want map[string]any
+		if _, err := toml.Decode(head, &want); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n\tgot  %v\n\twant %v", name, err, got, want)
+		}
+	}
+}
+
+func FuzzHead(f *testing.F) {
+	for _, text := range []string{"a = 1", "a = [\"b\", 'c',]\n[d] # e\nf = [[true], []]\n", "a = \"\"", "a = 01", "[a]\n[a]", "a=1 b=2", "a = \"\"\"x\"\"\"", "a = 'x\ny'"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, ok := readHead(text)
+		if !ok {
+			return
+		}
+		var want map[string]any
+		if _, err := toml.Decode(text, &want); err != nil {
+			t.Fatalf("%q is read, and is no TOML: %v", text, err)
+		}
+		if want == nil {
+			want = map[string]any{}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	})
+}
