@@ -323,17 +323,6 @@ func decodeValue(key string, value, into any) error {
 	return nil
 }
 
-// fieldOf gives the field that a key sets; no valid one where there is none.
-func fieldOf(into any, key string) reflect.Value {
-	v := reflect.ValueOf(into).Elem()
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Tag.Get("toml") == key {
-			return v.FieldByIndex(f.Index)
-		}
-	}
-	return reflect.Value{}
-}
-
 // structOf gives a pointer to a new value of the struct that a key sets.
 func structOf(into any, key string) any {
 	if field := fieldOf(into, key); field.IsValid() && field.Kind() == reflect.Struct {
@@ -351,25 +340,4 @@ func plain(err error) error {
 	text = strings.TrimPrefix(text, "toml: ")
 	text = strings.Replace(text, "incompatible types: TOML value has type ", "is a ", 1)
 	return errors.New(strings.Replace(text, "; destination has type ", ", not a ", 1))
-}
-
-// keysOf lists the TOML keys of a struct and of those that it embeds.
-func keysOf(into any) []string {
-	var keys []string
-	var walk func(t reflect.Type)
-	walk = func(t reflect.Type) {
-		for i := range t.NumField() {
-			field := t.Field(i)
-			tag := field.Tag.Get("toml")
-			switch {
-			case field.Anonymous && tag == "":
-				walk(field.Type)
-			case tag != "" && tag != "-":
-				keys = append(keys, tag)
-			}
-		}
-	}
-	walk(reflect.TypeOf(into).Elem())
-	slices.Sort(keys)
-	return keys
 }
