@@ -253,9 +253,9 @@ func (j *Jail) decode(in *scanner) error {
 		var raw []byte
 		switch name {
 		case "reach":
-			err = in.value(&j.Reach)
+			err = in.reach(&j.Reach)
 		case "prefixes":
-			err = in.value(&j.Prefixes)
+			err = in.prefixes(&j.Prefixes)
 		case "seen":
 			err = in.value(&j.Seen)
 		case "ignored":
@@ -280,6 +280,62 @@ func (j *Jail) decode(in *scanner) error {
 		default:
 			_, err = in.raw()
 		}
+		return err
+	})
+}
+
+// reach reads a jail's reach: every pass reads that of every jail.
+func (s *scanner) reach(r *Reach) error {
+	*r = Reach{}
+	return s.object(func(name string) (err error) {
+		if s.peek() == 'n' { // null
+			_, err = s.raw()
+			return err
+		}
+		var text string
+		switch name {
+		case "ports":
+			r.Ports = Ports{}
+			err = s.array(func() error {
+				var p Port
+				text, err := s.text()
+				if err == nil {
+					err = p.parse(text)
+				}
+				r.Ports = append(r.Ports, p)
+				return err
+			})
+		case "protocol":
+			r.Protocol = []string{}
+			err = s.array(func() error {
+				text, err := s.text()
+				r.Protocol = append(r.Protocol, text)
+				return err
+			})
+		case "blocktype":
+			if text, err = s.text(); err == nil && text != "" {
+				err = r.BlockType.UnmarshalText([]byte(text))
+			}
+		case "forwarded":
+			err = s.value(&r.Forwarded)
+		case "enforce":
+			err = s.value(&r.Enforce)
+		default:
+			_, err = s.raw()
+		}
+		return err
+	})
+}
+
+// prefixes reads [32,64].
+func (s *scanner) prefixes(p *[2]int) error {
+	place := 0
+	return s.array(func() error {
+		n, err := s.integer()
+		if place < len(p) {
+			p[place] = int(n)
+		}
+		place++
 		return err
 	})
 }

@@ -234,6 +234,13 @@ func (s *scanner) value(into any) error {
 	if err != nil {
 		return err
 	}
+	switch flag, isFlag := into.(*bool); {
+	case isFlag && string(raw) == "true":
+		*flag = true
+		return nil
+	case isFlag && string(raw) == "false", string(raw) == "{}": // most often
+		return nil
+	}
 	return json.Unmarshal(raw, into)
 }
 
