@@ -15,6 +15,8 @@ import (
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/jail"
 	"scan2ban/state"
+
+	"scan2ban/scan/filter"
 )
 
 // commands is a small tree with one of everything that a page must show.
@@ -120,6 +122,19 @@ func TestRoff(t *testing.T) {
 		}
 		if !checked {
 			t.Skip("needs groff or mandoc")
+		}
+	}
+}
+
+// The README names every filter of the catalogue.
+func TestCatalogueInReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range filter.Names() {
+		if !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("README.md does not name the filter %s", name)
 		}
 	}
 }
