@@ -50,7 +50,7 @@ func judged(f *filter.Filter, m *filter.Matcher, line string, inSyslog bool) (v 
 	text := []byte(strings.TrimSuffix(line, "\r"))
 	prefix, message, tagged := filter.CutSyslog(text)
 	program := string(prefix.Program)
-	if len(f.File.Program) > 0 && (tagged || inSyslog) && !slices.Contains(f.File.Program, program) {
+	if w := (&Watch{Program: f.File.Program}); len(w.Program) > 0 && (tagged || inSyslog) && !w.wrote(prefix.Program) {
 		return v, false
 	}
 	if tagged {
