@@ -28,6 +28,10 @@ type Watch struct {
 	Paths   []string       // globs of log files
 	Program []string       // syslog tags of the lines that are the jail's; empty: all
 	Zone    *time.Location // of times in the files that name none; nil: the host's
+
+	Container bool   // what the terms ask for are lines of containers
+	Err       error  // what keeps the jail from its logs, beside what reading them tells
+	Missing   string // why there may be nothing to read; "": nothing is known against it
 }
 
 // InJournal are the watches that can read the journal.
@@ -62,6 +66,9 @@ const (
 func Fields(watches []Watch) []string {
 	fields := []string{fieldProgram, fieldPID, fieldBoot}
 	for _, w := range watches {
+		if w.Container {
+			fields = append(fields, containerFields...)
+		}
 		for _, term := range w.Terms {
 			for _, match := range term {
 				fields = append(fields, field(match))
@@ -109,6 +116,12 @@ const slack = 60
 // With one watch every entry is its own: the journal has proven the match. With
 // several, the fields of an entry tell whose it is.
 func Journal(entries Entries, watches []Watch, limit Limit, found func(Finding)) (n int) {
+	return JournalFrom(entries, watches, limit, Streams{}, found)
+}
+
+// JournalFrom is Journal for who keeps from pass to pass where the streams of containers
+// stand.
+func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams, found func(Finding)) (n int) {
 	program := func() string { return text(entries, fieldProgram) }
 	for entries.Next() {
 		second := entries.Time() / 1e6
@@ -119,9 +132,21 @@ func Journal(entries Entries, watches []Watch, limit Limit, found func(Finding))
 			second = limit.Second
 		}
 		n++
+		var line logfile.Line // of a container
+		joined, whole := false, false
 		for i := range watches {
 			w := &watches[i]
 			if len(watches) > 1 && !owns(w.Terms, entries) {
+				continue
+			}
+			if w.Container {
+				if !joined {
+					line, whole = streams.line(entries)
+					line.Time, joined = second*1e6, true
+				}
+				if f, own := w.Line(&line); own && whole {
+					found(f)
+				}
 				continue
 			}
 			v := w.Matcher.Match(logfile.CutTime(entries.Message()), program)

@@ -39,6 +39,10 @@ type Sources struct {
 	Files   json.RawMessage `json:"files,omitempty"`
 	Matches string          `json:"matches,omitempty"`
 
+	// Streams are those of containers that stand inside a line at that position, see
+	// package scan.
+	Streams []string `json:"streams,omitempty"`
+
 	Logs     *LogPosition      `json:"logs,omitempty"`     // nil: no log file was read yet
 	Backends map[string]string `json:"backends,omitempty"` // where each jail that may choose reads, see package scan/pass
 }

@@ -29,4 +29,10 @@ type FilePosition struct {
 	Time    int64  `json:"time"`             // of the line before Offset, in microseconds since the Unix epoch; 0: unknown
 	Inside  bool   `json:"inside,omitempty"` // Offset lies inside a line that is too long to be judged
 	Told    string `json:"told,omitempty"`   // what an admin has been told of the file
+
+	// Of a container's log, where lines come in parts: where the line of that stream
+	// begins that goes on at Offset, plus 1. 0: none does; below: its beginning is not known, see
+	// package scan/logfile.
+	Stdout int64 `json:"stdout,omitempty"`
+	Stderr int64 `json:"stderr,omitempty"`
 }

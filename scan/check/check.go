@@ -52,6 +52,9 @@ type Jail struct {
 	Backend  filter.Backend // as configured
 	LogPaths []string       // globs of the log files that it reads where it reads files
 	Zone     *time.Location // of times in them that name none; nil: the host's
+
+	Containers []string // names or patterns of those that it reads; then the above does not count
+	Published  string   // by which of them its ports are; "": they are the jail's or the filter's own
 }
 
 // limit is how long all probes together may take.
@@ -66,7 +69,7 @@ type probe struct {
 // The probes that depend on whose rights the process has, on the logs, and on the
 // host.
 var (
-	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"state", store}, {"nftables", kernel}}
+	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}}
 	ofLogs = []probe{{"jails", logs}}
 	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
 		{"Fail2Ban", fail2ban}, {"clock", clock}, {"journald", journald}}

@@ -157,6 +157,11 @@ func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.G
 // source says where a jail reads, why, and what of it is understood.
 func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h *heard, when string) {
 	what := "jail " + j.Name
+	if len(j.Containers) > 0 {
+		c.listenFiles(ctx, j, h)
+		c.understood(found, j, h, when, "reads "+c.ofContainers(j))
+		return
+	}
 	held := h.Entries > 0
 	if !held && j.Backend != filter.File {
 		var err error
@@ -173,8 +178,6 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 		}
 		c.listenFiles(ctx, j, h)
 	}
-	try := "scan2ban match " + j.Filter
-	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, report.Plural(int(h.Failures), "failure"))
 	switch {
 	case !held && c.JournalPath == "" && j.Filter == "sshd" && !c.listens():
 		found.Note(what, reads+", which holds no entry of it; sshd does not run here")
@@ -187,6 +190,16 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 	case !held:
 		found.Warn(what, reads+", which holds no entry of it: is the service installed, and does it log to the journal?",
 			"scan2ban filters "+j.Filter+" (what it looks for)")
+	default:
+		c.understood(found, j, h, when, reads)
+	}
+}
+
+// understood says what a filter made of what its jail reads.
+func (c *checker) understood(found *report.Findings, j Jail, h *heard, when, reads string) {
+	what, try := "jail "+j.Name, "scan2ban match "+j.Filter
+	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, report.Plural(int(h.Failures), "failure"))
+	switch {
 	case h.Entries == 0:
 		found.OK(what, reads+"; nothing of it "+when)
 	case h.Understood == 0 && h.Entries >= 5:
@@ -203,13 +216,16 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	i := slices.IndexFunc(c.Watches, func(w scan.Watch) bool { return w.Jail == j.Name })
+	i := slices.IndexFunc(c.Watches, func(w scan.Watch) bool { return w.Jail == j.Name && (!w.Container || len(w.Paths) > 0) })
 	if i < 0 {
 		return
 	}
 	var paths []string
 	for _, path := range j.LogPaths {
 		paths = append(paths, c.root+path)
+	}
+	if c.Watches[i].Container {
+		paths = c.Watches[i].Paths
 	}
 	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{{Paths: paths, Zone: j.Zone}}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
 	defer r.Close()

@@ -131,10 +131,13 @@ func readable(ctx context.Context, c *checker, found *report.Findings) {
 	}
 }
 
+// readAll lets the passes read what only root may.
+const readAll = "systemctl edit " + service + ", and write\n[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH"
+
 // logFiles says whether the log files that jails read can be opened.
 func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 	for _, j := range c.Jails {
-		if len(j.LogPaths) == 0 {
+		if len(j.LogPaths) == 0 || len(j.Containers) > 0 {
 			continue
 		}
 		held, err := c.held(ctx, j.Name)
@@ -154,7 +157,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		}
 		switch err := errors.Join(errs...); {
 		case err != nil:
-			c.lacking(found, what, err, "systemctl edit "+service+", and write\n[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH")
+			c.lacking(found, what, err, readAll)
 		case opened == 0:
 			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
 		default:

@@ -35,6 +35,10 @@ func ports(_ context.Context, c *checker, found *report.Findings) {
 				continue
 			}
 		}
+		if j.Published != "" {
+			found.OK(what, shown(r.Reach.Ports)+", published by container "+j.Published)
+			continue
+		}
 		if r.Ledger || c.served(r.Reach, sockets) {
 			found.OK(what, shown(r.Reach.Ports))
 			continue

@@ -20,6 +20,8 @@ type Watch struct {
 	LogPath      Paths      `toml:"logpath"`      // globs; replaces the filter's
 	LogTimeZone  Zone       `toml:"logtimezone"`  // of times in log files that name none; the host's where empty
 
+	Container Containers `toml:"container"` // whose lines are read, instead of all the above
+
 	TrustedProxies state.Prefixes `toml:"trusted_proxies"` // whose word on the client is taken, see Matcher.Behind
 }
 
@@ -44,6 +46,32 @@ func (ps *Paths) UnmarshalTOML(value any) error {
 			return fmt.Errorf("%v is not the absolute path of a file, or a pattern of such (as /var/log/nginx/*access.log)", v)
 		}
 		*ps = append(*ps, path)
+	}
+	return nil
+}
+
+// Containers are names of containers, or patterns of such (as app-*).
+type Containers []string
+
+// containerName is a name as Docker and podman accept it, with what path.Match reads.
+var containerName = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9_.*?\[\]^-]*$`)
+
+// UnmarshalTOML reads a name or a list of them.
+func (cs *Containers) UnmarshalTOML(value any) error {
+	*cs = nil
+	list, ok := value.([]any)
+	if !ok {
+		list = []any{value}
+	}
+	for _, v := range list {
+		name, _ := v.(string)
+		if _, err := filepath.Match(name, ""); err != nil || !containerName.MatchString(name) {
+			return fmt.Errorf("%v is not the name of a container, or a pattern of such (as app-*)", v)
+		}
+		*cs = append(*cs, name)
+	}
+	if len(*cs) == 0 {
+		return fmt.Errorf("no container is named (leave the key out to read the service's own logs)")
 	}
 	return nil
 }

@@ -7,11 +7,15 @@ import "scan2ban/scan/check"
 func (c *Config) Subject() check.Subject {
 	s := check.Subject{Setup: c.Setup(), Config: c.Path}
 	for _, j := range c.Jails {
-		paths := j.Paths()
-		if j.Rules.Ledger {
-			paths = nil
+		of := check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, Zone: j.LogTimeZone.Location, Containers: j.Container}
+		switch {
+		case j.Rules.Ledger:
+		case len(j.Container) > 0:
+			of.LogPaths, of.Published = c.contained(j).seen()
+		default:
+			of.LogPaths = j.Paths()
 		}
-		s.Jails = append(s.Jails, check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, LogPaths: paths, Zone: j.LogTimeZone.Location})
+		s.Jails = append(s.Jails, of)
 	}
 	return s
 }

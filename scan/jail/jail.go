@@ -36,6 +36,8 @@ type Jail struct {
 	Allow   bool            `toml:"allow_spoofable"` // ban although the filter's protocol lets an address be forged
 	Rules   *filter.Filter  `toml:"-"`               // the filter, loaded
 	Matcher *filter.Matcher `toml:"-"`               // its rules, compiled for the mode
+
+	published bool // of a container: what a ban closes are the ports that it publishes
 }
 
 // Config is all that the files say.
@@ -47,6 +49,8 @@ type Config struct {
 	Off    []string         // jails that say enabled = false
 	Broken map[string]error // jails with an error, by name: every error of the jail, joined
 	Notes  []string         // what is accepted but worth a word: Fail2Ban's names, sections without effect
+
+	Root string // before the paths of the container engines; empty but in tests
 
 	failed map[string]bool // keys of the jail being read whose values could not be
 }
@@ -69,6 +73,7 @@ func (j Jail) clone() *Jail {
 	j.LogPath, j.JournalMatch = slices.Clone(j.LogPath), slices.Clone(j.JournalMatch)
 	j.NAT64, j.IgnoreIP = slices.Clone(j.NAT64), slices.Clone(j.IgnoreIP)
 	j.TrustedProxies, j.Instant = slices.Clone(j.TrustedProxies), slices.Clone(j.Instant)
+	j.Container = slices.Clone(j.Container)
 	j.Ports, j.Protocol = slices.Clone(j.Ports), slices.Clone(j.Protocol)
 	return &j
 }

@@ -55,6 +55,9 @@ func Load(path string) (*Config, error) {
 			errs = append(errs, fmt.Errorf("%s: %s", lastPlace(files, "defaults", key), problem))
 		})
 	}
+	if len(base.Container) > 0 {
+		errs = append(errs, fmt.Errorf("%s: container belongs into [jail.NAME]", lastPlace(files, "defaults", "container")))
+	}
 	if len(base.TrustedProxies) > 0 {
 		errs = append(errs, fmt.Errorf("%s: trusted_proxies belongs into [jail.NAME]: not every service stands behind them", lastPlace(files, "defaults", "trusted_proxies")))
 	}
@@ -218,6 +221,8 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 	j.Rules = rules
 	j.instant(report)
 	switch noJournal, noFiles := len(j.Terms()) == 0, len(j.Paths()) == 0; {
+	case len(j.Container) > 0:
+		j.checkContainer(report)
 	case rules.Ledger:
 	case noJournal && noFiles:
 		report("logpath", "nothing to read: the filter names neither log files nor a match in the journal (write logpath or journalmatch)")
@@ -232,9 +237,9 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 		}
 	}
 	if len(j.Ports) == 0 {
-		j.Ports = slices.Clone(rules.Ports)
+		j.Ports, j.published = slices.Clone(rules.Ports), len(j.Container) > 0
 	}
-	if len(j.Ports) == 0 {
+	if len(j.Ports) == 0 && !j.published {
 		report("ports", `the filter names no ports (write ports = [...], or ports = "all")`)
 	}
 	if rules.Spoofable && !j.Allow {

@@ -42,8 +42,21 @@ func (c *Config) Setup() pass.Setup {
 			fail(fmt.Errorf("%w: not judged in this pass", err))
 			continue
 		}
-		s.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: j.Reach, Ignored: ignored, Ledger: j.Rules.Ledger}
-		if !j.Rules.Ledger {
+		reach := j.Reach
+		if len(j.Container) > 0 {
+			here := c.contained(j)
+			s.Watches = append(s.Watches, here.watches...)
+			s.Notes = append(s.Notes, here.notes...)
+			reach = here.reach
+			if len(reach.Ports) == 0 {
+				err := fmt.Errorf(`jail %q: neither its filter nor its container names ports (write ports = [...], or ports = "all")`, j.Name)
+				s.Kept[j.Name], s.Causes[j.Name] = true, err
+				fail(err)
+				continue
+			}
+		}
+		s.Rules[j.Name] = &state.Rules{Policy: j.Policy, Reach: reach, Ignored: ignored, Ledger: j.Rules.Ledger}
+		if !j.Rules.Ledger && len(j.Container) == 0 {
 			s.Watches = append(s.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Backend: j.Backend, Terms: j.Terms(),
 				Paths: j.Paths(), Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location})
 		}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scan2ban/scan/container"
 	"scan2ban/state"
 )
 
@@ -79,8 +80,9 @@ type file struct {
 	fresh  bool // read from its beginning
 	syslog bool
 
-	f     *os.File
-	gz    bool // a rotated file, compressed
+	f  *os.File
+	gz bool // a rotated file, compressed
+	wrapped
 	limit int64
 	cut   cutter
 	clock Clock
@@ -93,21 +95,23 @@ type file struct {
 }
 
 // begin makes the file ready to be read at its position.
-func (f *file) begin(r *Reader, zone *time.Location) error {
-	f.clock = Clock{Zone: zone, Now: r.o.Now * 1e6, Last: f.pos.Time}
+func (f *file) begin(r *Reader, l *log) error {
+	f.clock = Clock{Zone: l.zone, Now: r.o.Now * 1e6, Last: f.pos.Time}
 	f.last = f.pos.Time
+	from := f.unwrap(l)
 	f.syslog = f.isSyslog()
-	f.cut = cutter{src: &counted{f, r}, offset: f.pos.Offset, inside: f.pos.Inside, final: f.cut.final}
+	f.cut = cutter{src: &counted{f, r}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
 	if f.gz {
 		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
 		if err == nil {
-			_, err = io.CopyN(io.Discard, unpacked, f.pos.Offset)
+			_, err = io.CopyN(io.Discard, unpacked, from)
 		}
 		f.cut.src = unpacked
 		return err
 	}
 	if f.fresh && r.o.Since > 0 {
-		f.cut.offset = f.search(r.o.Since*1e6, zone)
+		f.cut.offset = f.search(r.o.Since*1e6, l.zone)
+		f.skipped()
 	}
 	f.cut.hole = f.hole
 	f.cut.buf = r.buffer(f.limit - f.cut.offset)
@@ -158,22 +162,27 @@ func (f *file) isSyslog() bool {
 		n, _ := f.f.ReadAt(head, 0)
 		head = head[:n]
 	}
-	return isSyslog(head)
+	return isSyslog(inner(head, &f.wrap))
 }
 
 // next puts the next line that is to be looked at into line.
 func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 	for {
 		f.commit()
+		begin := f.cut.offset
 		text, long, ok, err := f.cut.next()
 		if err != nil || !ok {
 			f.finished = err == nil
 			return false, err
 		}
+		stamp := text
+		if f.format() != container.Plain {
+			text, stamp, long = f.part(text, long, begin)
+		}
 		if len(text) == 0 {
 			continue
 		}
-		t, timed := f.clock.Read(text)
+		t, timed := f.clock.Read(stamp)
 		if !timed {
 			t = f.before(r)
 		}
@@ -186,7 +195,7 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 		if f.fresh && t < r.o.Since*1e6 {
 			continue
 		}
-		*line = Line{Log: f.log, Text: text, head: f.clock.head, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long}
+		*line = Line{Log: f.log, Text: text, head: f.clock.head, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long, Inner: f.format() != container.Plain}
 		if r.o.Look == nil || r.o.Look(line) {
 			f.untimed = f.untimed || !timed
 			return true, nil
@@ -208,6 +217,10 @@ func (f *file) before(r *Reader) int64 {
 
 // commit takes what was cut so far as judged.
 func (f *file) commit() {
+	if f.cut.offset < f.judged {
+		return // at parts of a line, among lines that are judged
+	}
+	f.keep()
 	f.pos.Offset, f.pos.Inside, f.pos.Time = f.cut.offset, f.cut.inside, f.last
 }
 
@@ -218,6 +231,10 @@ func (f *file) end(r *Reader) {
 	if f.ahead > 0 && !r.o.Past {
 		r.warn("%d lines of %s are later than the clock, the last by %s: they do not count (is its zone right? see logtimezone)",
 			f.ahead, f.pos.Path, state.Duration(time.Duration(f.aheadBy)*time.Second))
+	}
+	if f.odd > 0 && f.pos.Told == "" {
+		f.pos.Told = "odd lines"
+		r.warn("%s has lines that no container engine writes: they are left out", f.pos.Path)
 	}
 	if f.untimed && f.pos.Told == "" {
 		f.pos.Told = "no time"

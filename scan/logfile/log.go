@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"fmt"
 	"time"
+
+	"scan2ban/scan/container"
 )
 
 // log is a log file with those that it was rotated into, in the order in which
@@ -15,6 +17,8 @@ type log struct {
 	files  []*file // that are to be read; the first is being read
 	line   Line    // where it stands
 	taken  bool    // the line has been handed out
+
+	streams [container.Streams]stream // of a container's log
 }
 
 // advance goes to the next line that matters; false at the end of the log.
@@ -24,7 +28,7 @@ func (l *log) advance(r *Reader) bool {
 		f := l.files[0]
 		ok, err := false, error(nil)
 		if f.cut.src == nil {
-			err = f.begin(r, l.zone)
+			err = f.begin(r, l)
 		}
 		if err == nil {
 			ok, err = f.next(r, &l.line)
@@ -33,6 +37,7 @@ func (l *log) advance(r *Reader) bool {
 			return true
 		}
 		if err != nil {
+			f.lose()
 			r.fail(fmt.Errorf("read log file %s: %w", f.pos.Path, err))
 		}
 		f.end(r)

@@ -17,6 +17,10 @@
 // A pass reads what stood in a file when it was opened; the last line waits for
 // the pass that finds its end.
 //
+// Of a container's log (package container) the lines are those that the container
+// wrote, without the engine's wrapper, put together where they came in parts; the
+// time is the engine's. A line whose beginning is not known is left out.
+//
 // # In which order things happen
 //
 // [Open] expands the globs, finds each file of the last pass again, opens those
@@ -84,12 +88,18 @@ type Line struct {
 	Log    int    // the number of the log, in which lines keep their order
 	Syslog bool   // the file is a syslog daemon's: its lines have that prefix
 	Long   bool   // only the beginning of the line
+	Inner  bool   // a container's: Time is its engine's, and another may stand at its beginning
 
 	head int // where the time at its beginning ends
 }
 
 // Message is the line without the time at its beginning, where one stands there.
-func (l *Line) Message() []byte { return cut(l.Text, l.head) }
+func (l *Line) Message() []byte {
+	if l.Inner {
+		return CutTime(l.Text)
+	}
+	return cut(l.Text, l.head)
+}
 
 // Reader reads the log files of one pass. It is for one goroutine.
 type Reader struct {

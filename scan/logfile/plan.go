@@ -167,6 +167,7 @@ func (p *plan) lineUp() {
 			p.take(l, p.head(m), groups)
 		}
 		if len(l.files) > 0 {
+			p.follow(l)
 			p.logs = append(p.logs, l)
 		}
 	}
@@ -225,6 +226,9 @@ func (p *plan) positions() []state.FilePosition {
 	for _, l := range p.r.logs {
 		if l.taken {
 			l.files[0].commit()
+		}
+		for _, f := range l.files {
+			f.unbegun(l)
 		}
 	}
 	list := []state.FilePosition{}

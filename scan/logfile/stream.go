@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"scan2ban/scan/container"
 	"scan2ban/scan/filter"
 )
 
@@ -20,6 +21,9 @@ type Stream struct {
 	n     int
 	tags  bool // it is a syslog daemon's
 	err   error
+
+	wrap  container.Unwrapper
+	parts [container.Streams]container.Stream // of a container's log
 }
 
 // NewStream reads from r; path is the Line's, now in seconds since the Unix epoch,
@@ -41,7 +45,10 @@ func NewStream(r io.Reader, path string, zone *time.Location, now int64) (*Strea
 		in = bufio.NewReaderSize(unpacked, firstBuffer)
 		head, _ = in.Peek(headSize)
 	}
-	return &Stream{cut: cutter{src: in, final: true}, clock: Clock{Zone: zone, Now: now * 1e6}, line: Line{Path: path}, tags: isSyslog(head)}, nil
+	s := &Stream{cut: cutter{src: in, final: true}, clock: Clock{Zone: zone, Now: now * 1e6}, line: Line{Path: path}}
+	s.wrap.Format = container.Wrap(path)
+	s.tags, s.line.Inner = isSyslog(inner(head, &s.wrap)), s.wrap.Format != container.Plain
+	return s, nil
 }
 
 // headSize is how much of a beginning tells whether a log is a syslog daemon's, in
@@ -59,8 +66,19 @@ func (s *Stream) Next() bool {
 		return false
 	}
 	s.n++
+	stamp := text
+	if s.line.Inner {
+		w, ok := s.wrap.Line(text)
+		if ok {
+			text, long, ok = s.parts[w.Stream].Add(w.Message, w.Last)
+		}
+		if !ok {
+			return s.Next()
+		}
+		stamp = w.Time
+	}
 	s.line.Text, s.line.Long, s.line.Time, s.line.head = text, long, 0, 0
-	if t, timed := s.clock.Read(text); timed {
+	if t, timed := s.clock.Read(stamp); timed {
 		s.line.Time, s.line.head = t, s.clock.head
 	}
 	// In a collection of samples a line with a time of its own is of another file.

@@ -72,6 +72,11 @@ func (p *Pass) condition(name string) report.Condition {
 // units that its filter names is running, which their control groups show.
 func (p *Pass) quiet(name string) string {
 	var units, running []string
+	for _, w := range p.Watches {
+		if w.Jail == name && w.Missing != "" {
+			return w.Missing
+		}
+	}
 	for _, w := range p.entered {
 		for _, term := range w.Terms {
 			for _, match := range term {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"scan2ban/scan"
@@ -25,6 +27,9 @@ const undecided = "undecided"
 func (p *Pass) choose(ctx context.Context) {
 	chosen := map[string]string{}
 	for _, w := range p.Watches {
+		if w.Err != nil {
+			p.hindered(ctx, w, chosen)
+		}
 		from := p.backend(ctx, w)
 		if w.Backend == filter.Auto && p.JournalPath == "" && len(w.Terms) > 0 && len(w.Paths) > 0 {
 			chosen[w.Jail] = from
@@ -50,6 +55,22 @@ func (p *Pass) choose(ctx context.Context) {
 		chosen = nil
 	}
 	p.Ledger.Sources.Backends = chosen
+}
+
+// hindered tells what keeps a jail from its logs. Where that are rights to look for its
+// containers, and the journal holds what they have logged, nothing does.
+func (p *Pass) hindered(ctx context.Context, w scan.Watch, chosen map[string]string) {
+	if errors.Is(w.Err, fs.ErrPermission) && len(w.Terms) > 0 {
+		held := p.Ledger.Sources.Backends[w.Jail] == string(filter.Journal)
+		if !held {
+			held, _ = journal.Held(ctx, journal.Options{Path: p.JournalPath, Now: p.Now.UnixMicro(), Matches: scan.Terms(w.Terms)}) // reading will name the reason
+		}
+		if held {
+			chosen[w.Jail] = string(filter.Journal)
+			return
+		}
+	}
+	p.failFor(w.Err, w.Jail)
 }
 
 // backend says where a jail reads: in the journal, in files, or undecided.
@@ -166,5 +187,8 @@ func (p *Pass) closeLogs() {
 	p.Trace = append(p.Trace, fmt.Sprintf("log files: %d lines of %s in %d bytes", l.Entries, strings.Join(jails, ", "), l.Bytes()))
 }
 
-// ReadsFiles tells whether a jail reads log files, once the sources are read.
-func (p *Pass) ReadsFiles() bool { return len(p.filed) > 0 }
+// ReadsFiles tells whether a jail reads log files, or looks for containers, once the
+// sources are read.
+func (p *Pass) ReadsFiles() bool {
+	return len(p.filed) > 0 || slices.ContainsFunc(p.Watches, func(w scan.Watch) bool { return w.Container })
+}

@@ -265,8 +265,8 @@ func (p *Pass) readJournal(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	last := int64(0)
-	p.Entries = scan.Journal(r, p.entered, scan.Limit{Second: p.Now.Unix(), Drop: p.Past}, func(f scan.Finding) {
+	last, streams := int64(0), scan.Resume(p.Ledger.Sources.Streams)
+	p.Entries = scan.JournalFrom(r, p.entered, scan.Limit{Second: p.Now.Unix(), Drop: p.Past}, streams, func(f scan.Finding) {
 		p.before(f.Time)
 		p.settle(f.Jail)
 		p.Ledger.Jail(f.Jail).Seen.Add(f.Time, f.Tally())
@@ -277,7 +277,7 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	p.Warnings = append(p.Warnings, r.Warnings()...)
 	p.Gaps = append(p.Gaps, r.Gaps()...)
 	p.Trace = append(p.Trace, fmt.Sprintf("journal: %d entries by %s", p.Entries, cmp.Or(r.Source(), "the file headers alone: nothing is new")))
-	p.Ledger.Sources.Journal, p.Ledger.Sources.Path = r.Position(), p.JournalPath
+	p.Ledger.Sources.Journal, p.Ledger.Sources.Path, p.Ledger.Sources.Streams = r.Position(), p.JournalPath, streams.Open()
 	// What was read is judged, so the position goes with it even where reading ended
 	// in an error.
 	p.remember(r.Exhausted())

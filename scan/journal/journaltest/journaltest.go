@@ -39,6 +39,12 @@ var remotePaths = []string{"/lib/systemd/systemd-journal-remote", "/usr/lib/syst
 // systemd-journal-remote is missing.
 func Write(t testing.TB, file string, entries []Entry) string {
 	t.Helper()
+	return Import(t, file, Export(entries))
+}
+
+// Import is Write of what is in the Journal Export Format already.
+func Import(t testing.TB, file string, export []byte) string {
+	t.Helper()
 	i := slices.IndexFunc(remotePaths, func(path string) bool { _, err := os.Stat(path); return err == nil })
 	if i < 0 {
 		t.Skip("needs systemd-journal-remote to write journal files (Debian: apt install systemd-journal-remote)")
@@ -47,7 +53,7 @@ func Write(t testing.TB, file string, entries []Entry) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(remotePaths[i], "--output="+file, "-")
-	cmd.Stdin = bytes.NewReader(Export(entries))
+	cmd.Stdin = bytes.NewReader(export)
 	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("Failed")) {
 		t.Fatalf("systemd-journal-remote: %v\n%s", err, out)
 	}
