@@ -188,6 +188,10 @@ func (f *Finding) perFile() bool {
 	return r != nil && (r.Unless != "" || r.Kind == filter.Mark)
 }
 
+// maxTag is how long a tag may be that a name with "*" stands for. It is client text,
+// and a long one could push the end of a message off a line that is cut.
+const maxTag = 64
+
 // wrote tells whether a program is one of the watch's; "*" in a name is any text.
 func (w *Watch) wrote(program []byte) bool {
 	for _, name := range w.Program {
@@ -195,7 +199,7 @@ func (w *Watch) wrote(program []byte) bool {
 			return true
 		}
 		begin, end, any := strings.Cut(name, "*")
-		if any && len(program) >= len(begin)+len(end) && bytes.HasPrefix(program, []byte(begin)) && bytes.HasSuffix(program, []byte(end)) {
+		if any && len(program) <= maxTag && len(program) >= len(begin)+len(end) && bytes.HasPrefix(program, []byte(begin)) && bytes.HasSuffix(program, []byte(end)) {
 			return true
 		}
 	}
