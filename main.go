@@ -7,7 +7,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,18 +112,18 @@ func describe(c *cobra.Command) *cobra.Command {
 
 func runCommand(o *options) *cobra.Command {
 	var dry, restoring bool
-	var now string
+	at := time.Now()
 	c := &cobra.Command{Use: "run", Short: "One pass: read, judge, ban, save", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		if restoring && dry {
 			return usage{errors.New("--restore reads nothing that could be tried: leave --dry-run away")}
 		} else if restoring {
 			return restore(c.Context(), o)
 		}
-		at, err := clock(now)
-		if err != nil || now != "" && !dry {
-			return usage{cmp.Or(err, errors.New("--now goes with --dry-run"))}
+		past := c.Flags().Changed("now")
+		if past && !dry {
+			return usage{errors.New("--now goes with --dry-run")}
 		}
-		p, err := begin(o, at, !dry, now != "", nil)
+		p, err := begin(o, at, !dry, past, nil)
 		if paused := (*state.PausedError)(nil); errors.As(err, &paused) {
 			if report.Level(os.Stderr, 4) == "" { // the journal need not hear it every minute
 				warn(o, []string{paused.Error()}, nil)
@@ -138,7 +137,10 @@ func runCommand(o *options) *cobra.Command {
 	}}
 	c.Flags().BoolVar(&dry, "dry-run", false, "write nothing, show who would be banned")
 	c.Flags().BoolVar(&restoring, "restore", false, "read no log: bring the bans of the last pass back into the kernel")
-	c.Flags().StringVar(&now, "now", "", "with --dry-run: the time `T` of the pass (RFC 3339, 2026-11-20, or 30d for that long ago)")
+	c.Flags().Func("now", "with --dry-run: the time `T` of the pass (RFC 3339, 2026-11-20, or 30d for that long ago)", func(text string) (err error) {
+		at, err = state.ParseTime(text, at)
+		return err
+	})
 	return c
 }
 
@@ -154,11 +156,7 @@ func finish(ctx context.Context, w io.Writer, o *options, p *pass.Pass, dry bool
 
 // restore needs no configuration, but for the bound of [kernel].
 func restore(ctx context.Context, o *options) error {
-	kernel := nftables.DefaultOptions()
-	if config, err := jail.Load(o.config); err == nil {
-		kernel = config.Kernel
-	}
-	bans, err := pass.Restore(ctx, o.state, kernel, time.Now())
+	bans, err := pass.Restore(ctx, o.state, jail.Kernel(o.config), time.Now())
 	if o.verbose {
 		fmt.Fprintf(os.Stderr, "%s in the kernel\n", report.Plural(bans, "ban"))
 	}
@@ -173,14 +171,6 @@ func span(d *state.Duration) func(string) error {
 		}
 		return err
 	}
-}
-
-// clock reads T; empty is now.
-func clock(text string) (time.Time, error) {
-	if text == "" {
-		return time.Now(), nil
-	}
-	return state.ParseTime(text, time.Now())
 }
 
 // begin reads the configuration and begins a pass by it; shield are those whom it
@@ -327,11 +317,8 @@ func matchCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "match FILTER [FILE|-]...", Short: "Try a filter on lines or on a journal", Args: cobra.MinimumNArgs(1)}
 	c.Flags().TextVar(&try.Mode, "mode", try.Mode, "rules that count: normal, ddos, extra or aggressive")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		config, err := jail.Load(o.config)
-		if err != nil {
-			return usage{err}
-		}
-		if try.Filter, err = filter.Open(args[0], config.FilterDir()); err != nil {
+		var err error
+		if try.Filter, err = filter.Open(args[0], jail.FilterDir(o.config)); err != nil {
 			return usage{err}
 		}
 		try.Paths, try.Journal, try.Now, try.JSON, try.Lines = args[1:], o.journal, time.Now(), o.json, o.verbose
@@ -345,14 +332,8 @@ func matchCommand(o *options) *cobra.Command {
 func checkCommand(o *options) *cobra.Command {
 	asUnit := false
 	c := &cobra.Command{Use: "check", Short: "What would fail tonight", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		subject := check.Subject{Config: o.config, AsUnit: asUnit}
-		if config, err := jail.Load(o.config); err != nil {
-			subject.Err = err
-		} else {
-			subject = config.Subject()
-			subject.AsUnit = asUnit
-		}
-		subject.StatePath, subject.JournalPath, subject.Now = o.state, o.journal, time.Now()
+		subject := jail.Subject(o.config)
+		subject.StatePath, subject.JournalPath, subject.Now, subject.AsUnit = o.state, o.journal, time.Now(), asUnit
 		return check.Run(c.Context(), subject).Write(c.OutOrStdout(), o.json)
 	}}
 	c.Flags().BoolVar(&asUnit, "as-unit", false, "this process has the rights of the unit's user")

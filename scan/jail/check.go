@@ -2,9 +2,13 @@ package jail
 
 import "scan2ban/scan/check"
 
-// Subject is what `scan2ban check` looks at by this configuration; the caller adds
-// the paths and the time.
-func (c *Config) Subject() check.Subject {
+// Subject is what `scan2ban check` looks at by the configuration at path, or that it
+// cannot be read; the caller adds the paths and the time.
+func Subject(path string) check.Subject {
+	c, err := Load(path)
+	if err != nil {
+		return check.Subject{Config: path, Err: err}
+	}
 	s := check.Subject{Setup: c.Setup(), Config: c.Path}
 	for _, j := range c.Jails {
 		of := check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, Zone: j.LogTimeZone.Location, Containers: j.Container}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/host"
@@ -81,5 +82,19 @@ func Names(path string) []string {
 
 // Filters are those that a jail of the configuration at path may name.
 func Filters(path string) []string {
-	return filter.Names((&Config{Path: path}).FilterDir())
+	return filter.Names(FilterDir(path))
+}
+
+// FilterDir is where the admin's own filters lie beside the configuration at path,
+// be it sound or not.
+func FilterDir(path string) string { return (&Config{Path: path}).FilterDir() }
+
+// Kernel is [kernel] of the configuration at path, the default where that cannot be
+// read.
+func Kernel(path string) nftables.Options {
+	c, err := Load(path)
+	if err != nil {
+		return nftables.DefaultOptions()
+	}
+	return c.Kernel
 }
