@@ -48,6 +48,9 @@ func (streams Streams) Open() []string { return slices.Sorted(maps.Keys(streams)
 func (streams Streams) line(entries Entries) (l logfile.Line, whole bool) {
 	last, number := text(entries, fieldPartial) != "true", text(entries, fieldOrdinal)
 	l = logfile.Line{Text: entries.Message(), Inner: true, Path: text(entries, fieldContainer)}
+	if text(entries, fieldPriority) == "3" { // LOG_ERR: so both engines send what came from stderr
+		l.Stream = 1
+	}
 	whole = true
 	if len(streams) > 0 || !last || number != "" {
 		whole = streams.add(&l, l.Path+"/"+text(entries, fieldPriority), last, number)

@@ -151,6 +151,9 @@ func takeApart(line *logfile.Line) (t parts) {
 
 // owns tells whether a line of one of its files is the watch's.
 func (w *Watch) owns(line *logfile.Line, t *parts) bool {
+	if line.Inner && w.Stream != "" && (w.Stream == "stderr") != (line.Stream == 1) {
+		return false
+	}
 	return len(w.Program) == 0 || !t.tagged && !line.Syslog || w.wrote(t.prefix.Program)
 }
 

@@ -31,7 +31,7 @@ func MatchLines(in io.Reader, path string, now time.Time, rules *filter.Filter, 
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	w := Watch{Jail: rules.Name, Matcher: matcher, Program: rules.File.Program}
+	w := Watch{Jail: rules.Name, Matcher: matcher, Program: rules.File.Program, Stream: rules.Stream()}
 	count := counter()
 	for lines.Next() {
 		f, own := w.Line(lines.Line())

@@ -30,6 +30,7 @@ type Watch struct {
 	Zone    *time.Location // of times in the files that name none; nil: the host's
 
 	Container bool   // what the terms ask for are lines of containers
+	Stream    string // of a container that holds the jail's lines: "stdout" or "stderr"; empty: both
 	Err       error  // what keeps the jail from its logs, beside what reading them tells
 	Missing   string // why there may be nothing to read; "": nothing is known against it
 }

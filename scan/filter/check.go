@@ -19,6 +19,9 @@ func (d *decoder) check(f *Filter, rules []Rule) {
 	if len(f.Journal.Match) == 0 && len(f.Journal.Require) > 0 {
 		d.fail(toml.Key{"journal", "require"}, "require without match: nothing would be read from the journal")
 	}
+	if stream := f.Container.Stream; stream != "" && stream != "stdout" && stream != "stderr" && stream != "both" {
+		d.fail(toml.Key{"container", "stream"}, `stream is "stdout", "stderr" or "both", not %q`, stream)
+	}
 	if f.Ledger && (len(rules) > 0 || len(f.Journal.Match) > 0) {
 		d.fail(toml.Key{"ledger"}, "a filter of the ledger reads no log: it has no rules and no matches")
 	}

@@ -84,6 +84,7 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 			"paths":   d.list(&f.File.Paths),
 			"program": d.list(&f.File.Program),
 		}),
+		"container": d.section(fields{"stream": d.word(&f.Container.Stream)}),
 		"json": d.section(fields{
 			"address":   d.paths(&f.JSON.Address),
 			"user":      d.paths(&f.JSON.User),

@@ -24,6 +24,10 @@
 //	paths   = ["/var/log/auth.log"]
 //	program = ["sshd"]             # the tags whose lines are this filter's
 //
+//	[container]
+//	stream = "stdout"              # or "stderr", "both": where a container prints these lines, and
+//	                               # a client's line feeds are escaped there
+//
 //	[json]                         # where lines that are JSON objects have what counts; a
 //	address   = "request.remote_ip"           # list: the first that is there
 //	user      = "request.user"
@@ -120,6 +124,9 @@ type Filter struct {
 		Program []string // syslog tags; empty: every line is the service's
 	}
 
+	Container struct {
+		Stream string // in which the lines stand, "stdout", "stderr" or "both"; empty: what containers print proves nothing
+	}
 	JSON Fields // of lines that are JSON objects
 
 	// Rules explain the lines. Those of a shipped filter are read when they are first
@@ -168,6 +175,14 @@ func (k Kind) String() string { return kindNames[k] }
 // Active tells whether the rule counts in mode.
 func (r *Rule) Active(mode Mode) bool {
 	return mode == Aggressive || slices.Contains(r.Modes, Normal) || slices.Contains(r.Modes, mode)
+}
+
+// Stream is the one that holds a container's lines for the filter; empty: either.
+func (f *Filter) Stream() string {
+	if f.Container.Stream == "both" {
+		return ""
+	}
+	return f.Container.Stream
 }
 
 // Matches are the journal's match terms, an OR of ANDs, with Require in each.

@@ -28,6 +28,9 @@ func (j *Jail) checkContainer(report func(key, problem string)) {
 		report("container", "the filter reads the bans of other jails, and no log")
 	case len(j.LogPath) > 0, len(j.JournalMatch) > 0:
 		report("container", "container says where to read: leave logpath and journalmatch away")
+	case j.Rules.Container.Stream == "" && !j.Allow:
+		report("container", fmt.Sprintf("filter %q is not proven on what a container prints: a program that prints its clients' line feeds as they are lets them forge whole lines "+
+			"(write allow_spoofable = true to ban all the same, or [container] stream in a filter of your own)", j.Filter))
 	}
 }
 
@@ -75,7 +78,7 @@ func (c *Config) contained(j *Jail) *contained {
 // one of files for those that log into files. Where no container is known the journal is
 // read all the same: it may hold what one has left.
 func (j *Jail) inContainers(host *container.Host, here []container.Container) (watches []scan.Watch) {
-	w := scan.Watch{Jail: j.Name, Matcher: j.Matcher, Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location, Container: true}
+	w := scan.Watch{Jail: j.Name, Matcher: j.Matcher, Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location, Container: true, Stream: j.Rules.Stream()}
 	journal, files := w, w
 	journal.Backend, files.Backend = filter.Journal, filter.File
 	for _, name := range j.Container {

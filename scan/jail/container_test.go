@@ -18,7 +18,7 @@ func told(t *testing.T, root, text string) string {
 
 func load(t *testing.T, root, text string) *Config {
 	t.Helper()
-	c, err := Load(write(t, map[string]string{"scan2ban.toml": "[jail.sshd]\nenabled = true\n" + text}))
+	c, err := Load(write(t, map[string]string{"scan2ban.toml": "[jail.sshd]\nenabled = true\n" + text + "\nallow_spoofable = true\n"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +141,7 @@ func TestContainerErrors(t *testing.T) {
 		"[jail.sshd]\nenabled = true\ncontainer = []\n":                                       ":3: container: no container is named",
 		"[jail.sshd]\nenabled = true\ncontainer = 7\n":                                        ":3: container: 7 is not the name",
 		"[jail.sshd]\nenabled = true\ncontainer = \"a\"\nlogpath = \"/x\"\n":                  ":3: jail \"sshd\": container says where to read",
+		"[jail.sshd]\nenabled = true\ncontainer = \"a\"\n":                                    "filter \"sshd\" is not proven on what a container prints",
 		"[jail.recidive]\nenabled = true\ncontainer = \"a\"\n":                                ":3: jail \"recidive\": the filter reads the bans",
 		"[jail.sshd]\nenabled = true\ncontainer = \"a\"\njournalmatch = [[\"_COMM=sshd\"]]\n": "leave logpath and journalmatch away",
 	} {

@@ -89,6 +89,7 @@ type Line struct {
 	Syslog bool   // the file is a syslog daemon's: its lines have that prefix
 	Long   bool   // only the beginning of the line
 	Inner  bool   // a container's: Time is its engine's, and another may stand at its beginning
+	Stream int    // of a container's line: 0 its stdout, 1 its stderr
 
 	head int // where the time at its beginning ends
 }

@@ -60,22 +60,23 @@ var packers = []struct{ magic, name string }{{"\xfd7zXZ\x00", "xz"}, {"\x28\xb5\
 
 // Next goes to the next line; false at the end, and where reading fails.
 func (s *Stream) Next() bool {
-	text, long, ok, err := s.cut.next()
-	if !ok {
-		s.err = err
-		return false
-	}
-	s.n++
-	stamp := text
-	if s.line.Inner {
-		w, ok := s.wrap.Line(text)
-		if ok {
-			text, long, ok = s.parts[w.Stream].Add(w.Message, w.Last)
+	var text, stamp []byte
+	var long bool
+	for ok := false; !ok; { // to the end of a container's line
+		var err error
+		if text, long, ok, err = s.cut.next(); !ok {
+			s.err = err
+			return false
 		}
-		if !ok {
-			return s.Next()
+		s.n++
+		stamp = text
+		if s.line.Inner {
+			var w container.Line
+			if w, ok = s.wrap.Line(text); ok {
+				text, long, ok = s.parts[w.Stream].Add(w.Message, w.Last)
+				stamp, s.line.Stream = w.Time, w.Stream
+			}
 		}
-		stamp = w.Time
 	}
 	s.line.Text, s.line.Long, s.line.Time, s.line.head = text, long, 0, 0
 	if t, timed := s.clock.Read(stamp); timed {

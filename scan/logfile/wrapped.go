@@ -21,6 +21,7 @@ type stream struct {
 type wrapped struct {
 	wrap    container.Unwrapper
 	streams *[container.Streams]stream // of its log
+	stream  int                        // of the part that was read last
 	judged  int64                      // the offset before which only parts of lines are wanted that go on behind it
 	odd     int                        // lines that no engine writes
 }
@@ -133,6 +134,7 @@ func (f *file) part(text []byte, long bool, begin int64) (line, stamp []byte, cu
 		return nil, nil, false
 	}
 	s := &f.streams[w.Stream]
+	f.stream = w.Stream
 	if begin < f.judged && (s.from != f || begin < s.at) {
 		return nil, nil, false
 	}
