@@ -141,7 +141,7 @@ func (f *file) part(text []byte, long bool, begin int64) (line, stamp []byte, cu
 	if !s.Open() {
 		s.from, s.at = f, begin
 	}
-	line, cut, ok = s.Add(w.Message, w.Last)
+	line, cut, _ = s.Add(w.Message, w.Last)
 	if w.Last {
 		s.end(f, w.Stream)
 	}
