@@ -87,7 +87,7 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
-	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), checkCommand(o),
+	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
@@ -329,6 +329,35 @@ func matchCommand(o *options) *cobra.Command {
 	return c
 }
 
+func filtersCommand(o *options) *cobra.Command {
+	text := false
+	c := &cobra.Command{Use: "filters [FILTER]...", Short: "The catalogue, and what of it this host has", Args: cobra.ArbitraryArgs}
+	c.Flags().BoolVar(&text, "toml", false, "print the filter's file")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if text && len(args) == 0 {
+			return usage{errors.New("--toml: name the filters (\"scan2ban filters\" lists them)")}
+		}
+		if text {
+			for _, name := range args {
+				file, err := filter.Text(name, jail.FilterDir(o.config))
+				if err != nil {
+					return usage{err}
+				}
+				fmt.Fprint(c.OutOrStdout(), file)
+			}
+			return nil
+		}
+		subject := jail.Subject(o.config)
+		subject.JournalPath, subject.Now = o.journal, time.Now()
+		list, err := check.Services(c.Context(), subject, jail.FilterDir(o.config), args...)
+		if err != nil {
+			return usage{err}
+		}
+		return report.Show(c.OutOrStdout(), list, o.json)
+	}
+	return c
+}
+
 func checkCommand(o *options) *cobra.Command {
 	asUnit := false
 	c := &cobra.Command{Use: "check", Short: "What would fail tonight", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
@@ -343,20 +372,9 @@ func checkCommand(o *options) *cobra.Command {
 
 func installCommand(o *options) *cobra.Command {
 	var in install.Options
-	light := false
 	c := &cobra.Command{Use: "install", Short: "Set this host up, or upgrade it", Args: cobra.NoArgs}
-	c.Flags().Func("try", "take everything back after this `TIME` (10m), or at a reboot, unless it is confirmed", span((*state.Duration)(&in.Try)))
-	c.Flags().BoolVar(&in.Confirm, "confirm", false, "keep what --try has installed")
-	c.Flags().BoolVar(&in.Cron, "cron", false, "let cron start the passes, where systemd is not init")
-	c.Flags().BoolVar(&light, "light", false, "start the passes with a cheaper sandbox, for small hosts")
-	c.Flags().BoolVar(&in.Force, "force", false, "ban although Fail2Ban runs here, and whoever is logged in")
-	c.Flags().StringVar(&in.Prefix, "prefix", "/usr/local", "lay program and manual down below this `DIR`")
-	c.Flags().StringVar(&in.Dest, "dest", "", "only lay files down, below this `DIR`, as a package has them")
-	_ = c.Flags().MarkHidden("dest")
+	in.Flags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if c.Flags().Changed("light") {
-			in.Light = &light
-		}
 		return withInstall(c, o, in, func(i *install.Install) error {
 			return i.Run(c.Context(), func(ctx context.Context) (readsFiles bool, err error) {
 				shield := host.Guests()
@@ -381,10 +399,7 @@ func uninstallCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "uninstall", Short: "Take everything away, the bans too", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return withInstall(c, o, install.Options{}, func(i *install.Install) error { return i.Uninstall(c.Context(), how) })
 	}}
-	c.Flags().BoolVar(&how.Purge, "purge", false, "the configuration as well")
-	c.Flags().BoolVar(&how.Unconfirmed, "unconfirmed", false, "only what a trial has installed whose time is over")
-	c.Flags().BoolVar(&how.Stop, "stop", false, "only end the passes and the bans, as before a package goes")
-	_, _ = c.Flags().MarkHidden("unconfirmed"), c.Flags().MarkHidden("stop")
+	how.Flags(c.Flags())
 	return c
 }
 

@@ -13,6 +13,10 @@ func Complete(c *cobra.Command, jails, filters func() []string) {
 		return jails(), cobra.ShellCompDirectiveNoFileComp
 	}
 	switch {
+	case strings.Contains(c.Use, " [FILTER]"):
+		c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return filters(), cobra.ShellCompDirectiveNoFileComp
+		}
 	case strings.Contains(c.Use, " FILTER"): // a file may follow
 		c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {

@@ -16,7 +16,8 @@
 //	                scan2ban.service has them: root starts this program a second time
 //	                with that user's rights and asks it
 //	units           timer, restore unit, age of the last pass
-//	host            nf_tables, IPv6, other firewalls, Fail2Ban, the clock, journald
+//	host            nf_tables, IPv6, other firewalls, Fail2Ban, services that no jail
+//	                guards, the clock, journald
 //
 // # What it never does
 //
@@ -72,7 +73,7 @@ var (
 	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}}
 	ofLogs = []probe{{"jails", logs}}
 	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
-		{"Fail2Ban", fail2ban}, {"clock", clock}, {"journald", journald}}
+		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"journald", journald}}
 )
 
 // Run looks at everything. A journal that was given by hand is looked at by

@@ -79,3 +79,28 @@ func Load(name string, dirs ...string) (*Filter, error) {
 	}
 	return parseShipped(name, base, string(text))
 }
+
+// Own is the file of the last of dirs that has the filter; empty: it is shipped.
+func Own(name string, dirs ...string) string {
+	for _, dir := range slices.Backward(dirs) {
+		path := filepath.Join(dir, name+".toml")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// Text is the filter's file as it stands, the admin's or the shipped one. The error is
+// an *UnknownError or that of reading it.
+func Text(name string, dirs ...string) (string, error) {
+	if !slices.Contains(Names(dirs...), name) {
+		return "", &UnknownError{name, Names(dirs...)}
+	}
+	if path := Own(name, dirs...); path != "" {
+		text, err := os.ReadFile(path)
+		return string(text), err
+	}
+	text, err := catalogue.ReadFile("catalogue/" + name + ".toml")
+	return string(text), err
+}
