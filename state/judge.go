@@ -244,9 +244,10 @@ func (j *Judge) ban(jail *Jail, r *Rules, w *window, i int, f Failure) {
 	j.again(b)
 }
 
-// again makes a ban a failure in the recidive jails.
+// again makes a ban a failure in the recidive jails. One that was taken over from the
+// kernel is none: nobody knows when it began.
 func (j *Judge) again(b *Ban) {
-	if r := j.rules[b.Jail]; b.ByHand || !b.Addr.IsValid() || r == nil || r.Ledger {
+	if r := j.rules[b.Jail]; b.ByHand || b.Rule == adopted || !b.Addr.IsValid() || r == nil || r.Ledger {
 		return
 	}
 	for _, name := range j.recid {

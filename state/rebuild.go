@@ -120,6 +120,9 @@ func (j *Judge) reach(t int64) {
 	}
 }
 
+// adopted is the rule of a ban that was taken over from the kernel.
+const adopted = "found in the kernel"
+
 // Adopt takes over a ban that only the kernel knows of, before Finish. left is
 // what remains of it, 0 for a permanent one. It is not taken over when it is to
 // be ignored, or when the history knows that it was taken back.
@@ -143,7 +146,7 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 	if _, _, ok := ignored.Touches(key); ok {
 		return false
 	}
-	b := &Ban{Jail: name, Key: key, Since: now, N: 1, Rule: "found in the kernel", fresh: true, ByHand: name == ByHand}
+	b := &Ban{Jail: name, Key: key, Since: now, N: 1, Rule: adopted, fresh: true, ByHand: name == ByHand}
 	if left > 0 {
 		b.Until = now + int64((left+time.Second-1)/time.Second)
 	}

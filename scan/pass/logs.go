@@ -121,6 +121,9 @@ func (p *Pass) openLogs(ctx context.Context) {
 	o := logfile.Options{Since: p.floor(), Now: p.Now.Unix(), Past: p.Past}
 	if known := p.Ledger.Sources.Logs; known != nil && p.lost == "" {
 		o.After = known.Files
+		if known.Time > 0 { // a clock that is ahead must not make the lines of a new file too old
+			o.Since -= max(p.Now.Unix()-known.Time/1e6, 0)
+		}
 	}
 	if len(p.filed) == 0 && len(o.After) == 0 {
 		p.Ledger.Sources.Logs = nil

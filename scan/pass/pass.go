@@ -166,7 +166,11 @@ func (p *Pass) load() (err error) {
 	case p.store == nil:
 		p.Ledger = state.New()
 	case p.lost != "":
-		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), p.floor(), p.State.Memory.Seconds())
+		from := p.floor()
+		if p.JournalPath != "" { // read from its beginning, see readJournal
+			from = 0
+		}
+		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), from, p.State.Memory.Seconds())
 		if err != nil && p.Write {
 			return err
 		} else if err != nil {
