@@ -28,6 +28,7 @@ import (
 	"scan2ban/scan/jail"
 	"scan2ban/scan/journal"
 	"scan2ban/scan/pass"
+	"scan2ban/scan/past"
 	"scan2ban/scan/trial"
 	"scan2ban/state"
 	"scan2ban/state/report"
@@ -87,7 +88,7 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
-	root.AddCommand(runCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
+	root.AddCommand(runCommand(o), reportCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
@@ -227,6 +228,28 @@ func read(ctx context.Context, p *pass.Pass) {
 	p.Step = progress.Step
 	p.Read(ctx)
 	progress.Done()
+}
+
+func reportCommand(o *options) *cobra.Command {
+	var ask past.Flags
+	c := &cobra.Command{Use: "report", Short: "What happened, and what a policy would have done", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		options, notes, err := jail.Report(o.config, &ask)
+		if err != nil {
+			return usage{err}
+		}
+		options.Setup.JournalPath, options.Setup.Now = o.journal, time.Now()
+		progress := report.NewProgress(os.Stderr)
+		options.Step = progress.Share
+		found, err := past.Run(c.Context(), options)
+		progress.Done()
+		warn(o, append(notes, found.Warnings...), nil)
+		if ask.CSV {
+			return errors.Join(found.CSV(c.OutOrStdout()), err)
+		}
+		return errors.Join(report.Show(c.OutOrStdout(), found, o.json), err)
+	}}
+	ask.Add(c.Flags())
+	return c
 }
 
 func statusCommand(o *options) *cobra.Command {

@@ -48,6 +48,12 @@ type Judge struct {
 	// in seconds; 0: since each was laid. Only Through depends on it.
 	Held int64
 
+	// Who draws a report hears of every failure that counted, with the ban in force that
+	// should have kept it out (nil: none), and of every log-in that is believed. nil:
+	// nobody asks. Judging does not depend on them.
+	OnFailure func(f Failure, key Key, under *Ban)
+	OnLogin   func(e Event)
+
 	Decisions []Decision // what was decided, in order
 	Err       error      // the history could not be read: nothing of this judging may be saved
 }
@@ -135,6 +141,9 @@ func (r *Rules) key(addr netip.Addr) Key {
 }
 
 func (j *Judge) success(jail *Jail, r *Rules, e Event) {
+	if j.OnLogin != nil && e.Addr.IsValid() {
+		j.OnLogin(e)
+	}
 	if !e.Addr.IsValid() || (!r.Forgive && r.Spare == 0) {
 		return
 	}
@@ -159,6 +168,9 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	f.User = cleanUser(f.User)
 	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
 	j.through(jail, key, f)
+	if j.OnFailure != nil {
+		j.OnFailure(f, key, j.under(jail, key, f))
+	}
 	if b := jail.Bans()[key]; b != nil && b.covers(f.Time) {
 		b.late(f)
 		jail.changed = true

@@ -35,6 +35,28 @@ func (p *Progress) Step(t int64) {
 	fmt.Fprintf(p.w, "\r\x1b[Kread %d entries up to %s (%.0f a second)", p.n, Local(t), float64(p.n)/now.Sub(p.begun).Seconds())
 }
 
+// Share is Step where it is known what part of the work is done, 0 to 1 (below 0: it is
+// not), for a caller that has counted some entries since.
+func (p *Progress) Share(t int64, done float64) {
+	if p.n += shared; p.w == nil {
+		return
+	}
+	now := time.Now()
+	took := now.Sub(p.begun)
+	if took < time.Second || now.Sub(p.shown) < 200*time.Millisecond {
+		return
+	}
+	p.shown = now
+	left := ""
+	if done > 0.01 && done <= 1 {
+		left = fmt.Sprintf(", %d %%, %s left", int(done*100), span(int64(took.Seconds()*(1-done)/done)+1))
+	}
+	fmt.Fprintf(p.w, "\r\x1b[Kread %s entries up to %s (%s a second%s)", grouped(p.n), Local(t), grouped(int(float64(p.n)/took.Seconds())), left)
+}
+
+// shared is how many entries lie between two calls of Share.
+const shared = 4096
+
 // Done takes the line away.
 func (p *Progress) Done() {
 	if p.w != nil && !p.shown.IsZero() {

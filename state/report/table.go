@@ -13,6 +13,8 @@ type table struct {
 	heading []string
 	right   map[int]bool
 	rows    [][]string
+	most    int // columns that a line may take; the last cell is cut; 0: no limit
+	more    int // rows that there are beside those
 }
 
 // write draws the table; the last column is not padded.
@@ -37,7 +39,11 @@ func (t *table) write(w io.Writer) {
 			}
 			b.WriteString("  ")
 		}
-		return strings.TrimRight(b.String(), " ")
+		text := strings.TrimRight(b.String(), " ")
+		if t.most > 0 {
+			text = cut(text, t.most)
+		}
+		return text
 	}
 	heading := line(t.heading)
 	if Colour(w) {

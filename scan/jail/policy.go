@@ -1,0 +1,139 @@
+package jail
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/past"
+	"scan2ban/state"
+)
+
+// Report is what a report by the configuration at path is to read and to judge by; the
+// caller adds the journal and the time. notes are for the admin: jails that are broken
+// are left out.
+func Report(path string, ask *past.Flags) (o past.Options, notes []string, err error) {
+	c, err := Load(path)
+	if err != nil {
+		return o, nil, err
+	}
+	o.Setup, o.Files = c.Setup(), ask.Files
+	for _, err := range o.Setup.Errs {
+		notes = append(notes, err.Error())
+	}
+	if len(ask.Jails) > 0 {
+		for _, name := range ask.Jails {
+			if known := slices.Sorted(maps.Keys(o.Setup.Rules)); !slices.Contains(known, name) {
+				return o, nil, fmt.Errorf("no jail %q%s", name, filter.DidYouMean(name, known))
+			}
+		}
+		maps.DeleteFunc(o.Setup.Rules, func(name string, _ *state.Rules) bool { return !slices.Contains(ask.Jails, name) })
+		o.Setup.Watches = slices.DeleteFunc(o.Setup.Watches, func(w scan.Watch) bool { return !slices.Contains(ask.Jails, w.Jail) })
+	}
+	if !ask.Since.IsZero() {
+		o.Since = ask.Since.Unix()
+	}
+	if !ask.Until.IsZero() {
+		o.Until = ask.Until.Unix()
+	}
+	if o.Until != 0 && o.Until < o.Since {
+		return o, nil, fmt.Errorf("--until is before --since: nothing lies between")
+	}
+	o.Policies, err = c.Policies(o.Setup.Rules, ask.Policies)
+	return o, notes, err
+}
+
+// Policies are the ways to judge that a report compares: by the configuration, and by
+// each of the texts. A text is the path of a TOML file, a configuration of its own, or
+// "KEY=VALUE,...", what every jail has instead of what its configuration says.
+func (c *Config) Policies(rules map[string]*state.Rules, texts []string) ([]past.Policy, error) {
+	list := []past.Policy{{Name: "configured", Rules: rules}}
+	for _, text := range texts {
+		p, err := c.policy(rules, text)
+		if err != nil {
+			return nil, fmt.Errorf("--policy %q: %w", text, err)
+		}
+		list = append(list, past.Policy{Name: text, Rules: p})
+	}
+	return list, nil
+}
+
+func (c *Config) policy(rules map[string]*state.Rules, text string) (map[string]*state.Rules, error) {
+	if info, err := os.Stat(text); err == nil && info.Mode().IsRegular() {
+		return policyFile(rules, text)
+	}
+	lines, err := assignments(text)
+	if err != nil {
+		return nil, err
+	}
+	changed := map[string]*state.Rules{}
+	for _, j := range c.Jails {
+		r := rules[j.Name]
+		if r == nil {
+			continue
+		}
+		own := j.clone()
+		md, err := toml.Decode(lines, &own.Policy)
+		if err != nil {
+			return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "toml: "))
+		}
+		for _, key := range md.Undecoded() {
+			return nil, fmt.Errorf("unknown key %q%s", key, filter.DidYouMean(key.String(), policyKeys))
+		}
+		own.check(func(_, problem string) { err = fmt.Errorf("%s", problem) })
+		if err != nil {
+			return nil, err
+		}
+		with := *r
+		with.Policy = own.Policy
+		changed[j.Name] = &with
+	}
+	return changed, nil
+}
+
+// policyKeys are those that make sense in a comparison.
+var policyKeys = []string{"maxretry", "findtime", "bantime", "ipv4_prefix", "ipv6_prefix", "forgive", "spare", "escalation.factor", "escalation.max", "escalation.across_jails"}
+
+// assignments makes TOML of KEY=VALUE,...: numbers and true and false as they are,
+// anything else as a string.
+func assignments(text string) (string, error) {
+	var b strings.Builder
+	for part := range strings.SplitSeq(text, ",") {
+		key, value, ok := strings.Cut(part, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !ok || key == "" || value == "" || strings.ContainsAny(part, "\n\"'\\[]{}#") {
+			return "", fmt.Errorf("%q is neither a file nor KEY=VALUE (as in maxretry=3,findtime=1h)", part)
+		}
+		if value != "true" && value != "false" && strings.Trim(value, "0123456789.") != "" {
+			value = `"` + value + `"`
+		} else if strings.HasSuffix(key, "time") || key == "spare" || strings.HasSuffix(key, ".max") || strings.HasSuffix(key, ".jitter") {
+			value = `"` + value + `"` // a duration may be a number of seconds
+		}
+		fmt.Fprintf(&b, "%s = %s\n", key, value)
+	}
+	return b.String(), nil
+}
+
+// policyFile is another configuration's way to judge the jails that are read.
+func policyFile(rules map[string]*state.Rules, path string) (map[string]*state.Rules, error) {
+	other, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for name, err := range other.Broken {
+		return nil, fmt.Errorf("jail %q: %w", name, err)
+	}
+	all := other.Setup().Rules
+	for name := range all {
+		if rules[name] == nil && !all[name].Ledger {
+			return nil, fmt.Errorf("jail %q is not in the configuration whose logs are read", name)
+		}
+	}
+	return all, nil
+}

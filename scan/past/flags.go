@@ -1,0 +1,34 @@
+package past
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"scan2ban/state"
+)
+
+// Flags are what a report can be told on the command line.
+type Flags struct {
+	Since, Until time.Time
+	Jails        []string
+	Files        []string
+	Policies     []string
+	CSV          bool
+}
+
+// Add adds them.
+func (f *Flags) Add(flags *pflag.FlagSet) {
+	moment := func(t *time.Time) func(string) error {
+		return func(text string) (err error) {
+			*t, err = state.ParseTime(text, time.Now())
+			return err
+		}
+	}
+	flags.Func("since", "leave out what was logged before `T` (RFC 3339, 2026-11-20, or 30d for that long ago)", moment(&f.Since))
+	flags.Func("until", "leave out what was logged after `T`", moment(&f.Until))
+	flags.StringArrayVar(&f.Jails, "jail", nil, "only this `JAIL`; may be repeated (default: all)")
+	flags.StringArrayVar(&f.Files, "file", nil, "read this log `FILE`, plain or .gz, instead; may be repeated, the oldest first")
+	flags.StringArrayVar(&f.Policies, "policy", nil, "compare with this `POLICY`: maxretry=3,findtime=1h or a file; may be repeated")
+	flags.BoolVar(&f.CSV, "csv", false, "print the addresses as CSV")
+}

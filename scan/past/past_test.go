@@ -1,0 +1,329 @@
+package past
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
+	"scan2ban/scan/journal/journaltest"
+	"scan2ban/scan/pass"
+	"scan2ban/state"
+	"scan2ban/state/report"
+)
+
+const begin = 1_795_000_020 // a full minute
+
+// rules are those of one jail.
+func rules(maxretry int, findtime, bantime time.Duration) map[string]*state.Rules {
+	p := state.DefaultPolicy()
+	p.MaxRetry, p.FindTime, p.BanTime = maxretry, state.Duration(findtime), state.Duration(bantime)
+	r := state.DefaultReach()
+	r.Ports = state.Ports{{From: 22, To: 22}}
+	return map[string]*state.Rules{"sshd": {Policy: p, Reach: r, Ignored: state.NewIgnored()}}
+}
+
+// about is a report over sshd's entries in a journal.
+func about(t *testing.T, journal string, policies ...Policy) Options {
+	f, err := filter.Load("sshd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Policies: policies, Setup: pass.Setup{JournalPath: journal, Now: time.Unix(begin+40*86400, 0), State: state.DefaultOptions(), Rules: policies[0].Rules,
+		Watches: []scan.Watch{{Jail: "sshd", Matcher: f.Compile(filter.Normal), Terms: f.Matches(), Paths: f.File.Paths, Program: f.File.Program, Zone: time.UTC}}}}
+}
+
+func run(t *testing.T, o Options) *report.Past {
+	t.Helper()
+	p, err := Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// logged is one line of sshd's.
+type logged struct {
+	at   int64
+	addr string
+	ok   bool
+	host string
+}
+
+func (l logged) text() string {
+	what := "Failed"
+	if l.ok {
+		what = "Accepted"
+	}
+	return fmt.Sprintf("%s password for root from %s port 4711 ssh2", what, l.addr)
+}
+
+func written(t *testing.T, log []logged) string {
+	var entries []journaltest.Entry
+	for i, l := range log {
+		fields := map[string]string{"_UID": "0", "_TRANSPORT": "syslog", "_SYSTEMD_UNIT": "ssh.service", "SYSLOG_IDENTIFIER": "sshd", "_PID": fmt.Sprint(1000 + i)}
+		if l.host != "" {
+			fields["_HOSTNAME"] = l.host
+		}
+		entries = append(entries, journaltest.Entry{Time: l.at*1e6 + int64(i%1000), Message: l.text(), Fields: fields})
+	}
+	file := filepath.Join(t.TempDir(), "system.journal")
+	return journaltest.Write(t, file, entries)
+}
+
+// some is a log of some attackers, and of honest people among them.
+func some(seed uint64, n int) (log []logged) {
+	dice, at := rand.New(rand.NewPCG(seed, 0)), int64(begin)
+	for range n {
+		at += int64(dice.IntN(40))
+		l := logged{at: at, addr: fmt.Sprintf("203.0.113.%d", 1+dice.IntN(9)), ok: dice.IntN(40) == 0}
+		if dice.IntN(4) == 0 {
+			l.addr = fmt.Sprintf("2001:db8:0:%x::%x", 1+dice.IntN(3), 1+dice.IntN(9))
+		}
+		log = append(log, l)
+	}
+	return log
+}
+
+// slow says again what a policy would have done, key by key and failure by failure.
+func slow(log []logged, maxretry int, findtime, bantime int64) (bans []string, failures, prevented int, hit map[string]bool) {
+	hit = map[string]bool{}
+	by := map[netip.Prefix][]logged{}
+	for _, l := range log {
+		a := netip.MustParseAddr(l.addr)
+		bits := 32
+		if a.Is6() {
+			bits = 64
+		}
+		key, _ := a.Prefix(bits)
+		by[key] = append(by[key], l)
+	}
+	for key, list := range by {
+		name := strings.TrimSuffix(key.String(), "/32")
+		var window []int64
+		since := int64(-1 << 60)
+		var all []int64
+		for _, l := range list {
+			if l.ok {
+				for _, s := range all {
+					if l.at >= s && l.at-s <= 7*86400 {
+						hit[fmt.Sprint(name, " ", s)] = true
+					}
+				}
+				continue
+			}
+			failures++
+			if l.at < since+bantime {
+				if l.at >= since-since%60+60 {
+					prevented++
+				}
+				continue
+			}
+			window = slices.DeleteFunc(append(window, l.at), func(t int64) bool { return t <= l.at-findtime })
+			if len(window) == maxretry {
+				since, window = l.at, nil
+				all = append(all, since)
+				bans = append(bans, fmt.Sprint(name, " ", report.UTC(since), " ", report.UTC(since+bantime)))
+			}
+		}
+	}
+	slices.Sort(bans)
+	return bans, failures, prevented, hit
+}
+
+// TestPolicies compares what several policies would have done with a slow telling of it.
+func TestPolicies(t *testing.T) {
+	log := some(1, 1500)
+	journal := written(t, log)
+	type way struct {
+		maxretry          int
+		findtime, bantime time.Duration
+	}
+	ways := []way{{5, time.Hour, 24 * time.Hour}, {3, 10 * time.Minute, 10 * time.Minute}, {2, time.Minute, time.Minute}, {1, time.Second, 90 * time.Second}}
+	for first := range ways { // whichever the others follow
+		var policies []Policy
+		order := slices.Concat(ways[first:], ways[:first])
+		for _, w := range order {
+			policies = append(policies, Policy{Name: fmt.Sprint(w), Rules: rules(w.maxretry, w.findtime, w.bantime)})
+		}
+		p := run(t, about(t, journal, policies...))
+		for i, w := range order {
+			bans, failures, prevented, hit := slow(log, w.maxretry, int64(w.findtime/time.Second), int64(w.bantime/time.Second))
+			q := p.Policies[i]
+			if q.Bans != len(bans) || q.Prevented != prevented || q.LetThrough != failures-prevented || len(q.Collateral) != len(hit) {
+				t.Errorf("%v: %d bans, %d prevented, %d let through, %d collateral; want %d, %d, %d, %d", w, q.Bans, q.Prevented, q.LetThrough, len(q.Collateral), len(bans), prevented, failures-prevented, len(hit))
+			}
+			for _, c := range q.Collateral {
+				if !strings.HasPrefix(c.Line, "Accepted password for root from "+c.Address+" ") {
+					t.Errorf("%v: the collateral %s is proven by %q", w, c.Key, c.Line)
+				}
+			}
+			if i > 0 {
+				continue
+			}
+			var got []string
+			for _, b := range p.Bans {
+				got = append(got, fmt.Sprint(b.Key, " ", b.Since, " ", *b.Until))
+			}
+			if slices.Sort(got); !slices.Equal(got, bans) {
+				t.Errorf("%v: bans\n%s\nwant\n%s", w, strings.Join(got, "\n"), strings.Join(bans, "\n"))
+			}
+			if p.Failures != failures || len(bans) < 10 {
+				t.Errorf("%v: %d failures, want %d; %d bans", w, p.Failures, failures, len(bans))
+			}
+		}
+	}
+}
+
+// TestSums: every attacker with his count, the hours, the networks; and a pass over the
+// same journal bans the same.
+func TestSums(t *testing.T) {
+	log := some(2, 800)
+	journal := written(t, log)
+	o := about(t, journal, Policy{"configured", rules(5, time.Hour, 24*time.Hour)})
+	p := run(t, o)
+	want := map[string]int{}
+	hours := map[string]int{}
+	for _, l := range log {
+		if !l.ok {
+			want[l.addr]++
+			hours[report.UTC(l.at/3600*3600)]++
+		}
+	}
+	for _, a := range p.Addresses {
+		if want[a.Address] != a.Failures {
+			t.Errorf("%s: %d failures, want %d", a.Address, a.Failures, want[a.Address])
+		}
+		delete(want, a.Address)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing: %v", want)
+	}
+	for _, h := range p.Hours {
+		if hours[h.Time] != h.Failures {
+			t.Errorf("hour %s: %d failures, want %d", h.Time, h.Failures, hours[h.Time])
+		}
+		delete(hours, h.Time)
+	}
+	if len(hours) > 0 {
+		t.Errorf("hours missing: %v", hours)
+	}
+	if n := p.Networks[0]; n.Network != "203.0.113.0/24" || n.Addresses != 9 {
+		t.Errorf("networks: %v", p.Networks)
+	}
+	setup := o.Setup
+	setup.StatePath = filepath.Join(t.TempDir(), "state.json")
+	pas, err := pass.Begin(setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pas.Close()
+	pas.Read(context.Background())
+	var dry, past []string
+	for _, d := range pas.Judge.Decisions {
+		if d.Verb == state.Banned {
+			dry = append(dry, fmt.Sprint(d.Key, report.UTC(d.Since), d.N))
+		}
+	}
+	for _, b := range p.Bans {
+		past = append(past, fmt.Sprint(b.Key, b.Since, b.N))
+	}
+	if !slices.Equal(dry, past) || len(dry) == 0 {
+		t.Errorf("a dry run bans %v, the report %v", dry, past)
+	}
+	o.Since, o.Until = begin+3600, begin+7200
+	cut, n := run(t, o), 0
+	for _, l := range log {
+		if !l.ok && l.at >= o.Since && l.at <= o.Until {
+			n++
+		}
+	}
+	if cut.Failures != n || cut.From != report.UTC(o.Since) || cut.To != report.UTC(o.Until) {
+		t.Errorf("between %s and %s %d failures, want %d", cut.From, cut.To, cut.Failures, n)
+	}
+}
+
+// TestHosts: of a gathered journal each host is judged by itself.
+func TestHosts(t *testing.T) {
+	var log []logged
+	for i := range 8 {
+		log = append(log, logged{begin + int64(i), "203.0.113.7", false, []string{"a", "b"}[i%2]})
+	}
+	for i := range 5 {
+		log = append(log, logged{begin + 100 + int64(i), "203.0.113.8", false, "b"})
+	}
+	p := run(t, about(t, written(t, log), Policy{"configured", rules(5, time.Hour, time.Hour)}))
+	if len(p.Bans) != 1 || p.Bans[0].Key != "203.0.113.8" {
+		t.Errorf("bans: %v; four failures on each of two hosts are five on neither", p.Bans)
+	}
+	want := []report.Host{{Host: "a", Entries: 4, Failures: 4}, {Host: "b", Entries: 9, Failures: 9, Bans: 1}}
+	if !slices.Equal(p.Hosts, want) {
+		t.Errorf("hosts: %v, want %v", p.Hosts, want)
+	}
+}
+
+// TestFiles: log files, with those that they were rotated into, say what the journal says.
+func TestFiles(t *testing.T) {
+	log := some(3, 600)
+	dir := t.TempDir()
+	var texts [3]bytes.Buffer
+	for i, l := range log {
+		fmt.Fprintf(&texts[i/200], "%s host sshd[%d]: %s\n", time.Unix(l.at, 0).UTC().Format(time.Stamp), 1000+i, l.text())
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(texts[0].Bytes())
+	z.Close()
+	path := filepath.Join(dir, "auth.log")
+	for i, f := range []struct {
+		name string
+		text []byte
+	}{{path + ".2.gz", packed.Bytes()}, {path + ".1", texts[1].Bytes()}, {path, texts[2].Bytes()}, {path + ".bak", []byte("Failed password")}} {
+		if err := os.WriteFile(f.name, f.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(log[min(i*200+199, 599)].at, 0)
+		if err := os.Chtimes(f.name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configured := Policy{"configured", rules(3, 10*time.Minute, time.Hour)}
+	want := run(t, about(t, written(t, log), configured))
+	for name, change := range map[string]func(*Options){
+		"found": func(o *Options) { o.Setup.Watches[0].Paths, o.Setup.Watches[0].Backend = []string{path}, filter.File },
+		"named": func(o *Options) { o.Files = []string{path + ".2.gz", path + ".1", path} },
+		"a glob": func(o *Options) {
+			o.Setup.Watches[0].Paths, o.Setup.Watches[0].Backend = []string{path + "*"}, filter.File
+		},
+	} {
+		o := about(t, "", configured)
+		change(&o)
+		got := run(t, o)
+		if got.Failures != want.Failures || len(got.Bans) != len(want.Bans) || len(want.Bans) == 0 || got.Policies[0].Prevented != want.Policies[0].Prevented {
+			t.Errorf("%s: %d failures, %d bans, %d prevented; the journal has %d, %d, %d", name, got.Failures, len(got.Bans), got.Policies[0].Prevented,
+				want.Failures, len(want.Bans), want.Policies[0].Prevented)
+		}
+	}
+}
+
+// TestInterrupted: what was read so far is reported.
+func TestInterrupted(t *testing.T) {
+	o := about(t, written(t, some(4, 9000)), Policy{"configured", rules(5, time.Hour, time.Hour)})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	o.Step = func(int64, float64) { cancel() }
+	p, err := Run(ctx, o)
+	if err != nil || !p.Interrupted || p.Entries == 0 || p.Entries >= 9000 || p.Failures == 0 {
+		t.Errorf("%v, interrupted %v, %d entries, %d failures", err, p.Interrupted, p.Entries, p.Failures)
+	}
+}

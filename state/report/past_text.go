@@ -1,0 +1,313 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// worst is how many rows a table of the report has; JSON and CSV have all.
+const worst = 10
+
+// Width is how many columns text on w may take: the terminal's, or $COLUMNS, else 80.
+func Width(w io.Writer) int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return max(n, 40)
+	}
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return max(int(size.Col), 40)
+		}
+	}
+	return 80
+}
+
+// Write draws the report for people.
+func (p *Past) Write(w io.Writer) {
+	width := Width(w)
+	out := &clipped{w: w, width: width}
+	if p.Entries == 0 {
+		fmt.Fprintln(w, "Nothing was logged that the jails read.")
+		return
+	}
+	fmt.Fprintf(w, "%s to %s (%s)\n", Local(p.from), Local(p.to), span(p.to-p.from))
+	fmt.Fprintf(w, "%s read, %s understood, in %s: %s a second\n", number(p.Entries, "entry", "entries"), grouped(p.Understood), seconds(p.Seconds),
+		grouped(int(float64(p.Entries)/max(p.Seconds, 0.001))))
+	if p.Interrupted {
+		fmt.Fprintln(w, "Interrupted: what follows is about the part that was read.")
+	}
+	fmt.Fprintf(w, "%s by %s, %s\n", number(p.Failures, "failure", "failures"), number(p.clients(), "address", "addresses"), number(p.Logins, "log-in", "log-ins"))
+	if p.Untold > 0 {
+		fmt.Fprintf(w, "%s of further addresses are in the sums alone\n", number(p.Untold, "failure", "failures"))
+	}
+	out.section("Jails", p.jailTable())
+	p.chart(w, width)
+	out.section("Worst addresses", p.addressTable())
+	out.section("Networks", nets("NETWORK", p.Networks))
+	out.section("Operators", nets("ASN", p.ASNs))
+	out.section("User names", p.userTable())
+	out.section("Hosts", p.hostTable())
+	p.told(out)
+}
+
+func (p *Past) clients() int {
+	seen := map[string]bool{}
+	for i := range p.Addresses {
+		seen[p.Addresses[i].Address] = true
+	}
+	return len(seen)
+}
+
+func (p *Past) jailTable() table {
+	t := table{heading: []string{"JAIL", "ENTRIES", "UNDERSTOOD", "FAILURES", "BANS", "PREVENTED"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}}
+	for _, j := range p.Jails {
+		t.rows = append(t.rows, []string{j.Name, grouped(j.Entries), grouped(j.Understood), grouped(j.Failures), grouped(j.Bans), grouped(j.Prevented)})
+	}
+	return t
+}
+
+func (p *Past) addressTable() table {
+	located := slices.ContainsFunc(p.Addresses, func(a Attacker) bool { return a.Country != "" || a.ASN != "" })
+	t := table{heading: []string{"ADDRESS", "JAIL", "FAILURES", "BANS", "FIRST", "LAST"}, right: map[int]bool{2: true, 3: true}}
+	if located {
+		t.heading = append(t.heading, "CC", "NETWORK")
+	}
+	t.heading = append(t.heading, "USERS")
+	for i := range p.Addresses[:min(worst, len(p.Addresses))] {
+		a := &p.Addresses[i]
+		row := []string{a.Address, a.Jail, grouped(a.Failures), grouped(a.Bans), p.moment(a.First), p.moment(a.Last)}
+		if located {
+			row = append(row, Clean(a.Country), cut(Clean(a.ASN), 24))
+		}
+		t.rows = append(t.rows, append(row, users(a.Users)))
+	}
+	t.more = len(p.Addresses) - len(t.rows)
+	return t
+}
+
+// moment is a time as short as the span allows.
+func (p *Past) moment(utc string) string {
+	t, err := time.Parse(time.RFC3339, utc)
+	switch {
+	case err != nil:
+		return ""
+	case p.to-p.from < 86400:
+		return t.Local().Format("15:04:05")
+	case p.to-p.from < 300*86400:
+		return t.Local().Format("01-02 15:04")
+	}
+	return t.Local().Format(time.DateOnly)
+}
+
+func nets(name string, list []Network) table {
+	t := table{heading: []string{name, "ADDRESSES", "FAILURES"}, right: map[int]bool{1: true, 2: true}}
+	for _, n := range list[:min(worst, len(list))] {
+		t.rows = append(t.rows, []string{Clean(n.Network), grouped(n.Addresses), grouped(n.Failures)})
+	}
+	t.more = len(list) - len(t.rows)
+	return t
+}
+
+func (p *Past) userTable() table {
+	t := table{heading: []string{"USER", "FAILURES"}, right: map[int]bool{1: true}}
+	for _, u := range p.Users[:min(worst, len(p.Users))] {
+		t.rows = append(t.rows, []string{users([]string{u.User}), grouped(u.Failures)})
+	}
+	t.more = len(p.Users) - len(t.rows)
+	return t
+}
+
+func (p *Past) hostTable() table {
+	t := table{heading: []string{"HOST", "ENTRIES", "FAILURES", "BANS"}, right: map[int]bool{1: true, 2: true, 3: true}}
+	for _, h := range p.Hosts {
+		t.rows = append(t.rows, []string{cut(Clean(h.Host), 40), grouped(h.Entries), grouped(h.Failures), grouped(h.Bans)})
+	}
+	return t
+}
+
+// told says what the policies would have done, and whom they would have hit wrongly.
+func (p *Past) told(out *clipped) {
+	t := table{heading: []string{"POLICY", "BANNED", "BANS", "PREVENTED", "THROUGH", "KERNEL", "COLLATERAL"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
+	for _, q := range p.Policies {
+		t.rows = append(t.rows, []string{cut(Clean(q.Policy), max(out.width-56, 12)), grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))})
+	}
+	out.section("Policies", t)
+	fmt.Fprintln(out.w, "A ban takes hold with the next full minute. PREVENTED are failures after that,\nwhile it lasts; KERNEL the most bans at a time; COLLATERAL bans on an address\nthat logged in within seven days after.")
+	for _, q := range p.Policies {
+		for i, c := range q.Collateral {
+			if i == worst {
+				fmt.Fprintf(out.w, "  and %d more\n", len(q.Collateral)-worst)
+				break
+			}
+			fmt.Fprintf(out.w, "\nCollateral of %s: %s banned in %s %s\n", Clean(q.Policy), c.Key, Clean(c.Jail), p.moment(c.Since))
+			out.line("  " + Clean(c.Line))
+		}
+	}
+}
+
+// buckets are spans, in hours, that a bar of the chart may stand for.
+var buckets = []int64{1, 3, 6, 12, 24, 7 * 24, 28 * 24, 365 * 24}
+
+// chart draws the failures over time, with the bans, and says where it goes.
+func (p *Past) chart(w io.Writer, width int) {
+	const most = 31
+	step := int64(0)
+	for _, step = range buckets {
+		if int64(len(p.Hours))/step < most {
+			break
+		}
+	}
+	begin := p.from / 3600
+	if step >= 24 { // days are local
+		_, offset := time.Unix(p.from, 0).Zone()
+		begin -= (p.from + int64(offset)) % 86400 / 3600
+	} else {
+		begin -= begin % step
+	}
+	failures := make([]int, (p.to/3600-begin)/step+1)
+	bans := make([]int, len(failures))
+	for i, h := range p.Hours {
+		failures[(p.from/3600+int64(i)-begin)/step] += h.Failures
+	}
+	for _, b := range p.Bans {
+		if i := (b.ban.Since/3600 - begin) / step; i >= 0 && i < int64(len(bans)) {
+			bans[i]++
+		}
+	}
+	top := max(slices.Max(failures), 1)
+	digits := len(grouped(top))
+	layout := "01-02 15:04"
+	if step >= 24 {
+		layout = "2006-01-02 "
+	}
+	name, named := map[int64]string{1: "hour", 24: "day", 7 * 24: "week"}[step]
+	if !named {
+		name = span(step * 3600)
+	}
+	fmt.Fprintf(w, "\nFailures by %s\n", name)
+	room := width - len(layout) - digits - 14
+	for i, n := range failures {
+		bar := strings.Repeat("█", n*room/top)
+		if n > 0 && bar == "" {
+			bar = "▏"
+		}
+		line := fmt.Sprintf("%s %*s %s", time.Unix((begin+int64(i)*step)*3600, 0).Format(layout), digits, grouped(n), bar)
+		if bans[i] > 0 {
+			line += " " + Plural(bans[i], "ban")
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+	half := len(failures) / 2
+	if half > 1 {
+		first, second := sum(failures[:half]), sum(failures[len(failures)-half:])
+		trend := "as many as before"
+		if second*10 < first*8 {
+			trend = "calming down"
+		} else if second*8 > first*10 {
+			trend = "growing"
+		}
+		fmt.Fprintf(w, "First half %s, second half %s: %s\n", grouped(first), grouped(second), trend)
+	}
+}
+
+func sum(list []int) (n int) {
+	for _, x := range list {
+		n += x
+	}
+	return n
+}
+
+// clipped writes tables that stay within a width.
+type clipped struct {
+	w     io.Writer
+	width int
+}
+
+func (c *clipped) line(text string) { fmt.Fprintln(c.w, cut(text, c.width)) }
+
+// section draws a table under a title; none where it has no rows.
+func (c *clipped) section(title string, t table) {
+	if len(t.rows) == 0 {
+		return
+	}
+	fmt.Fprintf(c.w, "\n%s\n", title)
+	t.most = c.width
+	t.write(c.w)
+	if t.more > 0 {
+		fmt.Fprintf(c.w, "and %s more (--json, --csv)\n", grouped(t.more))
+	}
+}
+
+// grouped writes a number with its thousands apart.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+func number(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
+}
+
+func seconds(s float64) string {
+	if s < 10 {
+		return fmt.Sprintf("%.2f s", s)
+	}
+	return fmt.Sprintf("%.0f s", s)
+}
+
+// span says a number of seconds with its two largest units.
+func span(s int64) string {
+	for _, u := range []struct {
+		seconds     int64
+		name, below string
+		unit        int64
+	}{{86400, "d", "h", 3600}, {3600, "h", "m", 60}, {60, "m", "s", 1}} {
+		if s >= u.seconds {
+			if rest := s % u.seconds / u.unit; rest > 0 {
+				return fmt.Sprintf("%d%s %d%s", s/u.seconds, u.name, rest, u.below)
+			}
+			return fmt.Sprintf("%d%s", s/u.seconds, u.name)
+		}
+	}
+	return fmt.Sprintf("%ds", s)
+}
+
+// CSV writes the addresses, a row each, under a heading (RFC 4180). A text that a
+// spreadsheet would take for a formula gets an apostrophe before it.
+func (p *Past) CSV(w io.Writer) error {
+	rows := [][]string{{"address", "jail", "failures", "bans", "first", "last", "users", "country", "asn", "later_login"}}
+	for i := range p.Addresses {
+		a := &p.Addresses[i]
+		login := ""
+		if a.LaterLogin != nil {
+			login = *a.LaterLogin
+		}
+		rows = append(rows, []string{a.Address, a.Jail, strconv.Itoa(a.Failures), strconv.Itoa(a.Bans), a.First, a.Last, Clean(strings.Join(a.Users, " ")), a.Country, a.ASN, login})
+	}
+	return writeCSV(w, rows)
+}
+
+func writeCSV(w io.Writer, rows [][]string) error {
+	out := csv.NewWriter(w)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				row[i] = "'" + cell
+			}
+		}
+	}
+	return out.WriteAll(rows)
+}
