@@ -140,14 +140,9 @@ func peak(n int, build build, s side) (resident, anonymous float64, err error) {
 
 // catchUpRow is row 6: a first pass over a backlog.
 func (b *bench) catchUpRow(build build) error {
-	dir := b.path("journal-attack")
-	if _, err := os.Stat(dir); err != nil {
-		progress("writing %d sshd entries", b.catchUp)
-		const step = 2 * time.Second // 300,000 take a week
-		from := b.end.Add(-step * time.Duration(b.catchUp))
-		if err := write(dir, newSource(from, step).attack(b.catchUp)); err != nil {
-			return err
-		}
+	dir, err := b.backlog()
+	if err != nil {
+		return err
 	}
 	state, err := b.state()
 	if err != nil {
@@ -176,6 +171,18 @@ func (b *bench) catchUpRow(build build) error {
 		b.table.add(fmt.Sprintf("catch-up, %d sshd entries, against `journalctl -o cat` of the same matches", b.catchUp), build, p, map[string]float64{"cgo": 1, "static": 2.5}[build.name])
 	}
 	return errors.Join(err, noTable())
+}
+
+// backlog is a journal of sshd's entries under attack.
+func (b *bench) backlog() (dir string, err error) {
+	dir = b.path("journal-attack")
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	progress("writing %d sshd entries", b.catchUp)
+	const step = 2 * time.Second // 300,000 take a week
+	from := b.end.Add(-step * time.Duration(b.catchUp))
+	return dir, write(dir, newSource(from, step).attack(b.catchUp))
 }
 
 // sshdEntries is journalctl with the matches of our jails.
