@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -88,7 +89,7 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
-	root.AddCommand(runCommand(o), reportCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
+	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
@@ -250,6 +251,20 @@ func reportCommand(o *options) *cobra.Command {
 	}}
 	ask.Add(c.Flags())
 	return c
+}
+
+func whyCommand(o *options) *cobra.Command {
+	return &cobra.Command{Use: "why ADDRESS", Short: "Why an address is banned, or is not", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		addr, err := netip.ParseAddr(args[0])
+		if err != nil {
+			return usage{fmt.Errorf("%q is not an address (as 203.0.113.7 or 2001:db8::1)", args[0])}
+		}
+		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
+			w, err := past.Why(c.Context(), p, addr)
+			p.Errs = append(p.Errs, err)
+			return w, w.Write, nil
+		})
+	}}
 }
 
 func statusCommand(o *options) *cobra.Command {

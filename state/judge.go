@@ -291,18 +291,28 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 
 // end of the n-th ban of key that begins at t; 0: never.
 func (r *Rules) end(t int64, key Key, n int) int64 {
-	if r.BanTime == Permanent {
+	seconds, ends := r.Lasts(n)
+	if !ends {
 		return 0
 	}
-	seconds := float64(r.BanTime.Seconds())
-	if e := r.Escalation; e.Factor > 1 && n > 1 {
-		seconds *= math.Pow(e.Factor, float64(n-1))
-		if e.Max > 0 {
-			seconds = min(seconds, float64(e.Max.Seconds()))
-		}
-		seconds = min(seconds, time.Duration(maxDuration).Seconds())
+	return t + seconds + r.jitter(t, key)
+}
+
+// Lasts is how many seconds the n-th ban of a key lasts, without the jitter; ends is
+// false where it lasts for ever.
+func (r *Rules) Lasts(n int) (seconds int64, ends bool) {
+	if r.BanTime == Permanent {
+		return 0, false
 	}
-	return t + int64(seconds) + r.jitter(t, key)
+	length := float64(r.BanTime.Seconds())
+	if e := r.Escalation; e.Factor > 1 && n > 1 {
+		length *= math.Pow(e.Factor, float64(n-1))
+		if e.Max > 0 {
+			length = min(length, float64(e.Max.Seconds()))
+		}
+		length = min(length, time.Duration(maxDuration).Seconds())
+	}
+	return int64(length), true
 }
 
 // jitter spreads the ends of escalated bans; a replay gives the same.

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -123,6 +124,32 @@ func (j *Jail) Live(now int64) []*Ban {
 	}
 	slices.SortFunc(live, func(a, b *Ban) int { return compareKeys(a.Key, b.Key) })
 	return live
+}
+
+// Waiting are the failures of a key that may still lead to a ban: how many, by weight,
+// lie within the findtime seconds before now, and when the last was; 0 where none was.
+func (j *Jail) Waiting(key Key, now, findtime int64) (weight int, last int64) {
+	w := j.windows.get()[key]
+	if w == nil {
+		return 0, 0
+	}
+	for _, h := range w.hits {
+		if h.time > now-findtime {
+			weight += h.weight
+		}
+	}
+	return weight, w.last()
+}
+
+// Pardoned is until when failures of addr are void because of an unban, in seconds; 0:
+// none was.
+func (j *Jail) Pardoned(addr netip.Addr) (until int64) {
+	for key, t := range j.Pardons {
+		if key.Contains(addr) {
+			until = max(until, t)
+		}
+	}
+	return until
 }
 
 // Tracked is the number of keys with a window.

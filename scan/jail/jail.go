@@ -7,7 +7,7 @@
 //
 //	[defaults]          every jail inherits these
 //	[jail.NAME]         a filter of that name, or of `filter = "..."`
-//	[state] [kernel]    settings that no jail owns
+//	[state] [kernel] [geo]   settings that no jail owns
 //
 // [Load] reads the main file and then conf.d/*.toml beside it, in the order of
 // their names; a later file overrides key by key, lists are replaced. It finds
@@ -23,6 +23,7 @@ import (
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
+	"scan2ban/state/report/geo"
 )
 
 // Jail is one [jail.NAME].
@@ -45,6 +46,7 @@ type Config struct {
 	Path   string // of the main file; empty: the built-in default
 	State  state.Options
 	Kernel nftables.Options
+	Geo    geo.Options
 	Jails  []*Jail          // the enabled and valid ones, by name
 	Off    []string         // jails that say enabled = false
 	Broken map[string]error // jails with an error, by name: every error of the jail, joined

@@ -29,10 +29,10 @@ type file struct {
 }
 
 // later are sections that the file may have and this program does not act on.
-var later = []string{"mail", "hook", "metrics", "geo", "list"}
+var later = []string{"mail", "hook", "metrics", "list"}
 
 // sections are the names that may stand at the top of a file.
-var sections = []string{"defaults", "jail", "state", "kernel"}
+var sections = []string{"defaults", "jail", "state", "kernel", "geo"}
 
 // Load reads the file at path and conf.d beside it. Where path is empty the
 // host's file is read if there is one, else the built-in default holds. The
@@ -149,6 +149,9 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 			errs = append(errs, fmt.Errorf("%s: max_bans = %d is out of range (1 to 10000000)", f.place(name, "max_bans"), c.Kernel.MaxBans))
 		}
 		return errs
+	}
+	if name == "geo" {
+		return f.decode([]string{name}, f.root[name], &c.Geo, c)
 	}
 	if slices.Contains(later, name) {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s: [%s] has no effect in this version", f.place(name), name))

@@ -13,6 +13,7 @@ import (
 	"scan2ban/scan/filter"
 	"scan2ban/scan/past"
 	"scan2ban/state"
+	"scan2ban/state/report/geo"
 )
 
 // Report is what a report by the configuration at path is to read and to judge by; the
@@ -45,8 +46,12 @@ func Report(path string, ask *past.Flags) (o past.Options, notes []string, err e
 	if o.Until != 0 && o.Until < o.Since {
 		return o, nil, fmt.Errorf("--until is before --since: nothing lies between")
 	}
+	where, warnings := geo.Open(c.Geo)
+	if where != nil {
+		o.Networks = where
+	}
 	o.Policies, err = c.Policies(o.Setup.Rules, ask.Policies)
-	return o, notes, err
+	return o, append(notes, warnings...), err
 }
 
 // Policies are the ways to judge that a report compares: by the configuration, and by

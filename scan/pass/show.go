@@ -93,3 +93,23 @@ func (p *Pass) packets(ctx context.Context) map[string]uint64 {
 	}
 	return packets
 }
+
+// History calls each with the decisions that the ledger vouches for, from the oldest, and
+// with those of this pass.
+func (p *Pass) History(each func(state.Decision)) error {
+	if p.store != nil {
+		length := p.Ledger.History.Length
+		err := p.store.History(nil, func(d state.Decision, end int64) {
+			if end <= length {
+				each(d)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, d := range p.Judge.Decisions {
+		each(d)
+	}
+	return nil
+}

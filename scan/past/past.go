@@ -67,24 +67,17 @@ type Policy struct {
 // when ctx ends, what was read so far is.
 func Run(ctx context.Context, o Options) (*report.Past, error) {
 	begun := time.Now()
-	r := &reading{Options: o, ctx: ctx, survey: newSurvey(o)}
-	if o.Step == nil {
-		r.Step = func(int64, float64) {}
-	}
-	var errs []error
-	r.openFiles()
-	if entered := r.entered(); len(entered) > 0 {
-		errs = append(errs, r.readJournal(entered))
-	}
-	r.filesUntil(maxTime)
-	errs = append(errs, r.errs...)
-	p := r.survey.finish()
+	s := newSurvey(o)
+	r := &reading{Options: o, ctx: ctx}
+	s.line = func() string { return r.line() }
+	r.all(s.add)
+	p := s.finish()
 	p.Seconds = time.Since(begun).Seconds()
 	if p.Interrupted = ctx.Err() != nil; p.Interrupted {
-		errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, ctx.Err()) })
+		r.errs = slices.DeleteFunc(r.errs, func(err error) bool { return errors.Is(err, ctx.Err()) })
 	}
 	p.Warnings = append(p.Warnings, r.warnings...)
-	return p, errors.Join(errs...)
+	return p, errors.Join(r.errs...)
 }
 
 // maxTime is after everything, in microseconds.
@@ -94,11 +87,27 @@ const maxTime = 1 << 62
 type reading struct {
 	Options
 	ctx      context.Context
-	survey   *survey
-	logs     []*chain // of files, by the time at which each stands
+	take     func(host string, f scan.Finding)
+	line     func() string // what the finding was read from
+	logs     []*chain      // of files, by the time at which each stands
 	warnings []string
 	errs     []error
 	read     int
+}
+
+// all hands every finding of the span to take, in the order of time.
+func (r *reading) all(take func(host string, f scan.Finding)) {
+	r.take = take
+	if r.Step == nil {
+		r.Step = func(int64, float64) {}
+	}
+	r.openFiles()
+	if entered := r.entered(); len(entered) > 0 {
+		if err := r.readJournal(entered); err != nil {
+			r.errs = append(r.errs, err)
+		}
+	}
+	r.filesUntil(maxTime)
 }
 
 // entered are the watches that read the journal.
@@ -139,7 +148,7 @@ func (r *reading) readJournal(watches []scan.Watch) error {
 		return err
 	}
 	defer in.Close()
-	r.survey.line = func() string { return string(in.Message()) }
+	r.line = func() string { return string(in.Message()) }
 	span, first, host := float64(0), int64(0), ""
 	scan.JournalFrom(in, watches, scan.Limit{Second: until, Drop: r.Until > 0}, scan.Streams{}, func(f scan.Finding) {
 		if len(r.logs) > 0 {
@@ -150,7 +159,7 @@ func (r *reading) readJournal(watches []scan.Watch) error {
 				host = string(name)
 			}
 		}
-		r.survey.add(host, f) // what no filter understands blames nobody: whose it is does not matter
+		r.take(host, f) // what no filter understands blames nobody: whose it is does not matter
 		if r.read++; r.read%4096 == 0 {
 			if first == 0 {
 				first = f.Time
@@ -249,7 +258,7 @@ func (r *reading) chain(paths []string, watches []int) {
 // filesUntil judges the lines of the log files up to that microsecond, in the order of
 // time.
 func (r *reading) filesUntil(t int64) {
-	journal := r.survey.line
+	journal := r.line
 	for len(r.logs) > 0 && r.ctx.Err() == nil {
 		first := slices.MinFunc(r.logs, func(a, b *chain) int { return compare(a.time, b.time) })
 		if first.time > t {
@@ -263,7 +272,7 @@ func (r *reading) filesUntil(t int64) {
 			r.logs = slices.DeleteFunc(r.logs, func(c *chain) bool { return c == first })
 		}
 	}
-	r.survey.line = journal
+	r.line = journal
 }
 
 func compare(a, b int64) int {
@@ -351,12 +360,12 @@ func (c *chain) zone() *time.Location {
 func (c *chain) judge() {
 	line := c.in.Line()
 	line.Time = c.time
-	c.survey.line = func() string { return string(line.Text) }
+	c.line = func() string { return string(line.Text) }
 	for _, i := range c.watches {
 		if f, own := c.Setup.Watches[i].Line(line); own {
 			f.Time = c.time / 1e6
 			if f.Time > 0 {
-				c.survey.add("", f)
+				c.take("", f)
 			}
 		}
 	}

@@ -297,6 +297,9 @@ func (s *survey) finish() *report.Past {
 		}
 		p.Addresses = append(p.Addresses, shown)
 	}
+	if p.Located = s.options.Networks != nil; p.Located {
+		p.Warnings = append(p.Warnings, s.options.Networks.Warnings()...)
+	}
 	slices.SortFunc(p.Addresses, func(a, b report.Attacker) int {
 		return cmp.Or(b.Failures-a.Failures, cmp.Compare(a.Address, b.Address), cmp.Compare(a.Jail, b.Jail))
 	})

@@ -32,6 +32,8 @@ type Past struct {
 	Seconds     float64  `json:"seconds"` // that reading and judging took
 	Warnings    []string `json:"warnings,omitempty"`
 
+	Located bool `json:"-"` // there is a database of countries or operators
+
 	from, to int64
 }
 
@@ -119,6 +121,7 @@ type Collateral struct {
 // Networks tells where addresses are; see package geo.
 type Networks interface {
 	Of(netip.Addr) (country, asn string) // empty: not known
+	Warnings() []string                  // of what turned out to be broken
 }
 
 // Span sets the period, in seconds since the Unix epoch, 0 for none.

@@ -52,6 +52,9 @@ func (p *Past) Write(w io.Writer) {
 	out.section("Worst addresses", p.addressTable())
 	out.section("Networks", nets("NETWORK", p.Networks))
 	out.section("Operators", nets("ASN", p.ASNs))
+	if !p.Located && len(p.Addresses) > 0 {
+		fmt.Fprintln(w, "\nCountries and operators are not known: there is no database of them in\n/usr/share/GeoIP or /var/lib/GeoIP (GeoLite2, DB-IP, ip-location-db; see [geo]).")
+	}
 	out.section("User names", p.userTable())
 	out.section("Hosts", p.hostTable())
 	p.told(out)

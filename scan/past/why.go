@@ -1,0 +1,183 @@
+package past
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"scan2ban/scan"
+	"scan2ban/scan/pass"
+	"scan2ban/state"
+	"scan2ban/state/report"
+)
+
+// mostLines is how many lines of a log are shown of one jail, the latest.
+const mostLines = 50
+
+// Why tells of an address what each jail makes of it and what it has written to the log.
+// The pass has read its sources and will not commit. What cannot be read back is among the
+// errors; the rest is told.
+func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error) {
+	addr = addr.Unmap().WithZone("")
+	w := &report.Why{Address: addr.String(), Jails: []report.WhyJail{}}
+	ends, err := lastEnds(p, addr)
+	names, _ := p.Jails(nil)
+	from := p.Now.Unix()
+	var told []*report.WhyJail
+	for _, name := range names {
+		j := inJail(p, name, addr, ends[name])
+		if j == nil {
+			continue
+		}
+		if r := p.Rules[name]; r != nil {
+			began := p.Now.Unix()
+			if j.Ban != nil {
+				began = j.Since()
+			} else if end := ends[name]; end != nil {
+				began = end.Since
+			}
+			from = min(from, began-r.FindTime.Seconds(), p.Now.Unix()-r.FindTime.Seconds())
+		}
+		told = append(told, j)
+	}
+	lines, bad := evidence(ctx, p, addr, max(from, p.Now.Unix()-p.State.Memory.Seconds()))
+	for _, j := range told {
+		j.Lines = lines[j.Jail]
+		if j.More = len(j.Lines) - mostLines; j.More > 0 {
+			j.Lines = j.Lines[j.More:]
+		}
+		j.More = max(j.More, 0)
+		w.Jails = append(w.Jails, *j)
+	}
+	return w, errors.Join(append(bad, err)...)
+}
+
+// lastEnds are the last bans of the address that the history knows to be over, by jail:
+// the decision that ended them.
+func lastEnds(p *pass.Pass, addr netip.Addr) (map[string]*state.Decision, error) {
+	ends := map[string]*state.Decision{}
+	err := p.History(func(d state.Decision) {
+		if d.Key == nil || !d.Key.Contains(addr) {
+			return
+		}
+		switch d.Verb {
+		case state.Banned:
+			ends[d.Jail] = &d // until something ends it, its own end does
+		case state.Expired, state.Released, state.Unbanned:
+			if was := ends[d.Jail]; was != nil {
+				d.Since, d.N, d.Until = was.Since, was.N, was.Until
+				ends[d.Jail] = &d
+			}
+		}
+	})
+	return ends, err
+}
+
+// inJail is what one jail makes of the address; nil: nothing.
+func inJail(p *pass.Pass, name string, addr netip.Addr, end *state.Decision) *report.WhyJail {
+	now, jail := p.Now.Unix(), p.Ledger.Jail(name)
+	w := &report.WhyJail{Jail: name, Key: addr.String(), Lines: []report.Evidence{}}
+	for _, b := range jail.Live(now) {
+		if b.Key.Contains(addr) {
+			shown := report.FromBan(b)
+			shown.Observed = !jail.Reach.Enforce
+			w.State, w.Ban, w.Key = report.IsBanned, &shown, b.Key.String()
+		}
+	}
+	r := p.Rules[name]
+	if r == nil {
+		if w.State != "" {
+			return w
+		}
+		return nil
+	}
+	key, _ := p.Judge.Key(name, addr)
+	w.Key, w.MaxRetry, w.FindTime = key.String(), r.MaxRetry, r.FindTime.String()
+	next := 1
+	if end != nil {
+		next = end.N + 1
+	}
+	if w.Ban != nil {
+		next, w.Key = w.Ban.N+1, w.Ban.Key
+	}
+	if seconds, ends := r.Lasts(next); ends {
+		w.Next = state.Duration(seconds * 1e9).String()
+	} else {
+		w.Next = state.Permanent.String()
+	}
+	waiting, last := jail.Waiting(key, now, r.FindTime.Seconds())
+	if w.Waiting = waiting; last > 0 {
+		w.Last = report.UTC(last)
+	}
+	entry, origin, ignored := r.Ignored.Covers(addr)
+	pardon := jail.Pardoned(addr)
+	switch {
+	case w.State != "":
+	case ignored:
+		w.State, w.Ignored = report.IsIgnored, entry.String()+" ("+origin+")"
+	case waiting > 0:
+		w.State = report.IsCounted
+	case pardon > 0:
+		w.State, w.Ended = report.IsPardoned, report.UTC(pardon)
+	case end != nil:
+		w.State, w.Ended = report.IsOver, report.UTC(end.Time)
+		if end.Verb == state.Banned && end.Until != nil {
+			w.Ended = report.UTC(*end.Until)
+		}
+		w.How = string(end.Verb)
+		if end.Text != "" {
+			w.How += ": " + end.Text
+		}
+	case last > 0:
+		w.State = report.IsStale
+	default:
+		return nil
+	}
+	return w
+}
+
+// evidence reads back what the address has written since that second, by jail.
+func evidence(ctx context.Context, p *pass.Pass, addr netip.Addr, since int64) (lines map[string][]report.Evidence, errs []error) {
+	lines = map[string][]report.Evidence{}
+	setup := p.Setup
+	rules := map[string]*state.Rules{}
+	for name, r := range p.Rules {
+		own := *r
+		own.Ignored = state.NewIgnored() // what an ignored address does is worth seeing
+		rules[name] = &own
+	}
+	prior := state.NewPrior()
+	j := state.NewJudge(state.New(), rules, p.State, func() (*state.Prior, error) { return prior, nil })
+	r := &reading{Options: Options{Setup: setup, Since: since}, ctx: ctx}
+	of := map[string]state.Key{}
+	for name := range rules {
+		of[name], _ = p.Judge.Key(name, addr)
+	}
+	j.OnFailure = func(f state.Failure, key state.Key, _ *state.Ban) {
+		if key == of[f.Jail] && !rules[f.Jail].Ledger {
+			lines[f.Jail] = append(lines[f.Jail], report.Evidence{Time: report.UTC(f.Time), Kind: "failure", Rule: f.Rule, Address: f.Addr.String(), User: f.User, Weight: f.Weight, Line: r.line()})
+		}
+	}
+	j.OnLogin = func(e state.Event) {
+		if of[e.Jail].Contains(e.Addr) {
+			lines[e.Jail] = append(lines[e.Jail], report.Evidence{Time: report.UTC(e.Time), Kind: "log-in", Rule: e.Rule, Address: e.Addr.String(), User: e.User, Line: r.line()})
+		}
+	}
+	r.all(func(_ string, f scan.Finding) {
+		if e, ok := f.Event(); ok {
+			j.Event(e)
+		}
+	})
+	for name := range lines {
+		slices.SortStableFunc(lines[name], func(a, b report.Evidence) int {
+			if a.Time < b.Time {
+				return -1
+			} else if a.Time > b.Time {
+				return 1
+			}
+			return 0
+		})
+	}
+	return lines, r.errs
+}

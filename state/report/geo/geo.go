@@ -1,0 +1,182 @@
+// Package geo says where addresses are, from databases in MaxMind's format
+// (https://maxmind.github.io/MaxMind-DB/) that the admin has. Nothing is asked over the
+// network, and nothing depends on it: without a database, or with a broken one, the
+// answers are empty.
+//
+// A country is read as country.iso_code (MaxMind, DB-IP) or country_code (others), an
+// operator as autonomous_system_number and autonomous_system_organization.
+package geo
+
+import (
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+)
+
+// Options are [geo]: files, found by themselves where they are not named.
+type Options struct {
+	Country string `toml:"country"` // a database of countries or cities
+	ASN     string `toml:"asn"`     // a database of autonomous systems
+}
+
+// Databases are those that could be opened.
+type Databases struct {
+	country, asn *maxminddb.Reader
+	broken       []string // while they were asked
+}
+
+// dirs are where packages and updaters put databases.
+var dirs = []string{"/usr/share/GeoIP", "/var/lib/GeoIP", "/usr/local/share/GeoIP"}
+
+// Open opens what there is. It is nil where there is nothing; warnings tell of files that
+// are named and cannot be used, or found and broken.
+func Open(o Options) (d *Databases, warnings []string) {
+	d = &Databases{}
+	for _, want := range []struct {
+		named string
+		words []string // of which a file's name has one, the better first
+		not   []string // and none of these
+		to    **maxminddb.Reader
+	}{{o.Country, []string{"country", "city"}, nil, &d.country}, {o.ASN, []string{"asn", "isp"}, []string{"country", "city"}, &d.asn}} {
+		paths := []string{want.named}
+		if want.named == "" {
+			paths = find(want.words, want.not)
+		}
+		for _, path := range paths {
+			db, err := open(path)
+			if err == nil {
+				*want.to = db
+				break
+			}
+			warnings = append(warnings, fmt.Sprintf("[geo] %s cannot be used: %v (get it anew, or name another)", path, err))
+		}
+	}
+	if d.country == nil && d.asn == nil {
+		return nil, warnings
+	}
+	return d, warnings
+}
+
+// find lists the databases whose names have one of the words and none of the others, the
+// better word first.
+func find(words, not []string) (paths []string) {
+	for _, word := range words {
+		for _, dir := range dirs {
+			entries, _ := os.ReadDir(dir) // one that is missing has none
+			for _, e := range entries {
+				name, path := strings.ToLower(e.Name()), filepath.Join(dir, e.Name())
+				other := slices.ContainsFunc(not, func(n string) bool { return strings.Contains(name, n) })
+				if strings.HasSuffix(name, ".mmdb") && strings.Contains(name, word) && !other && !slices.Contains(paths, path) {
+					paths = append(paths, path)
+				}
+			}
+		}
+	}
+	return paths
+}
+
+func open(path string) (db *maxminddb.Reader, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrInvalid}
+	}
+	defer caught(&err)
+	return maxminddb.Open(path)
+}
+
+// caught makes an error of a reader's panic over a file that is broken.
+func caught(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("it is damaged: %v", r)
+	}
+}
+
+// Close gives the files back.
+func (d *Databases) Close() {
+	if d == nil {
+		return
+	}
+	for _, db := range []*maxminddb.Reader{d.country, d.asn} {
+		if db != nil {
+			_ = db.Close()
+		}
+	}
+}
+
+// Of is the country's code (ISO 3166-1) and the operator, "AS64496 Name"; empty where
+// they are not known. A database that turns out to be broken is not asked again.
+func (d *Databases) Of(addr netip.Addr) (country, asn string) {
+	if d == nil {
+		return "", ""
+	}
+	if d.country != nil {
+		var found struct {
+			Country struct {
+				Code string `maxminddb:"iso_code"`
+			} `maxminddb:"country"`
+			Code string `maxminddb:"country_code"`
+		}
+		if d.country = d.ask(d.country, "countries", addr, &found); d.country != nil {
+			if country = found.Country.Code; country == "" {
+				country = found.Code
+			}
+			if len(country) != 2 {
+				country = ""
+			}
+		}
+	}
+	if d.asn != nil {
+		var found struct {
+			Number uint32 `maxminddb:"autonomous_system_number"`
+			Name   string `maxminddb:"autonomous_system_organization"`
+		}
+		if d.asn = d.ask(d.asn, "operators", addr, &found); d.asn != nil && found.Number > 0 {
+			asn = strings.TrimSpace(fmt.Sprintf("AS%d %s", found.Number, clip(found.Name)))
+		}
+	}
+	return country, asn
+}
+
+// clip keeps a name short and valid: the file may hold anything.
+func clip(name string) string {
+	const most = 100
+	if len(name) > most {
+		name = name[:most]
+	}
+	if !utf8.ValidString(name) {
+		name = strings.ToValidUTF8(name, "")
+	}
+	return name
+}
+
+// ask looks an address up; nil says that the database is not to be asked again.
+func (d *Databases) ask(db *maxminddb.Reader, what string, addr netip.Addr, into any) (still *maxminddb.Reader) {
+	err := func() (err error) {
+		defer caught(&err)
+		return db.Lookup(addr).Decode(into)
+	}()
+	if err != nil {
+		d.broken = append(d.broken, fmt.Sprintf("[geo] the database of %s is damaged: %v (get it anew)", what, err))
+		_ = db.Close()
+		return nil
+	}
+	return db
+}
+
+// Warnings tell of databases that turned out to be broken.
+func (d *Databases) Warnings() []string {
+	if d == nil {
+		return nil
+	}
+	return d.broken
+}

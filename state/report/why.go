@@ -1,0 +1,146 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// What a jail makes of an address.
+const (
+	IsBanned   = "banned"
+	IsCounted  = "counted"  // there are failures, too few
+	IsIgnored  = "ignored"  // it is never counted
+	IsPardoned = "pardoned" // an unban has forgiven it
+	IsOver     = "over"     // it was banned
+	IsStale    = "stale"    // there were failures, too long ago
+)
+
+// Why is what is known of an address.
+type Why struct {
+	Address string    `json:"address"`
+	Jails   []WhyJail `json:"jails"` // that have something to say of it; empty: it was never seen
+}
+
+// WhyJail is what one jail makes of it.
+type WhyJail struct {
+	Jail     string `json:"jail"`
+	Key      string `json:"key"` // what it is counted for: itself, or the network that it shares
+	State    string `json:"state"`
+	Ban      *Ban   `json:"ban"`                // null: it is not banned
+	Waiting  int    `json:"failures"`           // within findtime, that may still lead to a ban
+	MaxRetry int    `json:"maxretry,omitempty"` // that many ban
+	FindTime string `json:"findtime,omitempty"`
+	Last     string `json:"last,omitempty"`    // the last of these failures
+	Next     string `json:"next,omitempty"`    // how long the next ban would last
+	Ignored  string `json:"ignored,omitempty"` // by which entry, and where that stands
+	Ended    string `json:"ended,omitempty"`   // when its ban ended or its failures were forgiven
+	How      string `json:"how,omitempty"`     // it ended
+
+	Lines []Evidence `json:"evidence"` // the latest
+	More  int        `json:"more,omitempty"`
+}
+
+// Since is when the ban began, in seconds.
+func (w *WhyJail) Since() int64 { return w.Ban.ban.Since }
+
+// Evidence is a line of a log.
+type Evidence struct {
+	Time    string `json:"time"`
+	Kind    string `json:"kind"` // "failure" or "log-in"
+	Rule    string `json:"rule"`
+	Address string `json:"address"`
+	User    string `json:"user"`
+	Weight  int    `json:"weight,omitempty"`
+	Line    string `json:"line"`
+}
+
+// Write tells it to people.
+func (y *Why) Write(w io.Writer) {
+	if len(y.Jails) == 0 {
+		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it.\n", y.Address)
+		return
+	}
+	out := &clipped{w: w, width: Width(w)}
+	for i := range y.Jails {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		y.Jails[i].write(out, y.Address)
+	}
+}
+
+func (j *WhyJail) write(out *clipped, address string) {
+	say := func(format string, args ...any) { fmt.Fprintf(out.w, format+"\n", args...) }
+	again := fmt.Sprintf("%s within %s ban it%%s, for %s", Plural(j.MaxRetry, "failure"), j.FindTime, j.Next)
+	switch j.State {
+	case IsBanned:
+		b := j.Ban
+		say("%s is banned in jail %s until %s", b.Key, j.Jail, End(b.ban.Until))
+		if b.Observed {
+			say("  the jail only observes: nobody is kept out")
+		}
+		if b.ByHand {
+			say("  by hand, at %s", local(b.Since))
+		} else {
+			line := fmt.Sprintf("  %s led to it at %s (%s)", Plural(b.Failures, "failure"), local(b.Since), Clean(b.Rule))
+			if b.Late > 0 {
+				line += fmt.Sprintf(", %d came after", b.Late)
+			}
+			if b.N > 1 {
+				line += fmt.Sprintf("; it is ban %d of it", b.N)
+			}
+			say("%s", line)
+			if len(b.Users) > 0 {
+				say("  users tried: %s", users(b.Users))
+			}
+		}
+		if b.Until != nil && j.MaxRetry > 0 {
+			say("  then "+again, " again")
+		}
+	case IsIgnored:
+		say("%s is not banned in jail %s: it is ignored by %s", address, j.Jail, Clean(j.Ignored))
+	case IsCounted:
+		say("%s is not banned in jail %s: %s within %s, and %d ban", address, j.Jail, Plural(j.Waiting, "failure"), j.FindTime, j.MaxRetry)
+		say("  the last was at %s; %d more would ban it for %s", local(j.Last), max(j.MaxRetry-j.Waiting, 1), j.Next)
+	case IsPardoned:
+		say("%s is not banned in jail %s: its failures up to %s were forgiven by an unban", address, j.Jail, local(j.Ended))
+		say("  "+again, "")
+	case IsOver:
+		say("%s is not banned in jail %s: its ban ended at %s (%s)", address, j.Jail, local(j.Ended), Clean(j.How))
+		say("  "+again, " again")
+	case IsStale:
+		say("%s is not banned in jail %s: its last failure, at %s, is older than %s", address, j.Jail, local(j.Last), j.FindTime)
+	}
+	if strings.Contains(j.Key, "/") {
+		say("  all addresses of %s are counted and banned together", j.Key)
+	}
+	if len(j.Lines) == 0 {
+		if j.State != IsIgnored && (j.Ban == nil || !j.Ban.ByHand) {
+			say("  the log no longer holds what led to it")
+		}
+		return
+	}
+	say("")
+	if j.More > 0 {
+		say("  %d earlier lines, then", j.More)
+	}
+	for _, e := range j.Lines {
+		rule := e.Rule
+		if e.Weight > 1 {
+			rule += fmt.Sprintf(" x%d", e.Weight)
+		}
+		say("  %s  %s", local(e.Time), Clean(rule))
+		out.line("    " + Clean(e.Line))
+	}
+}
+
+// local writes an RFC 3339 time in the local zone.
+func local(utc string) string {
+	t, err := time.Parse(time.RFC3339, utc)
+	if err != nil {
+		return utc
+	}
+	return Local(t.Unix())
+}
