@@ -244,7 +244,9 @@ func reportCommand(o *options) *cobra.Command {
 		found, err := past.Run(c.Context(), options)
 		progress.Done()
 		warn(o, append(notes, found.Warnings...), nil)
-		if ask.CSV {
+		if ask.HTML != "" {
+			return errors.Join(found.WriteHTML(ask.HTML), err)
+		} else if ask.CSV {
 			return errors.Join(found.CSV(c.OutOrStdout()), err)
 		}
 		return errors.Join(report.Show(c.OutOrStdout(), found, o.json), err)

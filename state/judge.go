@@ -106,7 +106,7 @@ func (j *Judge) Event(e Event) bool {
 		if e.Session != "" || e.Echo || e.Echoed {
 			jail.changed = true
 		}
-		if e.Addr.IsValid() && !countable(e.Addr) || !jail.sessions.get().Counts(&e) || !countable(e.Addr) {
+		if e.Addr.IsValid() && !Countable(e.Addr) || !jail.sessions.get().Counts(&e) || !Countable(e.Addr) {
 			return false
 		}
 		return j.failure(jail, r, e.Failure)
@@ -114,9 +114,9 @@ func (j *Judge) Event(e Event) bool {
 	return false
 }
 
-// countable tells whether an address can stand for a client: not loopback,
+// Countable tells whether an address can stand for a client: not loopback,
 // link-local, multicast or unspecified.
-func countable(a netip.Addr) bool {
+func Countable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() && !a.IsUnspecified()
 }
 

@@ -15,6 +15,7 @@ type Flags struct {
 	Files        []string
 	Policies     []string
 	CSV          bool
+	HTML         string
 }
 
 // Add adds them.
@@ -30,5 +31,6 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.Jails, "jail", nil, "only this `JAIL`; may be repeated (default: all)")
 	flags.StringArrayVar(&f.Files, "file", nil, "read this log `FILE`, plain or .gz, instead; may be repeated, the oldest first")
 	flags.StringArrayVar(&f.Policies, "policy", nil, "compare with this `POLICY`: maxretry=3,findtime=1h or a file; may be repeated")
+	flags.StringVar(&f.HTML, "html", "", "write a page to this `FILE` instead")
 	flags.BoolVar(&f.CSV, "csv", false, "print the addresses as CSV")
 }

@@ -20,7 +20,7 @@ const mostLines = 50
 // errors; the rest is told.
 func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error) {
 	addr = addr.Unmap().WithZone("")
-	w := &report.Why{Address: addr.String(), Jails: []report.WhyJail{}}
+	w := &report.Why{Address: addr.String(), Never: !state.Countable(addr), Jails: []report.WhyJail{}}
 	ends, err := lastEnds(p, addr)
 	names, _ := p.Jails(nil)
 	from := p.Now.Unix()

@@ -1,13 +1,11 @@
 package report
 
 import (
-	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,13 +47,13 @@ func (p *Past) Write(w io.Writer) {
 	}
 	out.section("Jails", p.jailTable())
 	p.chart(w, width)
-	out.section("Worst addresses", p.addressTable())
-	out.section("Networks", nets("NETWORK", p.Networks))
-	out.section("Operators", nets("ASN", p.ASNs))
+	out.section("Worst addresses", p.addressTable(width, worst))
+	out.section("Networks", nets("NETWORK", p.Networks, worst))
+	out.section("Operators", nets("OPERATOR", p.ASNs, worst))
 	if !p.Located && len(p.Addresses) > 0 {
 		fmt.Fprintln(w, "\nCountries and operators are not known: there is no database of them in\n/usr/share/GeoIP or /var/lib/GeoIP (GeoLite2, DB-IP, ip-location-db; see [geo]).")
 	}
-	out.section("User names", p.userTable())
+	out.section("User names", p.userTable(worst))
 	out.section("Hosts", p.hostTable())
 	p.told(out)
 }
@@ -71,23 +69,39 @@ func (p *Past) clients() int {
 func (p *Past) jailTable() table {
 	t := table{heading: []string{"JAIL", "ENTRIES", "UNDERSTOOD", "FAILURES", "BANS", "PREVENTED"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}}
 	for _, j := range p.Jails {
-		t.rows = append(t.rows, []string{j.Name, grouped(j.Entries), grouped(j.Understood), grouped(j.Failures), grouped(j.Bans), grouped(j.Prevented)})
+		t.rows = append(t.rows, []string{Clean(j.Name), grouped(j.Entries), grouped(j.Understood), grouped(j.Failures), grouped(j.Bans), grouped(j.Prevented)})
 	}
 	return t
 }
 
-func (p *Past) addressTable() table {
-	located := slices.ContainsFunc(p.Addresses, func(a Attacker) bool { return a.Country != "" || a.ASN != "" })
-	t := table{heading: []string{"ADDRESS", "JAIL", "FAILURES", "BANS", "FIRST", "LAST"}, right: map[int]bool{2: true, 3: true}}
-	if located {
-		t.heading = append(t.heading, "CC", "NETWORK")
+// addressTable leaves out what is not known, and what a narrow terminal has no room for.
+func (p *Past) addressTable(width, rows int) table {
+	countries := slices.ContainsFunc(p.Addresses, func(a Attacker) bool { return a.Country != "" })
+	operators := slices.ContainsFunc(p.Addresses, func(a Attacker) bool { return a.ASN != "" })
+	narrow := width < 100 && (countries || operators)
+	t := table{heading: []string{"ADDRESS", "JAIL", "FAILURES", "BANS"}, right: map[int]bool{2: true, 3: true}}
+	column := func(is bool, names ...string) {
+		if is {
+			t.heading = append(t.heading, names...)
+		}
 	}
-	t.heading = append(t.heading, "USERS")
-	for i := range p.Addresses[:min(worst, len(p.Addresses))] {
+	column(!narrow, "FIRST")
+	column(true, "LAST")
+	column(countries, "CC")
+	column(operators, "OPERATOR")
+	column(true, "USERS")
+	for i := range p.Addresses[:min(rows, len(p.Addresses))] {
 		a := &p.Addresses[i]
-		row := []string{a.Address, a.Jail, grouped(a.Failures), grouped(a.Bans), p.moment(a.First), p.moment(a.Last)}
-		if located {
-			row = append(row, Clean(a.Country), cut(Clean(a.ASN), 24))
+		row := []string{a.Address, Clean(a.Jail), grouped(a.Failures), grouped(a.Bans)}
+		if !narrow {
+			row = append(row, p.moment(a.First))
+		}
+		row = append(row, p.moment(a.Last))
+		if countries {
+			row = append(row, Clean(a.Country))
+		}
+		if operators {
+			row = append(row, cut(Clean(a.ASN), max(width/5, 16)))
 		}
 		t.rows = append(t.rows, append(row, users(a.Users)))
 	}
@@ -109,18 +123,18 @@ func (p *Past) moment(utc string) string {
 	return t.Local().Format(time.DateOnly)
 }
 
-func nets(name string, list []Network) table {
+func nets(name string, list []Network, rows int) table {
 	t := table{heading: []string{name, "ADDRESSES", "FAILURES"}, right: map[int]bool{1: true, 2: true}}
-	for _, n := range list[:min(worst, len(list))] {
+	for _, n := range list[:min(rows, len(list))] {
 		t.rows = append(t.rows, []string{Clean(n.Network), grouped(n.Addresses), grouped(n.Failures)})
 	}
 	t.more = len(list) - len(t.rows)
 	return t
 }
 
-func (p *Past) userTable() table {
+func (p *Past) userTable(rows int) table {
 	t := table{heading: []string{"USER", "FAILURES"}, right: map[int]bool{1: true}}
-	for _, u := range p.Users[:min(worst, len(p.Users))] {
+	for _, u := range p.Users[:min(rows, len(p.Users))] {
 		t.rows = append(t.rows, []string{users([]string{u.User}), grouped(u.Failures)})
 	}
 	t.more = len(p.Users) - len(t.rows)
@@ -135,13 +149,18 @@ func (p *Past) hostTable() table {
 	return t
 }
 
-// told says what the policies would have done, and whom they would have hit wrongly.
-func (p *Past) told(out *clipped) {
+// policyTable has names of policies of at most name characters.
+func (p *Past) policyTable(name int) table {
 	t := table{heading: []string{"POLICY", "BANNED", "BANS", "PREVENTED", "THROUGH", "KERNEL", "COLLATERAL"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
 	for _, q := range p.Policies {
-		t.rows = append(t.rows, []string{cut(Clean(q.Policy), max(out.width-56, 12)), grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))})
+		t.rows = append(t.rows, []string{cut(Clean(q.Policy), name), grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))})
 	}
-	out.section("Policies", t)
+	return t
+}
+
+// told says what the policies would have done, and whom they would have hit wrongly.
+func (p *Past) told(out *clipped) {
+	out.section("Policies", p.policyTable(max(out.width-56, 12)))
 	fmt.Fprintln(out.w, "A ban takes hold with the next full minute. PREVENTED are failures after that,\nwhile it lasts; KERNEL the most bans at a time; COLLATERAL bans on an address\nthat logged in within seven days after.")
 	for _, q := range p.Policies {
 		for i, c := range q.Collateral {
@@ -149,82 +168,11 @@ func (p *Past) told(out *clipped) {
 				fmt.Fprintf(out.w, "  and %d more\n", len(q.Collateral)-worst)
 				break
 			}
-			fmt.Fprintf(out.w, "\nCollateral of %s: %s banned in %s %s\n", Clean(q.Policy), c.Key, Clean(c.Jail), p.moment(c.Since))
+			fmt.Fprintln(out.w)
+			out.line(fmt.Sprintf("Collateral of %s: %s banned in %s %s", cut(Clean(q.Policy), 24), c.Key, Clean(c.Jail), p.moment(c.Since)))
 			out.line("  " + Clean(c.Line))
 		}
 	}
-}
-
-// buckets are spans, in hours, that a bar of the chart may stand for.
-var buckets = []int64{1, 3, 6, 12, 24, 7 * 24, 28 * 24, 365 * 24}
-
-// chart draws the failures over time, with the bans, and says where it goes.
-func (p *Past) chart(w io.Writer, width int) {
-	const most = 31
-	step := int64(0)
-	for _, step = range buckets {
-		if int64(len(p.Hours))/step < most {
-			break
-		}
-	}
-	begin := p.from / 3600
-	if step >= 24 { // days are local
-		_, offset := time.Unix(p.from, 0).Zone()
-		begin -= (p.from + int64(offset)) % 86400 / 3600
-	} else {
-		begin -= begin % step
-	}
-	failures := make([]int, (p.to/3600-begin)/step+1)
-	bans := make([]int, len(failures))
-	for i, h := range p.Hours {
-		failures[(p.from/3600+int64(i)-begin)/step] += h.Failures
-	}
-	for _, b := range p.Bans {
-		if i := (b.ban.Since/3600 - begin) / step; i >= 0 && i < int64(len(bans)) {
-			bans[i]++
-		}
-	}
-	top := max(slices.Max(failures), 1)
-	digits := len(grouped(top))
-	layout := "01-02 15:04"
-	if step >= 24 {
-		layout = "2006-01-02 "
-	}
-	name, named := map[int64]string{1: "hour", 24: "day", 7 * 24: "week"}[step]
-	if !named {
-		name = span(step * 3600)
-	}
-	fmt.Fprintf(w, "\nFailures by %s\n", name)
-	room := width - len(layout) - digits - 14
-	for i, n := range failures {
-		bar := strings.Repeat("█", n*room/top)
-		if n > 0 && bar == "" {
-			bar = "▏"
-		}
-		line := fmt.Sprintf("%s %*s %s", time.Unix((begin+int64(i)*step)*3600, 0).Format(layout), digits, grouped(n), bar)
-		if bans[i] > 0 {
-			line += " " + Plural(bans[i], "ban")
-		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
-	}
-	half := len(failures) / 2
-	if half > 1 {
-		first, second := sum(failures[:half]), sum(failures[len(failures)-half:])
-		trend := "as many as before"
-		if second*10 < first*8 {
-			trend = "calming down"
-		} else if second*8 > first*10 {
-			trend = "growing"
-		}
-		fmt.Fprintf(w, "First half %s, second half %s: %s\n", grouped(first), grouped(second), trend)
-	}
-}
-
-func sum(list []int) (n int) {
-	for _, x := range list {
-		n += x
-	}
-	return n
 }
 
 // clipped writes tables that stay within a width.
@@ -286,31 +234,4 @@ func span(s int64) string {
 		}
 	}
 	return fmt.Sprintf("%ds", s)
-}
-
-// CSV writes the addresses, a row each, under a heading (RFC 4180). A text that a
-// spreadsheet would take for a formula gets an apostrophe before it.
-func (p *Past) CSV(w io.Writer) error {
-	rows := [][]string{{"address", "jail", "failures", "bans", "first", "last", "users", "country", "asn", "later_login"}}
-	for i := range p.Addresses {
-		a := &p.Addresses[i]
-		login := ""
-		if a.LaterLogin != nil {
-			login = *a.LaterLogin
-		}
-		rows = append(rows, []string{a.Address, a.Jail, strconv.Itoa(a.Failures), strconv.Itoa(a.Bans), a.First, a.Last, Clean(strings.Join(a.Users, " ")), a.Country, a.ASN, login})
-	}
-	return writeCSV(w, rows)
-}
-
-func writeCSV(w io.Writer, rows [][]string) error {
-	out := csv.NewWriter(w)
-	for _, row := range rows {
-		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell
-			}
-		}
-	}
-	return out.WriteAll(rows)
 }

@@ -20,7 +20,8 @@ const (
 // Why is what is known of an address.
 type Why struct {
 	Address string    `json:"address"`
-	Jails   []WhyJail `json:"jails"` // that have something to say of it; empty: it was never seen
+	Never   bool      `json:"never,omitempty"` // it can stand for no client: loopback, link-local, multicast, unspecified
+	Jails   []WhyJail `json:"jails"`           // that have something to say of it; empty: it was never seen
 }
 
 // WhyJail is what one jail makes of it.
@@ -58,6 +59,10 @@ type Evidence struct {
 
 // Write tells it to people.
 func (y *Why) Write(w io.Writer) {
+	if y.Never && len(y.Jails) == 0 {
+		fmt.Fprintf(w, "%s is not banned: an address of that kind stands for no client and is never counted.\n", y.Address)
+		return
+	}
 	if len(y.Jails) == 0 {
 		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it.\n", y.Address)
 		return

@@ -1,0 +1,35 @@
+package report
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// CSV writes the addresses, a row each, under a heading (RFC 4180). A text that a
+// spreadsheet would take for a formula gets an apostrophe before it.
+func (p *Past) CSV(w io.Writer) error {
+	rows := [][]string{{"address", "jail", "failures", "bans", "first", "last", "users", "country", "asn", "later_login"}}
+	for i := range p.Addresses {
+		a := &p.Addresses[i]
+		login := ""
+		if a.LaterLogin != nil {
+			login = *a.LaterLogin
+		}
+		rows = append(rows, []string{a.Address, a.Jail, strconv.Itoa(a.Failures), strconv.Itoa(a.Bans), a.First, a.Last, Clean(strings.Join(a.Users, " ")), a.Country, a.ASN, login})
+	}
+	return writeCSV(w, rows)
+}
+
+func writeCSV(w io.Writer, rows [][]string) error {
+	out := csv.NewWriter(w)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				row[i] = "'" + cell
+			}
+		}
+	}
+	return out.WriteAll(rows)
+}
