@@ -244,12 +244,7 @@ func reportCommand(o *options) *cobra.Command {
 		found, err := past.Run(c.Context(), options)
 		progress.Done()
 		warn(o, append(notes, found.Warnings...), nil)
-		if ask.HTML != "" {
-			return errors.Join(found.WriteHTML(ask.HTML), err)
-		} else if ask.CSV {
-			return errors.Join(found.CSV(c.OutOrStdout()), err)
-		}
-		return errors.Join(report.Show(c.OutOrStdout(), found, o.json), err)
+		return errors.Join(ask.Print(c.OutOrStdout(), found, o.json), err)
 	}}
 	ask.Add(c.Flags())
 	return c
@@ -374,18 +369,12 @@ func filtersCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "filters [FILTER]...", Short: "The catalogue, and what of it this host has", Args: cobra.ArbitraryArgs}
 	c.Flags().BoolVar(&text, "toml", false, "print the filter's file")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if text && len(args) == 0 {
-			return usage{errors.New("--toml: name the filters (\"scan2ban filters\" lists them)")}
-		}
 		if text {
-			for _, name := range args {
-				file, err := filter.Text(name, jail.FilterDir(o.config))
-				if err != nil {
-					return usage{err}
-				}
-				fmt.Fprint(c.OutOrStdout(), file)
+			err := filter.Print(c.OutOrStdout(), args, jail.FilterDir(o.config))
+			if err != nil {
+				err = usage{err}
 			}
-			return nil
+			return err
 		}
 		subject := jail.Subject(o.config)
 		subject.JournalPath, subject.Now = o.journal, time.Now()

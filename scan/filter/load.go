@@ -4,6 +4,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -103,4 +104,21 @@ func Text(name string, dirs ...string) (string, error) {
 	}
 	text, err := catalogue.ReadFile("catalogue/" + name + ".toml")
 	return string(text), err
+}
+
+// Print writes the files of the filters of these names, one after the other.
+func Print(w io.Writer, names []string, dirs ...string) error {
+	if len(names) == 0 {
+		return errors.New("--toml: name the filters (\"scan2ban filters\" lists them)")
+	}
+	for _, name := range names {
+		text, err := Text(name, dirs...)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,11 +1,13 @@
 package past
 
 import (
+	"io"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"scan2ban/state"
+	"scan2ban/state/report"
 )
 
 // Flags are what a report can be told on the command line.
@@ -33,4 +35,15 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.Policies, "policy", nil, "compare with this `POLICY`: maxretry=3,findtime=1h or a file; may be repeated")
 	flags.StringVar(&f.HTML, "html", "", "write a page to this `FILE` instead")
 	flags.BoolVar(&f.CSV, "csv", false, "print the addresses as CSV")
+}
+
+// Print writes the report in the form that was asked for.
+func (f *Flags) Print(w io.Writer, found *report.Past, asJSON bool) error {
+	switch {
+	case f.HTML != "":
+		return found.WriteHTML(f.HTML)
+	case f.CSV:
+		return found.CSV(w)
+	}
+	return report.Show(w, found, asJSON)
 }

@@ -55,7 +55,6 @@ type attacker struct {
 type side struct {
 	host     string
 	judges   []*state.Judge
-	sessions bool
 	pruned   int64
 	entries  int
 	failures int
