@@ -246,6 +246,8 @@ func (p *part) ambiguous(text []byte, at []int) bool {
 	return p.engine().Match(other)
 }
 
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // blame parses the address that stands in the line; forwarded is what stands there
 // of the client of a proxy.
 func (m *Matcher) blame(v *Verdict, text, forwarded []byte) {
@@ -271,7 +273,7 @@ func (m *Matcher) blame(v *Verdict, text, forwarded []byte) {
 		reason = reasonLoopback
 	case v.Addr.IsUnspecified():
 		reason = reasonUnspec
-	case v.Addr.IsMulticast():
+	case v.Addr.IsMulticast(), v.Addr == broadcast:
 		reason = reasonMulticast
 	case v.Addr.IsLinkLocalUnicast():
 		reason = reasonLinkLocal

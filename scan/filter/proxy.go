@@ -28,7 +28,7 @@ func (m *Matcher) behind(forwarded []byte) (client netip.Addr, reason string) {
 		if hop == "" || hop == "-" {
 			return client, reasonProxy
 		}
-		addr, err := netip.ParseAddr(strings.Trim(hop, "[]"))
+		addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
 		if err != nil {
 			at, failed := netip.ParseAddrPort(hop)
 			if failed != nil {
