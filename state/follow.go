@@ -32,20 +32,27 @@ func (j *Judge) Key(jail string, addr netip.Addr) (key Key, ok bool) {
 	return r.key(addr), true
 }
 
-// under is the ban in force that should have kept a failure out: the key's own, else one
-// by a jail that closes every port.
+// under is the ban in force that should have kept a failure out: the key's own, or one
+// by a jail that closes every port; of several the eldest, which was in the kernel first.
 func (j *Judge) under(jail *Jail, key Key, f Failure) *Ban {
-	if b := jail.Bans()[key]; b != nil && b.covers(f.Time) {
-		return b
+	eldest := jail.Bans()[key]
+	if eldest != nil && !eldest.covers(f.Time) {
+		eldest = nil
 	}
 	for name, r := range j.rules {
-		if other := j.state.Jails[name]; other != nil && other != jail && r.Ports.All() {
-			if b := other.Bans()[r.key(f.Addr)]; b != nil && b.covers(f.Time) {
-				return b
-			}
+		other := j.state.Jails[name]
+		if other == nil || other == jail || !r.Ports.All() {
+			continue
+		}
+		b := other.Bans()[r.key(f.Addr)]
+		if b == nil || !b.covers(f.Time) {
+			continue
+		}
+		if eldest == nil || b.Since < eldest.Since || b.Since == eldest.Since && eldest.Jail != jail.Name && b.Jail < eldest.Jail {
+			eldest = b
 		}
 	}
-	return nil
+	return eldest
 }
 
 // Until prunes, at the second t of the log, what no later entry can need: bans that are

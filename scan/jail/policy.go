@@ -50,17 +50,18 @@ func Report(path string, ask *past.Flags) (o past.Options, notes []string, err e
 	if where != nil {
 		o.Networks = where
 	}
-	o.Policies, err = c.Policies(o.Setup.Rules, ask.Policies)
+	o.Policies, err = c.Policies(o.Setup.Rules, ask.Policies, ask.Jails)
 	return o, append(notes, warnings...), err
 }
 
 // Policies are the ways to judge that a report compares: by the configuration, and by
 // each of the texts. A text is the path of a TOML file, a configuration of its own, or
-// "KEY=VALUE,...", what every jail has instead of what its configuration says.
-func (c *Config) Policies(rules map[string]*state.Rules, texts []string) ([]past.Policy, error) {
+// "KEY=VALUE,...", what every jail has instead of what its configuration says. only, where
+// not empty, are the jails that the report is about.
+func (c *Config) Policies(rules map[string]*state.Rules, texts, only []string) ([]past.Policy, error) {
 	list := []past.Policy{{Name: "configured", Rules: rules}}
 	for _, text := range texts {
-		p, err := c.policy(rules, text)
+		p, err := c.policy(rules, text, only)
 		if err != nil {
 			return nil, fmt.Errorf("--policy %q: %w", text, err)
 		}
@@ -69,9 +70,9 @@ func (c *Config) Policies(rules map[string]*state.Rules, texts []string) ([]past
 	return list, nil
 }
 
-func (c *Config) policy(rules map[string]*state.Rules, text string) (map[string]*state.Rules, error) {
+func (c *Config) policy(rules map[string]*state.Rules, text string, only []string) (map[string]*state.Rules, error) {
 	if info, err := os.Stat(text); err == nil && info.Mode().IsRegular() {
-		return policyFile(rules, text)
+		return policyFile(rules, text, only)
 	}
 	lines, err := assignments(text)
 	if err != nil {
@@ -126,7 +127,7 @@ func assignments(text string) (string, error) {
 }
 
 // policyFile is another configuration's way to judge the jails that are read.
-func policyFile(rules map[string]*state.Rules, path string) (map[string]*state.Rules, error) {
+func policyFile(rules map[string]*state.Rules, path string, only []string) (map[string]*state.Rules, error) {
 	other, err := Load(path)
 	if err != nil {
 		return nil, err
@@ -135,6 +136,9 @@ func policyFile(rules map[string]*state.Rules, path string) (map[string]*state.R
 		return nil, fmt.Errorf("jail %q: %w", name, err)
 	}
 	all := other.Setup().Rules
+	if len(only) > 0 {
+		maps.DeleteFunc(all, func(name string, _ *state.Rules) bool { return !slices.Contains(only, name) })
+	}
 	for name := range all {
 		if rules[name] == nil && !all[name].Ledger {
 			return nil, fmt.Errorf("jail %q is not in the configuration whose logs are read", name)

@@ -31,7 +31,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	flags.Func("since", "leave out what was logged before `T` (RFC 3339, 2026-11-20, or 30d for that long ago)", moment(&f.Since))
 	flags.Func("until", "leave out what was logged after `T`", moment(&f.Until))
 	flags.StringArrayVar(&f.Jails, "jail", nil, "only this `JAIL`; may be repeated (default: all)")
-	flags.StringArrayVar(&f.Files, "file", nil, "read this log `FILE`, plain or .gz, instead; may be repeated, the oldest first")
+	flags.StringArrayVar(&f.Files, "file", nil, "read this log `FILE`, plain or .gz, instead; may be repeated, in any order")
 	flags.StringArrayVar(&f.Policies, "policy", nil, "compare with this `POLICY`: maxretry=3,findtime=1h or a file; may be repeated")
 	flags.StringVar(&f.HTML, "html", "", "write a page to this `FILE` instead")
 	flags.BoolVar(&f.CSV, "csv", false, "print the addresses as CSV")

@@ -30,11 +30,7 @@ package past
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"scan2ban/scan"
@@ -45,6 +41,9 @@ import (
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
+
+// ErrInterrupted comes with a report of what was read before its context ended.
+var ErrInterrupted = errors.New("interrupted: the report is of what was read until then")
 
 // Options say what to read and how to judge it.
 type Options struct {
@@ -75,6 +74,7 @@ func Run(ctx context.Context, o Options) (*report.Past, error) {
 	p.Seconds = time.Since(begun).Seconds()
 	if p.Interrupted = ctx.Err() != nil; p.Interrupted {
 		r.errs = slices.DeleteFunc(r.errs, func(err error) bool { return errors.Is(err, ctx.Err()) })
+		r.errs = append(r.errs, ErrInterrupted)
 	}
 	p.Warnings = append(p.Warnings, r.warnings...)
 	return p, errors.Join(r.errs...)
@@ -89,7 +89,7 @@ type reading struct {
 	ctx      context.Context
 	take     func(host string, f scan.Finding)
 	line     func() string // what the finding was read from
-	logs     []*chain      // of files, by the time at which each stands
+	logs     []*log
 	warnings []string
 	errs     []error
 	read     int
@@ -174,199 +174,4 @@ func (r *reading) readJournal(watches []scan.Watch) error {
 		r.warnings = append(r.warnings, gap.String())
 	}
 	return in.Err()
-}
-
-// openFiles finds the log files, each with those that it was rotated into.
-func (r *reading) openFiles() {
-	if len(r.Files) > 0 {
-		var watches []int
-		for i := range r.Setup.Watches {
-			watches = append(watches, i)
-		}
-		r.chain(r.Files, watches)
-		return
-	}
-	by := map[string][]int{}
-	for i, w := range r.Setup.Watches {
-		if len(w.Paths) == 0 || w.Backend == filter.Journal || r.inJournal(w) || r.Setup.JournalPath != "" {
-			continue
-		}
-		for _, glob := range w.Paths {
-			paths, err := logfile.Expand(glob)
-			if err != nil {
-				r.errs = append(r.errs, err)
-			}
-			for _, path := range paths {
-				if !slices.Contains(by[path], i) {
-					by[path] = append(by[path], i)
-				}
-			}
-		}
-	}
-	taken := map[string]bool{}
-	for path := range by {
-		taken[path] = true
-	}
-	for path, watches := range by {
-		if !rotated(path, taken) {
-			r.chain(history(path), watches)
-		}
-	}
-}
-
-// rotated tells whether a file is an older one of another that is read.
-func rotated(path string, taken map[string]bool) bool {
-	for base := range taken {
-		if rest, ok := strings.CutPrefix(path, base); ok && rest != "" && (rest[0] == '.' || rest[0] == '-') {
-			return true
-		}
-	}
-	return false
-}
-
-// history is a log file behind those that it was rotated into, the oldest first.
-func history(path string) []string {
-	older, _ := filepath.Glob(escape(path) + `[.\-]*`) // the pattern is well-formed
-	changed := func(path string) int64 {
-		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() {
-			return 0
-		}
-		return info.ModTime().UnixNano()
-	}
-	slices.SortStableFunc(older, func(a, b string) int { return int(changed(a)/1e9 - changed(b)/1e9) })
-	older = slices.DeleteFunc(older, func(path string) bool {
-		rest := strings.TrimSuffix(path[len(path)-min(len(path), 24):], ".gz")
-		digit := rest[max(len(rest)-1, 0):]
-		return changed(path) == 0 || digit < "0" || digit > "9" // not NAME.1, NAME-20261122, NAME.2.gz
-	})
-	return append(older, path)
-}
-
-// escape makes a path a pattern that matches it alone.
-func escape(path string) string {
-	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(path)
-}
-
-func (r *reading) chain(paths []string, watches []int) {
-	c := &chain{reading: r, paths: paths, watches: watches}
-	if c.next() {
-		r.logs = append(r.logs, c)
-	}
-}
-
-// filesUntil judges the lines of the log files up to that microsecond, in the order of
-// time.
-func (r *reading) filesUntil(t int64) {
-	journal := r.line
-	for len(r.logs) > 0 && r.ctx.Err() == nil {
-		first := slices.MinFunc(r.logs, func(a, b *chain) int { return compare(a.time, b.time) })
-		if first.time > t {
-			break
-		}
-		first.judge()
-		if r.read++; r.read%4096 == 0 {
-			r.Step(first.time/1e6, -1)
-		}
-		if !first.next() {
-			r.logs = slices.DeleteFunc(r.logs, func(c *chain) bool { return c == first })
-		}
-	}
-	r.line = journal
-}
-
-func compare(a, b int64) int {
-	if a < b {
-		return -1
-	} else if a > b {
-		return 1
-	}
-	return 0
-}
-
-// chain is a log: a file and those that it was rotated into.
-type chain struct {
-	*reading
-	paths   []string // still to be opened
-	watches []int    // by index, whose log it is
-	file    *os.File
-	in      *logfile.Stream
-	time    int64 // µs, of the line that it stands at
-}
-
-// next goes to the next line of the span; false at the end of the last file.
-func (c *chain) next() bool {
-	for c.ctx.Err() == nil {
-		if c.in == nil && !c.open() {
-			return false
-		}
-		if !c.in.Next() {
-			if err := c.in.Err(); err != nil {
-				c.errs = append(c.errs, fmt.Errorf("read log file %s: %w", c.file.Name(), err))
-			}
-			c.file.Close()
-			c.in = nil
-			continue
-		}
-		if t := c.in.Line().Time; t > 0 {
-			c.time = t
-		}
-		if s := c.time / 1e6; s >= c.Since && (c.Until == 0 || s <= c.Until) {
-			return true
-		}
-	}
-	return false
-}
-
-// open opens the next file that can be read.
-func (c *chain) open() bool {
-	for len(c.paths) > 0 {
-		path := c.paths[0]
-		c.paths = c.paths[1:]
-		file, err := os.Open(path)
-		if err != nil {
-			c.errs = append(c.errs, fmt.Errorf("read log file: %w", err))
-			continue
-		}
-		info, err := file.Stat()
-		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("read log file %s: it is no regular file", path)
-		}
-		if err == nil {
-			// A time without a year is of the last one before the file was written to.
-			c.in, err = logfile.NewStream(logfile.Until(c.ctx, file), path, c.zone(), min(info.ModTime().Unix()+86400, c.Setup.Now.Unix()))
-		}
-		if err != nil {
-			c.errs = append(c.errs, err)
-			file.Close()
-			continue
-		}
-		c.file = file
-		return true
-	}
-	return false
-}
-
-func (c *chain) zone() *time.Location {
-	for _, i := range c.watches {
-		if zone := c.Setup.Watches[i].Zone; zone != nil {
-			return zone
-		}
-	}
-	return time.Local
-}
-
-// judge hands on what the jails make of the line.
-func (c *chain) judge() {
-	line := c.in.Line()
-	line.Time = c.time
-	c.line = func() string { return string(line.Text) }
-	for _, i := range c.watches {
-		if f, own := c.Setup.Watches[i].Line(line); own {
-			f.Time = c.time / 1e6
-			if f.Time > 0 {
-				c.take("", f)
-			}
-		}
-	}
 }

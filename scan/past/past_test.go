@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
@@ -95,13 +99,30 @@ func some(seed uint64, n int) (log []logged) {
 	return log
 }
 
+// way is a policy, told again.
+type way struct {
+	maxretry          int
+	findtime, bantime time.Duration
+	factor            int           // of a ban's length for each before it
+	most              time.Duration // that a ban lasts
+	ipv4              int           // length of the prefix that is banned
+}
+
+func (w way) rules() map[string]*state.Rules {
+	r := rules(w.maxretry, w.findtime, w.bantime)
+	r["sshd"].Escalation = state.Escalation{Factor: float64(w.factor), Max: state.Duration(w.most)}
+	r["sshd"].IPv4Prefix = w.ipv4
+	return r
+}
+
 // slow says again what a policy would have done, key by key and failure by failure.
-func slow(log []logged, maxretry int, findtime, bantime int64) (bans []string, failures, prevented int, hit map[string]bool) {
+func slow(log []logged, w way) (bans []string, failures, prevented int, hit map[string]bool) {
 	hit = map[string]bool{}
+	findtime := int64(w.findtime / time.Second)
 	by := map[netip.Prefix][]logged{}
 	for _, l := range log {
 		a := netip.MustParseAddr(l.addr)
-		bits := 32
+		bits := w.ipv4
 		if a.Is6() {
 			bits = 64
 		}
@@ -111,7 +132,7 @@ func slow(log []logged, maxretry int, findtime, bantime int64) (bans []string, f
 	for key, list := range by {
 		name := strings.TrimSuffix(key.String(), "/32")
 		var window []int64
-		since := int64(-1 << 60)
+		since, until := int64(-1<<60), int64(-1<<60)
 		var all []int64
 		for _, l := range list {
 			if l.ok {
@@ -123,17 +144,21 @@ func slow(log []logged, maxretry int, findtime, bantime int64) (bans []string, f
 				continue
 			}
 			failures++
-			if l.at < since+bantime {
+			if l.at < until {
 				if l.at >= since-since%60+60 {
 					prevented++
 				}
 				continue
 			}
 			window = slices.DeleteFunc(append(window, l.at), func(t int64) bool { return t <= l.at-findtime })
-			if len(window) == maxretry {
-				since, window = l.at, nil
+			if len(window) == w.maxretry {
+				length := w.bantime
+				for range all {
+					length = min(length*time.Duration(w.factor), w.most)
+				}
+				since, until, window = l.at, l.at+int64(length/time.Second), nil
 				all = append(all, since)
-				bans = append(bans, fmt.Sprint(name, " ", report.UTC(since), " ", report.UTC(since+bantime)))
+				bans = append(bans, fmt.Sprint(name, " ", report.UTC(since), " ", report.UTC(until)))
 			}
 		}
 	}
@@ -145,20 +170,28 @@ func slow(log []logged, maxretry int, findtime, bantime int64) (bans []string, f
 func TestPolicies(t *testing.T) {
 	log := some(1, 1500)
 	journal := written(t, log)
-	type way struct {
-		maxretry          int
-		findtime, bantime time.Duration
+	const long = 1000 * time.Hour
+	ways := []way{
+		{5, time.Hour, 24 * time.Hour, 1, long, 32},
+		{3, 10 * time.Minute, 10 * time.Minute, 1, long, 32},
+		{2, time.Minute, time.Minute, 3, 20 * time.Minute, 32},
+		{1, time.Second, 90 * time.Second, 2, long, 30},
+		{20, 2 * time.Hour, 5 * time.Minute, 2, 12 * time.Minute, 24},
 	}
-	ways := []way{{5, time.Hour, 24 * time.Hour}, {3, 10 * time.Minute, 10 * time.Minute}, {2, time.Minute, time.Minute}, {1, time.Second, 90 * time.Second}}
-	for first := range ways { // whichever the others follow
+	dice := rand.New(rand.NewPCG(9, 0))
+	for range 12 {
+		ways = append(ways, way{1 + dice.IntN(6), time.Duration(1+dice.IntN(7200)) * time.Second, time.Duration(1+dice.IntN(7200)) * time.Second,
+			1 + dice.IntN(3), time.Duration(7200+dice.IntN(7200)) * time.Second, 24 + dice.IntN(9)})
+	}
+	for first := range ways[:6] { // whichever the others follow
 		var policies []Policy
 		order := slices.Concat(ways[first:], ways[:first])
 		for _, w := range order {
-			policies = append(policies, Policy{Name: fmt.Sprint(w), Rules: rules(w.maxretry, w.findtime, w.bantime)})
+			policies = append(policies, Policy{Name: fmt.Sprint(w), Rules: w.rules()})
 		}
 		p := run(t, about(t, journal, policies...))
 		for i, w := range order {
-			bans, failures, prevented, hit := slow(log, w.maxretry, int64(w.findtime/time.Second), int64(w.bantime/time.Second))
+			bans, failures, prevented, hit := slow(log, w)
 			q := p.Policies[i]
 			if q.Bans != len(bans) || q.Prevented != prevented || q.LetThrough != failures-prevented || len(q.Collateral) != len(hit) {
 				t.Errorf("%v: %d bans, %d prevented, %d let through, %d collateral; want %d, %d, %d, %d", w, q.Bans, q.Prevented, q.LetThrough, len(q.Collateral), len(bans), prevented, failures-prevented, len(hit))
@@ -266,7 +299,7 @@ func TestHosts(t *testing.T) {
 	if len(p.Bans) != 1 || p.Bans[0].Key != "203.0.113.8" {
 		t.Errorf("bans: %v; four failures on each of two hosts are five on neither", p.Bans)
 	}
-	want := []report.Host{{Host: "a", Entries: 4, Failures: 4}, {Host: "b", Entries: 9, Failures: 9, Bans: 1}}
+	want := []report.Host{{Host: "a", Understood: 4, Failures: 4}, {Host: "b", Understood: 9, Failures: 9, Bans: 1}}
 	if !slices.Equal(p.Hosts, want) {
 		t.Errorf("hosts: %v, want %v", p.Hosts, want)
 	}
@@ -285,14 +318,14 @@ func TestFiles(t *testing.T) {
 	z.Write(texts[0].Bytes())
 	z.Close()
 	path := filepath.Join(dir, "auth.log")
-	for i, f := range []struct {
+	for _, f := range []struct {
 		name string
 		text []byte
 	}{{path + ".2.gz", packed.Bytes()}, {path + ".1", texts[1].Bytes()}, {path, texts[2].Bytes()}, {path + ".bak", []byte("Failed password")}} {
 		if err := os.WriteFile(f.name, f.text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		at := time.Unix(log[min(i*200+199, 599)].at, 0)
+		at := time.Unix(log[599].at, 0) // a copy's: it says nothing of the order
 		if err := os.Chtimes(f.name, at, at); err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +334,7 @@ func TestFiles(t *testing.T) {
 	want := run(t, about(t, written(t, log), configured))
 	for name, change := range map[string]func(*Options){
 		"found": func(o *Options) { o.Setup.Watches[0].Paths, o.Setup.Watches[0].Backend = []string{path}, filter.File },
-		"named": func(o *Options) { o.Files = []string{path + ".2.gz", path + ".1", path} },
+		"named": func(o *Options) { o.Files = []string{path, path + ".1", path + ".2.gz", path} },
 		"a glob": func(o *Options) {
 			o.Setup.Watches[0].Paths, o.Setup.Watches[0].Backend = []string{path + "*"}, filter.File
 		},
@@ -323,7 +356,59 @@ func TestInterrupted(t *testing.T) {
 	defer cancel()
 	o.Step = func(int64, float64) { cancel() }
 	p, err := Run(ctx, o)
-	if err != nil || !p.Interrupted || p.Entries == 0 || p.Entries >= 9000 || p.Failures == 0 {
+	if !errors.Is(err, ErrInterrupted) || !p.Interrupted || p.Entries == 0 || p.Entries >= 9000 || p.Failures == 0 {
 		t.Errorf("%v, interrupted %v, %d entries, %d failures", err, p.Interrupted, p.Entries, p.Failures)
+	}
+}
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+// TestText compares what a person reads, in a narrow and in a wide terminal, with
+// testdata/report-WIDTH.txt (go test -update writes them).
+func TestText(t *testing.T) {
+	local := time.Local
+	time.Local = time.UTC
+	t.Cleanup(func() { time.Local = local })
+	var entries []journaltest.Entry
+	add := func(at int64, host, text string) {
+		entries = append(entries, journaltest.Entry{Time: (begin + at) * 1e6, Message: text, Fields: map[string]string{
+			"_UID": "0", "_TRANSPORT": "syslog", "_SYSTEMD_UNIT": "ssh.service", "SYSLOG_IDENTIFIER": "sshd", "_PID": fmt.Sprint(1000 + len(entries)), "_HOSTNAME": host}})
+	}
+	for i := range int64(400) {
+		user := []string{"root", "admin", "a\x1b[31m\u202e", strings.Repeat("name", 30), ""}[i%5]
+		add(i*700, []string{"mail", "web"}[i%2], fmt.Sprintf("Failed password for invalid user %s from 203.0.113.%d port 4711 ssh2", user, 1+i*i%14))
+		if i%50 == 0 {
+			add(i*700+1, "web", "Accepted publickey for alice from 203.0.113.12 port 4712 ssh2: ED25519 SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU")
+		}
+	}
+	p := run(t, about(t, journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), entries), Policy{"configured", rules(5, 12*time.Hour, 24*time.Hour)},
+		Policy{"maxretry=2,findtime=1d,bantime=2w,ipv4_prefix=24", rules(2, 24*time.Hour, 14*24*time.Hour)}, Policy{"bantime=10m", rules(5, 12*time.Hour, 10*time.Minute)}))
+	p.Seconds = 0.01
+	for _, width := range []int{80, 120} {
+		t.Setenv("COLUMNS", fmt.Sprint(width))
+		var text bytes.Buffer
+		p.Write(&text)
+		for line := range strings.Lines(text.String()) {
+			line = strings.TrimSuffix(line, "\n")
+			if n := utf8.RuneCountInString(line); n > width {
+				t.Errorf("%d columns, not %d: %s", n, width, line)
+			}
+			if i := strings.IndexFunc(line, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }); i >= 0 {
+				t.Errorf("a control character at %d: %q", i, line)
+			}
+		}
+		golden := fmt.Sprintf("testdata/report-%d.txt", width)
+		if *update {
+			if err := os.WriteFile(golden, text.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text.String() != string(want) {
+			t.Errorf("at %d columns:\n%s\nwant:\n%s", width, &text, want)
+		}
 	}
 }

@@ -53,11 +53,11 @@ type attacker struct {
 
 // side is one host, judged by each policy.
 type side struct {
-	host     string
-	judges   []*state.Judge
-	pruned   int64
-	entries  int
-	failures int
+	host       string
+	judges     []*state.Judge
+	pruned     int64
+	understood int
+	failures   int
 }
 
 // policy is what one policy would have done, over all hosts.
@@ -129,7 +129,6 @@ func (s *survey) side(host string) *side {
 // add takes one finding.
 func (s *survey) add(host string, f scan.Finding) {
 	h := s.side(host)
-	h.entries++
 	s.past.Entries++
 	j := s.jails[f.Jail]
 	if j == nil {
@@ -139,6 +138,7 @@ func (s *survey) add(host string, f scan.Finding) {
 	if f.Verdict.Kind != filter.None {
 		j.Understood++
 		s.past.Understood++
+		h.understood++
 	}
 	if s.first == 0 || f.Time < s.first {
 		s.first = f.Time
@@ -182,6 +182,10 @@ func (s *survey) failed(h *side, i int) func(state.Failure, state.Key, *state.Ba
 		}
 		s.count(h, f)
 		for k, other := range h.judges[1:] {
+			if q := s.policies[k+1]; q.Rules[f.Jail] == nil {
+				q.failures += f.Weight // that jail is none of its: all are let through
+				continue
+			}
 			other.Fail(f)
 			s.decided(h, k+1)
 		}
@@ -333,7 +337,7 @@ func (s *survey) finish() *report.Past {
 					bans++
 				}
 			}
-			p.Hosts = append(p.Hosts, report.Host{Host: host, Entries: h.entries, Failures: h.failures, Bans: bans})
+			p.Hosts = append(p.Hosts, report.Host{Host: host, Understood: h.understood, Failures: h.failures, Bans: bans})
 		}
 	}
 	p.Nets()

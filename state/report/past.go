@@ -89,10 +89,10 @@ type PastJail struct {
 
 // Host is one of those that wrote the journal.
 type Host struct {
-	Host     string `json:"host"`
-	Entries  int    `json:"entries"`
-	Failures int    `json:"failures"`
-	Bans     int    `json:"bans"`
+	Host       string `json:"host"`
+	Understood int    `json:"understood"` // entries; of others nobody asks whose they are
+	Failures   int    `json:"failures"`
+	Bans       int    `json:"bans"`
 }
 
 // Policy is what one would have done.

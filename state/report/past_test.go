@@ -36,7 +36,7 @@ func attacked() *Past {
 		p.Networks = append(p.Networks, Network{text, 2, 9})
 		p.ASNs = append(p.ASNs, Network{text, 2, 9})
 		p.Jails = append(p.Jails, PastJail{Name: text, Entries: 1})
-		p.Hosts = append(p.Hosts, Host{Host: text, Entries: 1})
+		p.Hosts = append(p.Hosts, Host{Host: text, Understood: 1})
 		p.Collateral = append(p.Collateral, Collateral{Jail: text, Key: "203.0.113.7", Since: at, Login: at, User: text, Line: text + "\n" + text})
 		p.Bans = append(p.Bans, Ban{Jail: text, Key: "203.0.113.7", Until: &until, ban: &state.Ban{Since: 1_795_000_000}})
 		p.Policies = append(p.Policies, Policy{Policy: text, Banned: 1, Collateral: p.Collateral})

@@ -6,7 +6,9 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -142,18 +144,40 @@ func (p *Past) userTable(rows int) table {
 }
 
 func (p *Past) hostTable() table {
-	t := table{heading: []string{"HOST", "ENTRIES", "FAILURES", "BANS"}, right: map[int]bool{1: true, 2: true, 3: true}}
+	t := table{heading: []string{"HOST", "UNDERSTOOD", "FAILURES", "BANS"}, right: map[int]bool{1: true, 2: true, 3: true}}
 	for _, h := range p.Hosts {
-		t.rows = append(t.rows, []string{cut(Clean(h.Host), 40), grouped(h.Entries), grouped(h.Failures), grouped(h.Bans)})
+		t.rows = append(t.rows, []string{cut(Clean(h.Host), 40), grouped(h.Understood), grouped(h.Failures), grouped(h.Bans)})
 	}
 	return t
 }
 
-// policyTable has names of policies of at most name characters.
+// policyName breaks a name after commas into lines of that many characters, so that no
+// two policies look alike.
+func policyName(name string, wide int) []string {
+	lines := []string{""}
+	for part := range strings.SplitAfterSeq(Clean(name), ",") {
+		last := &lines[len(lines)-1]
+		if *last != "" && utf8.RuneCountInString(*last+part) > wide {
+			lines = append(lines, "")
+			last = &lines[len(lines)-1]
+		}
+		*last += part
+	}
+	for i := range lines {
+		lines[i] = cut(lines[i], wide)
+	}
+	return lines
+}
+
+// policyTable has names of policies in lines of at most name characters.
 func (p *Past) policyTable(name int) table {
 	t := table{heading: []string{"POLICY", "BANNED", "BANS", "PREVENTED", "THROUGH", "KERNEL", "COLLATERAL"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
 	for _, q := range p.Policies {
-		t.rows = append(t.rows, []string{cut(Clean(q.Policy), name), grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))})
+		lines := policyName(q.Policy, name)
+		t.rows = append(t.rows, []string{lines[0], grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))})
+		for _, rest := range lines[1:] {
+			t.rows = append(t.rows, []string{rest})
+		}
 	}
 	return t
 }
@@ -169,8 +193,12 @@ func (p *Past) told(out *clipped) {
 				break
 			}
 			fmt.Fprintln(out.w)
-			out.line(fmt.Sprintf("Collateral of %s: %s banned in %s %s", cut(Clean(q.Policy), 24), c.Key, Clean(c.Jail), p.moment(c.Since)))
-			out.line("  " + Clean(c.Line))
+			for _, line := range folded(fmt.Sprintf("Collateral of %s: %s banned in %s %s", q.Policy, c.Key, c.Jail, p.moment(c.Since)), out.width) {
+				out.line(line)
+			}
+			for _, line := range folded(c.Line, out.width-2) {
+				out.line("  " + line)
+			}
 		}
 	}
 }

@@ -1,0 +1,218 @@
+package past
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"scan2ban/scan/filter"
+	"scan2ban/scan/logfile"
+)
+
+// openFiles finds the log files, each with those that it was rotated into.
+func (r *reading) openFiles() {
+	if len(r.Files) > 0 {
+		var watches []int
+		for i := range r.Setup.Watches {
+			watches = append(watches, i)
+		}
+		for i, path := range r.Files {
+			if !slices.Contains(r.Files[:i], path) {
+				r.open(path, watches)
+			}
+		}
+		return
+	}
+	by := map[string][]int{}
+	for i, w := range r.Setup.Watches {
+		if len(w.Paths) == 0 || w.Backend == filter.Journal || r.inJournal(w) || r.Setup.JournalPath != "" {
+			continue
+		}
+		for _, glob := range w.Paths {
+			paths, err := logfile.Expand(glob)
+			if err != nil {
+				r.errs = append(r.errs, err)
+			}
+			for _, path := range paths {
+				if !slices.Contains(by[path], i) {
+					by[path] = append(by[path], i)
+				}
+			}
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(by)) {
+		if rotated(path, by) {
+			continue
+		}
+		for _, older := range rotations(path) {
+			if info, err := os.Stat(older); err == nil && info.Mode().IsRegular() && info.ModTime().Unix() >= r.Since-86400 {
+				r.open(older, by[path])
+			}
+		}
+		r.open(path, by[path])
+	}
+}
+
+// rotated tells whether a file is an older one of another that is read.
+func rotated(path string, read map[string][]int) bool {
+	for base := range read {
+		if rest, ok := strings.CutPrefix(path, base); ok && rest != "" && (rest[0] == '.' || rest[0] == '-') {
+			return true
+		}
+	}
+	return false
+}
+
+// rotations are the files that a log was rotated into: NAME.1, NAME-20261122, NAME.2.gz.
+func rotations(path string) []string {
+	older, _ := filepath.Glob(escape(path) + `[.\-]*`) // the pattern is well-formed
+	return slices.DeleteFunc(older, func(older string) bool {
+		name := strings.TrimSuffix(older[len(path):], ".gz")
+		return name == "" || name[len(name)-1] < '0' || name[len(name)-1] > '9'
+	})
+}
+
+// escape makes a path a pattern that matches it alone.
+func escape(path string) string {
+	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(path)
+}
+
+// filesUntil judges the lines of the log files up to that microsecond, in the order of
+// time, however the files are named and whatever order they came in.
+func (r *reading) filesUntil(t int64) {
+	journal := r.line
+	for len(r.logs) > 0 && r.ctx.Err() == nil {
+		first := slices.MinFunc(r.logs, func(a, b *log) int { return compare(a.time, b.time) })
+		if first.time > t {
+			break
+		}
+		if first.in != nil {
+			first.judge()
+			if r.read++; r.read%4096 == 0 {
+				r.Step(first.time/1e6, -1)
+			}
+		}
+		if !first.next() {
+			r.logs = slices.DeleteFunc(r.logs, func(l *log) bool { return l == first })
+		}
+	}
+	r.line = journal
+}
+
+func compare(a, b int64) int {
+	if a < b {
+		return -1
+	} else if a > b {
+		return 1
+	}
+	return 0
+}
+
+// log is one log file. It is open from its first line's turn to its last.
+type log struct {
+	*reading
+	path    string
+	watches []int // by index, whose log it is
+	file    *os.File
+	in      *logfile.Stream // nil: not begun
+	time    int64           // µs, of the line that it stands at
+}
+
+// open takes up a log file by the time of its first line. What is not of the span, and
+// what has no line with a time, is left.
+func (r *reading) open(path string, watches []int) {
+	l := &log{reading: r, path: path, watches: watches}
+	if !l.begin() {
+		return
+	}
+	read := false
+	for l.in.Next() {
+		if read = true; l.in.Line().Time > 0 {
+			l.time = l.in.Line().Time
+			r.logs = append(r.logs, l)
+			break
+		}
+	}
+	if l.end(); read && l.time == 0 {
+		r.warnings = append(r.warnings, fmt.Sprintf("log file %s is left out: no line of it has a time that is understood", path))
+	}
+}
+
+// next goes to the next line of the span; false at the end.
+func (l *log) next() bool {
+	if l.in == nil && !l.begin() {
+		return false
+	}
+	for l.in.Next() {
+		if t := l.in.Line().Time; t > 0 {
+			l.time = t
+		}
+		if s := l.time / 1e6; s >= l.Since && (l.Until == 0 || s <= l.Until) {
+			return true
+		}
+	}
+	l.end()
+	return false
+}
+
+// begin opens the file.
+func (l *log) begin() bool {
+	file, err := os.Open(l.path)
+	if err != nil {
+		l.errs = append(l.errs, fmt.Errorf("read log file: %w", err))
+		return false
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err == nil {
+		// A time without a year is of the last one before the file was written to.
+		l.in, err = logfile.NewStream(logfile.Until(l.ctx, file), l.path, l.zone(), min(info.ModTime().Unix()+86400, l.Setup.Now.Unix()))
+	}
+	if err != nil {
+		if l.ctx.Err() == nil {
+			l.errs = append(l.errs, fmt.Errorf("read log file %s: %w", l.path, err))
+		}
+		file.Close()
+		return false
+	}
+	l.file = file
+	return true
+}
+
+// end closes it.
+func (l *log) end() {
+	if err := l.in.Err(); err != nil && l.ctx.Err() == nil {
+		l.errs = append(l.errs, fmt.Errorf("read log file %s: %w", l.path, err))
+	}
+	l.file.Close()
+	l.in = nil
+}
+
+func (l *log) zone() *time.Location {
+	for _, i := range l.watches {
+		if zone := l.Setup.Watches[i].Zone; zone != nil {
+			return zone
+		}
+	}
+	return time.Local
+}
+
+// judge hands on what the jails make of the line.
+func (l *log) judge() {
+	line := l.in.Line()
+	line.Time = l.time
+	l.line = func() string { return string(line.Text) }
+	for _, i := range l.watches {
+		if f, own := l.Setup.Watches[i].Line(line); own {
+			f.Time = l.time / 1e6
+			l.take("", f)
+		}
+	}
+}
