@@ -4,15 +4,18 @@
 // answers are empty.
 //
 // A country is read as country.iso_code (MaxMind, DB-IP) or country_code (others), an
-// operator as autonomous_system_number and autonomous_system_organization.
+// operator as autonomous_system_number and autonomous_system_organization. A database that
+// is published as two files, NAME-ipv4.mmdb and NAME-ipv6.mmdb, is read as one.
 package geo
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -28,8 +31,8 @@ type Options struct {
 
 // Databases are those that could be opened.
 type Databases struct {
-	country, asn *maxminddb.Reader
-	broken       []string // while they were asked
+	countries, operators []*maxminddb.Reader
+	broken               []string // while they were asked
 }
 
 // dirs are where packages and updaters put databases.
@@ -43,22 +46,27 @@ func Open(o Options) (d *Databases, warnings []string) {
 		named string
 		words []string // of which a file's name has one, the better first
 		not   []string // and none of these
-		to    **maxminddb.Reader
-	}{{o.Country, []string{"country", "city"}, nil, &d.country}, {o.ASN, []string{"asn", "isp"}, []string{"country", "city"}, &d.asn}} {
+		to    *[]*maxminddb.Reader
+	}{{o.Country, []string{"country", "city"}, nil, &d.countries}, {o.ASN, []string{"asn", "isp"}, []string{"country", "city"}, &d.operators}} {
 		paths := []string{want.named}
 		if want.named == "" {
 			paths = find(want.words, want.not)
 		}
 		for _, path := range paths {
-			db, err := open(path)
-			if err == nil {
-				*want.to = db
+			for _, path := range pair(path) {
+				db, err := open(path)
+				if err != nil {
+					warnings = append(warnings, fmt.Sprintf("[geo] %s cannot be used: %v (get it anew, or name another)", path, err))
+					continue
+				}
+				*want.to = append(*want.to, db)
+			}
+			if len(*want.to) > 0 {
 				break
 			}
-			warnings = append(warnings, fmt.Sprintf("[geo] %s cannot be used: %v (get it anew, or name another)", path, err))
 		}
 	}
-	if d.country == nil && d.asn == nil {
+	if len(d.countries)+len(d.operators) == 0 {
 		return nil, warnings
 	}
 	return d, warnings
@@ -82,6 +90,22 @@ func find(words, not []string) (paths []string) {
 	return paths
 }
 
+// pair is the file at path and, where it holds one family of addresses by its name, that
+// of the other family if it is there.
+func pair(path string) []string {
+	dir, name := filepath.Split(path)
+	for _, families := range [][2]string{{"-ipv4.", "-ipv6."}, {"-ipv6.", "-ipv4."}} {
+		if !strings.Contains(name, families[0]) {
+			continue
+		}
+		other := dir + strings.Replace(name, families[0], families[1], 1)
+		if _, err := os.Stat(other); err == nil {
+			return []string{path, other}
+		}
+	}
+	return []string{path}
+}
+
 func open(path string) (db *maxminddb.Reader, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -91,10 +115,12 @@ func open(path string) (db *maxminddb.Reader, err error) {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrInvalid}
 	}
 	defer caught(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return maxminddb.Open(path)
 }
 
-// caught makes an error of a reader's panic over a file that is broken.
+// caught makes an error of a reader's panic over a file that is broken, and of the fault
+// (SIGBUS) over one that is truncated while it is mapped: see debug.SetPanicOnFault.
 func caught(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("it is damaged: %v", r)
@@ -106,11 +132,10 @@ func (d *Databases) Close() {
 	if d == nil {
 		return
 	}
-	for _, db := range []*maxminddb.Reader{d.country, d.asn} {
-		if db != nil {
-			_ = db.Close()
-		}
+	for _, db := range append(d.countries, d.operators...) {
+		_ = db.Close()
 	}
+	d.countries, d.operators = nil, nil
 }
 
 // Of is the country's code (ISO 3166-1) and the operator, "AS64496 Name"; empty where
@@ -119,31 +144,30 @@ func (d *Databases) Of(addr netip.Addr) (country, asn string) {
 	if d == nil {
 		return "", ""
 	}
-	if d.country != nil {
+	d.countries = d.ask(d.countries, "countries", addr, func(r maxminddb.Result) (bool, error) {
 		var found struct {
 			Country struct {
 				Code string `maxminddb:"iso_code"`
 			} `maxminddb:"country"`
 			Code string `maxminddb:"country_code"`
 		}
-		if d.country = d.ask(d.country, "countries", addr, &found); d.country != nil {
-			if country = found.Country.Code; country == "" {
-				country = found.Code
-			}
-			if len(country) != 2 {
-				country = ""
-			}
+		err := r.Decode(&found)
+		if country = cmp.Or(found.Country.Code, found.Code); len(country) != 2 {
+			country = ""
 		}
-	}
-	if d.asn != nil {
+		return country != "", err
+	})
+	d.operators = d.ask(d.operators, "operators", addr, func(r maxminddb.Result) (bool, error) {
 		var found struct {
 			Number uint32 `maxminddb:"autonomous_system_number"`
 			Name   string `maxminddb:"autonomous_system_organization"`
 		}
-		if d.asn = d.ask(d.asn, "operators", addr, &found); d.asn != nil && found.Number > 0 {
+		err := r.Decode(&found)
+		if err == nil && found.Number > 0 {
 			asn = strings.TrimSpace(fmt.Sprintf("AS%d %s", found.Number, clip(found.Name)))
 		}
-	}
+		return asn != "", err
+	})
 	return country, asn
 }
 
@@ -159,18 +183,28 @@ func clip(name string) string {
 	return name
 }
 
-// ask looks an address up; nil says that the database is not to be asked again.
-func (d *Databases) ask(db *maxminddb.Reader, what string, addr netip.Addr, into any) (still *maxminddb.Reader) {
-	err := func() (err error) {
-		defer caught(&err)
-		return db.Lookup(addr).Decode(into)
-	}()
-	if err != nil {
-		d.broken = append(d.broken, fmt.Sprintf("[geo] the database of %s is damaged: %v (get it anew)", what, err))
-		_ = db.Close()
-		return nil
+// ask looks an address up in one database after another until take has found what it
+// wants. It gives back those that may be asked again: a broken one is closed and told.
+func (d *Databases) ask(of []*maxminddb.Reader, what string, addr netip.Addr, take func(maxminddb.Result) (bool, error)) []*maxminddb.Reader {
+	for i, db := range of {
+		if addr.Is6() && db.Metadata.IPVersion == 4 {
+			continue
+		}
+		found, err := func() (found bool, err error) {
+			defer caught(&err)
+			defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+			return take(db.Lookup(addr))
+		}()
+		if err != nil {
+			d.broken = append(d.broken, fmt.Sprintf("[geo] the database of %s is damaged: %v (get it anew)", what, err))
+			_ = db.Close()
+			return slices.Delete(slices.Clone(of), i, i+1)
+		}
+		if found {
+			break
+		}
 	}
-	return db
+	return of
 }
 
 // Warnings tell of databases that turned out to be broken.

@@ -1,6 +1,7 @@
 package geo
 
 import (
+	"bytes"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -95,5 +96,73 @@ func TestBroken(t *testing.T) {
 				try(bad)
 			}
 		}
+	}
+}
+
+// TestFamilies: a database of IPv4 alone knows no IPv6 address, which is no damage, and is
+// read together with its sibling of IPv6.
+func TestFamilies(t *testing.T) {
+	text, err := os.ReadFile("testdata/geo-whois-asn-country.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, six := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7")
+	path := func(dir, name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	version := []byte("ip_version\xa1")
+	at := bytes.LastIndex(text, version) + len(version)
+	if at < len(version) || text[at] != 6 {
+		t.Fatal("the metadata is not as thought")
+	}
+	alone := bytes.Clone(text)
+	alone[at] = 4
+
+	d, warnings := Open(Options{Country: path(t.TempDir(), "x-ipv4.mmdb", alone)})
+	if country, _ := d.Of(six); country != "" || len(warnings)+len(d.Warnings()) > 0 {
+		t.Errorf("IPv6 in a database of IPv4: %q, %q %q", country, warnings, d.Warnings())
+	}
+	d.Close()
+
+	dir := t.TempDir()
+	path(dir, "x-ipv4.mmdb", alone)
+	for _, named := range []string{filepath.Join(dir, "x-ipv4.mmdb"), path(dir, "x-ipv6.mmdb", text)} {
+		d, warnings := Open(Options{Country: named})
+		if country, _ := d.Of(six); country != "SE" || len(warnings) > 0 {
+			t.Errorf("%s: %q, %q", named, country, warnings)
+		}
+		if country, _ := d.Of(four); country != "FR" && !strings.HasSuffix(named, "4.mmdb") {
+			t.Errorf("%s: %q", named, country)
+		}
+		if len(d.Warnings()) > 0 {
+			t.Error(d.Warnings())
+		}
+		d.Close()
+	}
+}
+
+// TestTruncatedWhileMapped: an updater that writes in place takes the file away under the
+// reader; that is a warning, not a fault.
+func TestTruncatedWhileMapped(t *testing.T) {
+	text, err := os.ReadFile("testdata/GeoLite2-Country.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.mmdb")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := Open(Options{Country: path})
+	defer d.Close()
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	country, _ := d.Of(netip.MustParseAddr("203.0.113.7"))
+	if w := d.Warnings(); country != "" || len(w) != 1 || !strings.Contains(w[0], "damaged") {
+		t.Errorf("%q, %q", country, w)
 	}
 }
