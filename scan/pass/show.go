@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -112,4 +113,16 @@ func (p *Pass) History(each func(state.Decision)) error {
 		each(d)
 	}
 	return nil
+}
+
+// NotJudged says why a jail judges nobody: it is switched off, broken, or could not be
+// judged in this pass; empty: it judges.
+func (p *Pass) NotJudged(name string) string {
+	switch is := p.condition(name); {
+	case is.Off:
+		return "it is switched off"
+	case is.Broken:
+		return cmp.Or(is.Trouble, "it is broken (see scan2ban check)")
+	}
+	return ""
 }

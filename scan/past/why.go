@@ -3,6 +3,7 @@ package past
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -21,11 +22,14 @@ const mostLines = 50
 func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error) {
 	addr = addr.Unmap().WithZone("")
 	w := &report.Why{Address: addr.String(), Never: !state.Countable(addr), Jails: []report.WhyJail{}}
-	ends, err := lastEnds(p, addr)
+	ends, banned, err := decided(p, addr)
 	names, _ := p.Jails(nil)
 	from := p.Now.Unix()
 	var told []*report.WhyJail
 	for _, name := range names {
+		if why := p.NotJudged(name); why != "" {
+			w.NotJudged = append(w.NotJudged, report.NotJudged{Jail: name, Reason: why})
+		}
 		j := inJail(p, name, addr, ends[name])
 		if j == nil {
 			continue
@@ -41,29 +45,36 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 		}
 		told = append(told, j)
 	}
-	lines, bad := evidence(ctx, p, addr, max(from, p.Now.Unix()-p.State.Memory.Seconds()))
+	from = max(from, p.Now.Unix()-p.State.Memory.Seconds())
+	lines, bad := evidence(ctx, p, addr, from)
 	for _, j := range told {
-		j.Lines = lines[j.Jail]
+		if j.Lines = lines[j.Jail]; j.Recidive {
+			j.Lines = others(p, banned, from)
+		}
 		if j.More = len(j.Lines) - mostLines; j.More > 0 {
 			j.Lines = j.Lines[j.More:]
 		}
 		j.More = max(j.More, 0)
 		w.Jails = append(w.Jails, *j)
 	}
+	for _, known := range p.Errs { // what the pass could not read cannot be read now
+		bad = slices.DeleteFunc(bad, func(err error) bool { return err.Error() == known.Error() })
+	}
 	return w, errors.Join(append(bad, err)...)
 }
 
-// lastEnds are the last bans of the address that the history knows to be over, by jail:
-// the decision that ended them.
-func lastEnds(p *pass.Pass, addr netip.Addr) (map[string]*state.Decision, error) {
-	ends := map[string]*state.Decision{}
-	err := p.History(func(d state.Decision) {
+// decided is what the history says of the address: by jail, the decision that ended its
+// last ban, the ban itself where it ended by its own time; and all its bans.
+func decided(p *pass.Pass, addr netip.Addr) (ends map[string]*state.Decision, banned []state.Decision, err error) {
+	ends = map[string]*state.Decision{}
+	err = p.History(func(d state.Decision) {
 		if d.Key == nil || !d.Key.Contains(addr) {
 			return
 		}
 		switch d.Verb {
 		case state.Banned:
-			ends[d.Jail] = &d // until something ends it, its own end does
+			banned = append(banned, d)
+			ends[d.Jail] = &d
 		case state.Expired, state.Released, state.Unbanned:
 			if was := ends[d.Jail]; was != nil {
 				d.Since, d.N, d.Until = was.Since, was.N, was.Until
@@ -71,7 +82,20 @@ func lastEnds(p *pass.Pass, addr netip.Addr) (map[string]*state.Decision, error)
 			}
 		}
 	})
-	return ends, err
+	return ends, banned, err
+}
+
+// others are the bans of other jails since that second: what a recidive jail counts.
+func others(p *pass.Pass, banned []state.Decision, since int64) []report.Evidence {
+	list := []report.Evidence{}
+	for _, d := range banned {
+		if r := p.Rules[d.Jail]; d.ByHand || r == nil || r.Ledger || d.Time < since {
+			continue
+		}
+		line := fmt.Sprintf("banned in %s after %s", d.Jail, report.Plural(d.Failures, "failure"))
+		list = append(list, report.Evidence{Time: report.UTC(d.Time), Kind: "ban", Rule: "ban in " + d.Jail, Address: d.Address, Weight: 1, Line: line})
+	}
+	return list
 }
 
 // inJail is what one jail makes of the address; nil: nothing.
@@ -87,13 +111,16 @@ func inJail(p *pass.Pass, name string, addr netip.Addr, end *state.Decision) *re
 	}
 	r := p.Rules[name]
 	if r == nil {
+		if w.State == "" && end != nil && name == state.ByHand {
+			over(w, end)
+		}
 		if w.State != "" {
 			return w
 		}
 		return nil
 	}
 	key, _ := p.Judge.Key(name, addr)
-	w.Key, w.MaxRetry, w.FindTime = key.String(), r.MaxRetry, r.FindTime.String()
+	w.Key, w.MaxRetry, w.FindTime, w.Recidive = key.String(), r.MaxRetry, r.FindTime.String(), r.Ledger
 	next := 1
 	if end != nil {
 		next = end.N + 1
@@ -121,20 +148,27 @@ func inJail(p *pass.Pass, name string, addr netip.Addr, end *state.Decision) *re
 	case pardon > 0:
 		w.State, w.Ended = report.IsPardoned, report.UTC(pardon)
 	case end != nil:
-		w.State, w.Ended = report.IsOver, report.UTC(end.Time)
-		if end.Verb == state.Banned && end.Until != nil {
-			w.Ended = report.UTC(*end.Until)
-		}
-		w.How = string(end.Verb)
-		if end.Text != "" {
-			w.How += ": " + end.Text
-		}
+		over(w, end)
 	case last > 0:
 		w.State = report.IsStale
 	default:
 		return nil
 	}
 	return w
+}
+
+// over says that the last ban has ended, when and how.
+func over(w *report.WhyJail, end *state.Decision) {
+	w.State, w.Ended, w.How = report.IsOver, report.UTC(end.Time), string(end.Verb)
+	if end.Verb == state.Banned || end.Verb == state.Expired {
+		w.How = string(state.Expired)
+		if end.Until != nil && *end.Until > 0 {
+			w.Ended = report.UTC(*end.Until)
+		}
+	}
+	if end.Verb != state.Banned && end.Text != "" {
+		w.How += ": " + end.Text
+	}
 }
 
 // evidence reads back what the address has written since that second, by jail.

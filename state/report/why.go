@@ -22,6 +22,14 @@ type Why struct {
 	Address string    `json:"address"`
 	Never   bool      `json:"never,omitempty"` // it can stand for no client: loopback, link-local, multicast, unspecified
 	Jails   []WhyJail `json:"jails"`           // that have something to say of it; empty: it was never seen
+
+	NotJudged []NotJudged `json:"not_judged,omitempty"`
+}
+
+// NotJudged is a jail that bans nobody.
+type NotJudged struct {
+	Jail   string `json:"jail"`
+	Reason string `json:"reason"`
 }
 
 // WhyJail is what one jail makes of it.
@@ -29,6 +37,7 @@ type WhyJail struct {
 	Jail     string `json:"jail"`
 	Key      string `json:"key"` // what it is counted for: itself, or the network that it shares
 	State    string `json:"state"`
+	Recidive bool   `json:"recidive,omitempty"` // its failures are the bans of the other jails
 	Ban      *Ban   `json:"ban"`                // null: it is not banned
 	Waiting  int    `json:"failures"`           // within findtime, that may still lead to a ban
 	MaxRetry int    `json:"maxretry,omitempty"` // that many ban
@@ -49,7 +58,7 @@ func (w *WhyJail) Since() int64 { return w.Ban.ban.Since }
 // Evidence is a line of a log.
 type Evidence struct {
 	Time    string `json:"time"`
-	Kind    string `json:"kind"` // "failure" or "log-in"
+	Kind    string `json:"kind"` // "failure", "log-in", or "ban" where a recidive jail counts that
 	Rule    string `json:"rule"`
 	Address string `json:"address"`
 	User    string `json:"user"`
@@ -65,7 +74,6 @@ func (y *Why) Write(w io.Writer) {
 	}
 	if len(y.Jails) == 0 {
 		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it.\n", y.Address)
-		return
 	}
 	out := &clipped{w: w, width: Width(w)}
 	for i := range y.Jails {
@@ -74,11 +82,30 @@ func (y *Why) Write(w io.Writer) {
 		}
 		y.Jails[i].write(out, y.Address)
 	}
+	for i, j := range y.NotJudged {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "Jail %s judges nobody: %s\n", j.Jail, Clean(j.Reason))
+	}
 }
 
 func (j *WhyJail) write(out *clipped, address string) {
 	say := func(format string, args ...any) { fmt.Fprintf(out.w, format+"\n", args...) }
-	again := fmt.Sprintf("%s within %s ban it%%s, for %s", Plural(j.MaxRetry, "failure"), j.FindTime, j.Next)
+	failure := "failure"
+	if j.Recidive {
+		failure = "ban"
+	}
+	again := func(then, word string) {
+		if j.MaxRetry == 0 {
+			return // no jail that judges
+		}
+		verb := "ban"
+		if j.MaxRetry == 1 {
+			verb = "bans"
+		}
+		say("  %s%s within %s %s it%s, %s", then, Plural(j.MaxRetry, failure), j.FindTime, verb, word, lasting(j.Next))
+	}
 	switch j.State {
 	case IsBanned:
 		b := j.Ban
@@ -89,7 +116,7 @@ func (j *WhyJail) write(out *clipped, address string) {
 		if b.ByHand {
 			say("  by hand, at %s", local(b.Since))
 		} else {
-			line := fmt.Sprintf("  %s led to it at %s (%s)", Plural(b.Failures, "failure"), local(b.Since), Clean(b.Rule))
+			line := fmt.Sprintf("  %s led to it at %s (%s)", Plural(b.Failures, failure), local(b.Since), Clean(b.Rule))
 			if b.Late > 0 {
 				line += fmt.Sprintf(", %d came after", b.Late)
 			}
@@ -101,20 +128,20 @@ func (j *WhyJail) write(out *clipped, address string) {
 				say("  users tried: %s", users(b.Users))
 			}
 		}
-		if b.Until != nil && j.MaxRetry > 0 {
-			say("  then "+again, " again")
+		if b.Until != nil {
+			again("then ", " again")
 		}
 	case IsIgnored:
 		say("%s is not banned in jail %s: it is ignored by %s", address, j.Jail, Clean(j.Ignored))
 	case IsCounted:
-		say("%s is not banned in jail %s: %s within %s, and %d ban", address, j.Jail, Plural(j.Waiting, "failure"), j.FindTime, j.MaxRetry)
-		say("  the last was at %s; %d more would ban it for %s", local(j.Last), max(j.MaxRetry-j.Waiting, 1), j.Next)
+		say("%s is not banned in jail %s: %s within %s, and %d ban", address, j.Jail, Plural(j.Waiting, failure), j.FindTime, j.MaxRetry)
+		say("  the last was at %s; %d more would ban it %s", local(j.Last), max(j.MaxRetry-j.Waiting, 1), lasting(j.Next))
 	case IsPardoned:
 		say("%s is not banned in jail %s: its failures up to %s were forgiven by an unban", address, j.Jail, local(j.Ended))
-		say("  "+again, "")
+		again("", "")
 	case IsOver:
 		say("%s is not banned in jail %s: its ban ended at %s (%s)", address, j.Jail, local(j.Ended), Clean(j.How))
-		say("  "+again, " again")
+		again("", " again")
 	case IsStale:
 		say("%s is not banned in jail %s: its last failure, at %s, is older than %s", address, j.Jail, local(j.Last), j.FindTime)
 	}
@@ -122,7 +149,7 @@ func (j *WhyJail) write(out *clipped, address string) {
 		say("  all addresses of %s are counted and banned together", j.Key)
 	}
 	if len(j.Lines) == 0 {
-		if j.State != IsIgnored && (j.Ban == nil || !j.Ban.ByHand) {
+		if j.State != IsIgnored && j.State != IsPardoned && j.MaxRetry > 0 && (j.Ban == nil || !j.Ban.ByHand) {
 			say("  the log no longer holds what led to it")
 		}
 		return
@@ -139,6 +166,14 @@ func (j *WhyJail) write(out *clipped, address string) {
 		say("  %s  %s", local(e.Time), Clean(rule))
 		out.line("    " + Clean(e.Line))
 	}
+}
+
+// lasting says how long a ban lasts: "for 1d", "for ever".
+func lasting(time string) string {
+	if time == "permanent" {
+		return "for ever"
+	}
+	return "for " + time
 }
 
 // local writes an RFC 3339 time in the local zone.
