@@ -51,7 +51,8 @@ const pageHead markup = `<!doctype html>
 body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:62rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}
 p{margin:.3rem 0}.soft{color:var(--soft)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.7rem;margin:1.3rem 0 0}
+.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:.7rem;margin:1.3rem 0 0}
+@media (max-width:40rem){.cards{grid-template-columns:repeat(2,1fr)}}
 .cards div{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.6rem .8rem}
 .cards b{display:block;font-size:1.5rem;font-variant-numeric:tabular-nums;line-height:1.3}
 .wide{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
@@ -60,8 +61,9 @@ th,td{text-align:left;padding:.35rem .7rem;white-space:nowrap;border-bottom:1px 
 tr:last-child td{border-bottom:0}th{color:var(--soft);font-weight:600}
 .n{text-align:right;font-variant-numeric:tabular-nums}
 td.t{white-space:normal;overflow-wrap:anywhere;min-width:9rem}
-svg{display:block;width:100%;min-width:36rem;height:auto}
-svg text{fill:var(--soft);font:11px system-ui,sans-serif}.f{fill:var(--bar)}.b{fill:var(--ban)}.g{stroke:var(--line)}
+.chart{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.5rem .7rem;color:var(--soft);font-size:.8rem}
+.chart b{font-weight:400}.chart div{display:flex;justify-content:space-between;gap:1rem}
+svg{display:block;width:100%;height:12rem}.f{fill:var(--bar)}.b{fill:var(--ban)}.g{stroke:var(--line)}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.6rem .8rem;font-size:.85rem;margin:.4rem 0}
 </style></head><body>
 `
@@ -92,15 +94,7 @@ func (p *Past) HTML(w io.Writer) error {
 	p.svg(out)
 	out.table("Policies", p.policyTable(60))
 	out.raw(`<p class="soft">A ban takes hold with the next full minute. Prevented are failures after that, while it lasts; kernel is the most bans at a time; collateral are bans on an address that logged in within seven days after.</p>`)
-	for _, q := range p.Policies {
-		for i, c := range q.Collateral {
-			if i == shownInPage {
-				break
-			}
-			out.in("<p>", fmt.Sprintf("Collateral of %s: %s, banned in %s at %s, logged in at %s", q.Policy, c.Key, c.Jail, local(c.Since), local(c.Login)), "</p>")
-			out.in("<pre>", c.Line, "</pre>")
-		}
-	}
+	p.collateral(out)
 	out.table("Jails", p.jailTable())
 	out.table("Worst addresses", p.addressTable(1000, shownInPage))
 	if !p.Located {
@@ -131,7 +125,7 @@ func (p *page) table(title string, t table) {
 	for _, row := range t.rows {
 		p.raw("<tr>")
 		for i, cell := range row {
-			p.cell("td", cell, t.right[i], i == len(row)-1)
+			p.cell("td", cell, t.right[i], i == len(row)-1 || t.heading[i] == "POLICY")
 		}
 		p.raw("</tr>")
 	}
@@ -141,11 +135,11 @@ func (p *page) table(title string, t table) {
 	}
 }
 
-func (p *page) cell(element markup, text string, right, last bool) {
+func (p *page) cell(element markup, text string, right, folds bool) {
 	class := markup("")
 	if right {
 		class = ` class="n"`
-	} else if last {
+	} else if folds {
 		class = ` class="t"`
 	}
 	if element == "th" {
@@ -154,40 +148,77 @@ func (p *page) cell(element markup, text string, right, last bool) {
 	p.in("<"+element+class+">", text, "</"+element+">")
 }
 
-// svg draws the failures over time as bars, and the bans as marks below.
+// svg draws the failures over time as bars, and the bans as marks below. It is stretched
+// to the width of the screen; what is to be read stands around it as text, which is not.
 func (p *Past) svg(out *page) {
-	const wide, high, left, bottom = 800, 220, 8, 40
+	const wide, ground, marks = 800, 180, 20 // the bars stand on the ground, the marks hang from it
 	b := p.bars(120)
 	top := max(slices.Max(b.failures), 1)
 	most := max(slices.Max(b.bans), 1)
 	out.in("<h2>", "Failures by "+b.named(), "</h2>")
-	out.raw(`<div class="wide"><svg viewBox="0 0 800 220" role="img" aria-label="`)
+	out.in(`<div class="chart"><div><b>`, "at most "+grouped(top), "</b>")
+	out.raw(`<b>failures above, bans below</b></div><svg viewBox="0 0 800 202" preserveAspectRatio="none" role="img" aria-label="`)
 	out.text(fmt.Sprintf("Failures by %s: %s in all, at most %s", b.named(), grouped(p.Failures), grouped(top)))
 	out.raw(`">`)
-	step := float64(wide-2*left) / float64(len(b.failures))
+	step := float64(wide) / float64(len(b.failures))
 	number := func(x float64) markup { return markup(strconv.FormatFloat(x, 'f', 1, 64)) }
-	for i, n := range b.failures {
-		x, width := left+float64(i)*step, max(step*0.85, 0.6)
-		tall := float64(n) / float64(top) * (high - bottom - 20)
-		if n > 0 {
-			tall = max(tall, 1)
-		}
-		out.raw(`<rect class="f" x="`, number(x), `" y="`, number(high-bottom-tall), `" width="`, number(width), `" height="`, number(tall), `"><title>`)
-		out.text(fmt.Sprintf("%s: %s, %s", b.label(i), Plural(n, "failure"), Plural(b.bans[i], "ban")))
+	rect := func(class markup, i int, y, height float64) {
+		out.raw(`<rect class="`, class, `" x="`, number(float64(i)*step), `" y="`, number(y), `" width="`, number(max(step*0.85, 0.6)), `" height="`, number(height), `"><title>`)
+		out.text(fmt.Sprintf("%s: %s, %s", b.label(i), Plural(b.failures[i], "failure"), Plural(b.bans[i], "ban")))
 		out.raw("</title></rect>")
-		if b.bans[i] > 0 {
-			mark := max(float64(b.bans[i])/float64(most)*14, 2)
-			out.raw(`<rect class="b" x="`, number(x), `" y="`, markup(strconv.Itoa(high-bottom+3)), `" width="`, number(width), `" height="`, number(mark), `"/>`)
+	}
+	for i, n := range b.failures {
+		if n > 0 {
+			tall := max(float64(n)/float64(top)*ground, 1)
+			rect("f", i, ground-tall, tall)
+		}
+		if n := b.bans[i]; n > 0 {
+			rect("b", i, ground+2, max(float64(n)/float64(most)*marks, 3))
 		}
 	}
-	out.raw(`<line class="g" x1="8" x2="792" y1="180" y2="180"/><text x="8" y="14">`)
-	out.text(grouped(top))
-	out.raw(`</text><text x="8" y="213">`)
-	out.text(b.label(0))
-	out.raw(`</text><text x="400" y="213" text-anchor="middle">failures above, bans below</text><text x="792" y="213" text-anchor="end">`)
-	out.text(b.label(len(b.failures) - 1))
-	out.raw("</text></svg></div>")
+	out.raw(`<line class="g" x1="0" x2="800" y1="180" y2="180"/></svg>`)
+	out.in("<div><b>", b.label(0), "</b>")
+	out.in("<b>", b.label(len(b.failures)-1), "</b></div></div>")
 	out.in(`<p class="soft">`, b.trend(), "</p>")
+}
+
+// collateral tells of each address that was banned and then logged in: once for each
+// policy and jail, with the line that proves the first log-in.
+func (p *Past) collateral(out *page) {
+	type who struct{ policy, jail, key string }
+	times := map[who]int{}
+	for _, q := range p.Policies {
+		for _, c := range q.Collateral {
+			times[who{q.Policy, c.Jail, c.Key}]++
+		}
+	}
+	told := 0
+	for _, q := range p.Policies {
+		for _, c := range q.Collateral {
+			w := who{q.Policy, c.Jail, c.Key}
+			n := times[w]
+			if n == 0 {
+				continue // told
+			}
+			times[w] = 0
+			if told++; told == 1 {
+				out.raw("<h2>Collateral</h2>")
+			}
+			if told > shownInPage {
+				continue
+			}
+			since := "at "
+			if n > 1 {
+				since = grouped(n) + " times, first at "
+			}
+			out.in("<p><b>", c.Key, "</b> ")
+			out.in("", fmt.Sprintf("was banned in %s %s%s and logged in at %s, by %s", c.Jail, since, local(c.Since), local(c.Login), q.Policy), "</p>")
+			out.in("<pre>", c.Line, "</pre>")
+		}
+	}
+	if told > shownInPage {
+		out.in(`<p class="soft">`, "and "+grouped(told-shownInPage)+" more", "</p>")
+	}
 }
 
 // WriteHTML writes the page to a file, as a whole or not at all: mode 0640, for it holds
