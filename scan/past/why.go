@@ -24,6 +24,9 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 	w := &report.Why{Address: addr.String(), Never: !state.Countable(addr), Jails: []report.WhyJail{}}
 	ends, banned, err := decided(p, addr)
 	names, _ := p.Jails(nil)
+	if !slices.Contains(names, state.ByHand) { // the ledger forgets it with its last ban
+		names = append(names, state.ByHand)
+	}
 	from := p.Now.Unix()
 	var told []*report.WhyJail
 	for _, name := range names {

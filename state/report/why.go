@@ -109,7 +109,11 @@ func (j *WhyJail) write(out *clipped, address string) {
 	switch j.State {
 	case IsBanned:
 		b := j.Ban
-		say("%s is banned in jail %s until %s", b.Key, j.Jail, End(b.ban.Until))
+		until := End(b.ban.Until)
+		if b.Until != nil {
+			until = "until " + until
+		}
+		say("%s is banned in jail %s %s", b.Key, j.Jail, until)
 		if b.Observed {
 			say("  the jail only observes: nobody is kept out")
 		}
@@ -145,7 +149,7 @@ func (j *WhyJail) write(out *clipped, address string) {
 	case IsStale:
 		say("%s is not banned in jail %s: its last failure, at %s, is older than %s", address, j.Jail, local(j.Last), j.FindTime)
 	}
-	if strings.Contains(j.Key, "/") {
+	if strings.Contains(j.Key, "/") && (j.Ban == nil || !j.Ban.ByHand) {
 		say("  all addresses of %s are counted and banned together", j.Key)
 	}
 	if len(j.Lines) == 0 {
