@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/logfile"
@@ -160,7 +161,11 @@ func (w *Watch) owns(line *logfile.Line, t *parts) bool {
 // finding asks the filter; program gives the syslog tag.
 func (w *Watch) finding(line *logfile.Line, t *parts, program func() string) Finding {
 	f := Finding{Jail: w.Jail, Time: line.Time / 1e6, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
-	if !line.Long {
+	switch {
+	case line.Long:
+	case w.Matcher.WholeLine():
+		f.Verdict = w.Matcher.MatchLine(line.Text, time.UnixMicro(line.Time))
+	default:
 		f.Verdict = w.Matcher.Match(t.message, program)
 	}
 	f.Verdict.Weight *= t.times

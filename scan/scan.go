@@ -150,7 +150,12 @@ func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams,
 				}
 				continue
 			}
-			v := w.Matcher.Match(logfile.CutTime(entries.Message()), program)
+			var v filter.Verdict
+			if w.Matcher.WholeLine() {
+				v = w.Matcher.MatchDated(syslogLine(entries), time.Unix(second, 0))
+			} else {
+				v = w.Matcher.Match(logfile.CutTime(entries.Message()), program)
+			}
 			f := Finding{Jail: w.Jail, Time: second, Verdict: v}
 			if sessional(v) {
 				f.Session = session(text(entries, fieldBoot), text(entries, fieldPID))
@@ -173,6 +178,23 @@ func sessional(v filter.Verdict) bool {
 		return true
 	}
 	return false
+}
+
+// syslogLine is an entry as a syslog daemon would have written it, without the time.
+func syslogLine(entries Entries) []byte {
+	message := bytes.Clone(entries.Message())
+	line := text(entries, "_HOSTNAME")
+	program, pid := text(entries, fieldProgram), text(entries, "SYSLOG_PID")
+	if program == "" {
+		program = text(entries, "_COMM")
+	}
+	if pid == "" {
+		pid = text(entries, fieldPID)
+	}
+	if pid != "" {
+		pid = "[" + pid + "]"
+	}
+	return append([]byte(strings.TrimSpace(line+" "+program+pid)+": "), message...)
 }
 
 func text(entries Entries, name string) string {

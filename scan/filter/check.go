@@ -25,7 +25,8 @@ func (d *decoder) check(f *Filter, rules []Rule) {
 	if f.Ledger && (len(rules) > 0 || len(f.Journal.Match) > 0) {
 		d.fail(toml.Key{"ledger"}, "a filter of the ledger reads no log: it has no rules and no matches")
 	}
-	if len(rules) == 0 && !f.Ledger {
+	d.checkScript(f, rules)
+	if len(rules) == 0 && !f.Ledger && f.Script == nil {
 		d.fail(nil, "filter %q has no rule (add one [[rule]])", f.Name)
 	}
 	var names []string

@@ -91,7 +91,8 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 			"forwarded": d.paths(&f.JSON.Forwarded),
 			"unless":    d.word(&f.JSON.Unless),
 		}),
-		"rule": d.rules(&rules),
+		"script": d.script(&f.Script),
+		"rule":   d.rules(&rules),
 	})
 	for i := range rules {
 		if len(rules[i].Conditions) > 0 {

@@ -35,6 +35,9 @@
 //	unless    = "RULE"             # no line in JSON counts in a session (a process, a file)
 //	                               # that has written a line of RULE: its lines can be forged
 //
+//	[script]                       # instead of rules, for filters that were written for
+//	...                            # other programs, see Script
+//
 //	[[rule]]
 //	name    = "failed-password"
 //	pattern = '^Failed password for <USER> from <ADDR> port \d+ ssh2$'
@@ -93,6 +96,9 @@
 //   - Loopback, link-local, multicast and unspecified addresses and those with a
 //     zone are refused.
 //
+// Of a [script] nothing of this is proven but the last: it is as good as its author.
+// An expression of it that is not linear has a time limit for each line.
+//
 // The first rule of the file that matches decides; a rule that the mode leaves
 // out decides too, as benign: the line was understood.
 package filter
@@ -128,6 +134,8 @@ type Filter struct {
 		Stream string // in which the lines stand, "stdout", "stderr" or "both"; empty: what containers print proves nothing
 	}
 	JSON Fields // of lines that are JSON objects
+
+	Script *Script // instead of rules; nil: there is none
 
 	// Rules explain the lines. Those of a shipped filter are read when they are first
 	// asked for: an idle pass does not.

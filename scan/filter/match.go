@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"scan2ban/state"
 )
@@ -28,6 +29,7 @@ type Matcher struct {
 	objects   []int            // the rules on JSON, in their order
 	places    *places          // of their members; nil: the filter reads no JSON
 	proxies   []netip.Prefix   // whose word on the client is taken
+	memory    *Memory          // of a script; nil: the filter has rules
 }
 
 // candidate is a rule that a message with this beginning may match.
@@ -52,6 +54,10 @@ func (f *Filter) Compile(mode Mode) *Matcher {
 }
 
 func (m *Matcher) compile() {
+	if m.filter.Script != nil {
+		m.openScript()
+		return
+	}
 	rules := m.filter.Rules()
 	if !m.filter.JSON.empty() || slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Conditions) > 0 }) {
 		m.places = newPlaces(&m.filter.JSON)
@@ -148,6 +154,8 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 	switch {
 	case len(message) == 0:
 		return Verdict{}
+	case m.memory != nil:
+		return m.MatchLine(message, time.Time{})
 	case m.maxLength > 0 && len(message) >= m.maxLength:
 		return Verdict{Kind: Refused, Reason: reasonTooLong}
 	case bytes.IndexByte(message, '\n') >= 0 || bytes.IndexByte(message, 0) >= 0:

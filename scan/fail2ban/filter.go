@@ -1,0 +1,231 @@
+package fail2ban
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"scan2ban/scan/filter"
+)
+
+// FilterSource is one of Fail2Ban's filters with all options put in. Only the tags that
+// stand for a part of an expression (<HOST>, <F-USER> ...) are left in it.
+type FilterSource struct {
+	Name    string
+	Options map[string]string // as in filter = NAME[OPTION=VALUE]
+
+	Prefregex    string
+	Failregex    []string
+	Ignoreregex  []string
+	Maxlines     int    // 0: not given
+	Datepattern  string // "": not given; one pattern a line
+	Journalmatch string // one match a line
+	Usedns       string
+}
+
+var (
+	anyTag    = regexp.MustCompile(`</?[\w\-]+/?>`)
+	customTag = regexp.MustCompile(`^<(/?)F-([A-Z0-9_\-]+)>$`)
+)
+
+// closedTags stand for an expression by themselves.
+var closedTags = map[string]string{
+	"<F-IP4/>": "<IP4>", "<F-IP6/>": "<IP6>", "<F-ADDR/>": "<ADDR>", "<F-CIDR/>": "<CIDR>", "<F-SUBNET/>": "<SUBNET>", "<F-DNS/>": "<DNS>",
+	"<F-ID/>": `(?P<fid>\S+)`, "<F-PORT/>": `(?P<fport>\w+)`,
+}
+
+// expression writes one of Fail2Ban's expressions as the engine reads it.
+func expression(pattern, usedns string) (translated string, backtracks bool, err error) {
+	open := map[string]bool{}
+	skips := 0
+	pattern = anyTag.ReplaceAllStringFunc(pattern, func(tag string) string {
+		if tag == "<HOST>" && usedns == "no" {
+			return "<ADDR>"
+		}
+		if tag == "<SKIPLINES>" {
+			skips++
+			return `\n(?P<skiplines` + strconv.Itoa(skips-1) + `>(?:(?:.*\n)*?))`
+		}
+		if text, ok := closedTags[tag]; ok {
+			return text
+		}
+		m := customTag.FindStringSubmatch(tag)
+		switch {
+		case m == nil, m[1] != "" && !open[m[2]]:
+			return tag
+		case m[1] != "":
+			return ")"
+		}
+		open[m[2]] = true
+		name := strings.ToLower(m[2])
+		switch name {
+		case "id":
+			name = "fid"
+		case "port":
+			name = "fport"
+		}
+		return "(?P<" + name + ">"
+	})
+	translated, linear, err := filter.Dialect(pattern)
+	return translated, !linear, err
+}
+
+// Convert writes a filter as TOML. An expression that cannot be read is left out, and
+// warned of; where none is left that is the error.
+func Convert(src *FilterSource) (text string, warnings []string, err error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "description = %s\n", quote("imported: "+src.Name))
+	if src.Journalmatch != "" {
+		terms, warned := journalTerms(src.Journalmatch)
+		warnings = append(warnings, warned...)
+		if len(terms) > 0 {
+			b.WriteString("\n[journal]\nmatch = [\n")
+			for _, term := range terms {
+				b.WriteString("  [")
+				for i, match := range term {
+					if i > 0 {
+						b.WriteString(", ")
+					}
+					b.WriteString(quote(match))
+				}
+				b.WriteString("],\n")
+			}
+			b.WriteString("]\n")
+		}
+	}
+	b.WriteString("\n[script]\n")
+	var backtracks []string
+	if src.Prefregex != "" {
+		prefix, slow, err := expression(src.Prefregex, src.Usedns)
+		if err != nil {
+			return "", warnings, fmt.Errorf("filter %s: prefregex: %w", src.Name, err)
+		}
+		if slow {
+			backtracks = append(backtracks, "prefix")
+		}
+		fmt.Fprintf(&b, "prefix = %s\n", quote(prefix))
+	}
+	var ignore []string
+	for i, pattern := range src.Ignoreregex {
+		translated, slow, err := expression(pattern, src.Usedns)
+		if err != nil {
+			// Without it more would be failures.
+			return "", warnings, fmt.Errorf("filter %s: ignoreregex %d: %w", src.Name, i+1, err)
+		}
+		ignore = append(ignore, translated)
+		if slow {
+			backtracks = append(backtracks, "ignore-"+strconv.Itoa(len(ignore)))
+		}
+	}
+	list(&b, "ignore", ignore)
+	list(&b, "backtracks", backtracks)
+	if src.Maxlines > 1 {
+		fmt.Fprintf(&b, "lines = %d\n", src.Maxlines)
+	}
+	var dates []string
+	for _, pattern := range strings.Split(src.Datepattern, "\n") {
+		if pattern = strings.TrimSpace(pattern); pattern != "" {
+			dates = append(dates, pattern)
+		}
+	}
+	list(&b, "dates", dates)
+	n := 0
+	for i, pattern := range src.Failregex {
+		if strings.TrimSpace(pattern) == "" {
+			continue
+		}
+		translated, slow, err := expression(pattern, src.Usedns)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("filter %s: failregex %d is left out: %v", src.Name, i+1, err))
+			continue
+		}
+		n++
+		fmt.Fprintf(&b, "\n[[script.failure]]\nname = \"failure-%d\"\n", i+1)
+		if slow {
+			b.WriteString("backtracks = true # lookaround, a backreference or a condition: not linear, has a time limit\n")
+		}
+		fmt.Fprintf(&b, "pattern = %s\n", quote(translated))
+	}
+	if n == 0 {
+		return "", warnings, fmt.Errorf("filter %s: no failregex is left", src.Name)
+	}
+	text = b.String()
+	if _, err := filter.Parse(src.Name, src.Name+".toml", text); err != nil {
+		return "", warnings, fmt.Errorf("filter %s: %w", src.Name, err)
+	}
+	return text, warnings, nil
+}
+
+func list(b *strings.Builder, key string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s = [\n", key)
+	for _, value := range values {
+		fmt.Fprintf(b, "  %s,\n", quote(value))
+	}
+	b.WriteString("]\n")
+}
+
+// quote writes a TOML string, without escapes where that can be.
+func quote(text string) string {
+	if !strings.ContainsAny(text, "'\n\r") && !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return "'" + text + "'"
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteString(`\` + string(c))
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// journalTerms reads matches as journalctl takes them: fields that differ are ANDed,
+// values of one field ORed, and "+" is an OR.
+func journalTerms(text string) (terms [][]string, warnings []string) {
+	for _, line := range strings.Split(text, "\n") {
+		for _, part := range strings.Split(" "+line+" ", " + ") {
+			var fields []string
+			values := map[string][]string{}
+			for _, match := range strings.Fields(part) {
+				match = strings.Trim(match, `"'`)
+				field, _, ok := strings.Cut(match, "=")
+				if !ok {
+					warnings = append(warnings, fmt.Sprintf("journalmatch %q is not FIELD=value: left out", match))
+					continue
+				}
+				if values[field] == nil {
+					fields = append(fields, field)
+				}
+				values[field] = append(values[field], match)
+			}
+			all := [][]string{nil}
+			for _, field := range fields {
+				var more [][]string
+				for _, term := range all {
+					for _, match := range values[field] {
+						more = append(more, append(term[:len(term):len(term)], match))
+					}
+				}
+				all = more
+			}
+			for _, term := range all {
+				if len(term) > 0 {
+					terms = append(terms, term)
+				}
+			}
+		}
+	}
+	return terms, warnings
+}

@@ -1,0 +1,476 @@
+package filter
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Dates finds the time in a line by date patterns, and what is left of the line
+// without it. A pattern is an expression in which stand
+//
+//	%Y %y %m %d %b %B %a %A %H %k %I %l %M %S %f %p %j %z %Z ...   as in strptime(3)
+//	%ExY %Exy %Exm %Exd %ExH %ExM %ExS ...   the same with all their digits
+//	{DATE}       any of the usual dates
+//	{EPOCH} {LEPOCH}   seconds (milliseconds, microseconds) since 1970
+//	EPOCH, LEPOCH, TAI64N   the pattern alone
+//	{^LN-BEG}    at the beginning of the line, perhaps after two signs
+//	{UNB}        the pattern may begin and end within a word; also ** at an end
+//	{NONE}       there is no date
+//	{DEFAULT}    the usual dates, also "{^LN-BEG}" alone: those at the beginning
+//
+// The first group, if there is one, is what is cut out.
+//
+// A Dates keeps which pattern held last: it is one log's, and one goroutine's.
+type Dates struct {
+	templates []*dateTemplate
+	last      *dateTemplate
+	zone      *time.Location
+	timeouts  int
+}
+
+type dateTemplate struct {
+	kind       int // dateFields, dateEpoch, dateTAI
+	pattern    string
+	regex      string
+	e          *expression
+	lineBegin  bool
+	anchored   bool // at the beginning or the end
+	epochGroup int
+	long       bool
+	start, end int // of the last match
+}
+
+const (
+	dateFields = iota
+	dateEpoch
+	dateTAI
+)
+
+// usualDates are what is looked for where no pattern is named: formats, most
+// exact first.
+var usualDates = []string{
+	`%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`,
+	`(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`,
+	`(?:%a )?%b %d %ExY %k:%M:%S(?:\.%f)?`,
+	`%d(?P<_sep>[-/])%m(?P=_sep)(?:%ExY|%Exy) %k:%M:%S`,
+	`%d(?P<_sep>[-/])%b(?P=_sep)%ExY[ :]?%H:%M:%S(?:\.%f)?(?: %z)?`,
+	`%m/%d/%ExY:%H:%M:%S`,
+	`%m-%d-%ExY %k:%M:%S(?:\.%f)?`,
+	`EPOCH`,
+	`{^LN-BEG}%H:%M:%S`,
+	`^<%m/%d/%Exy@%H:%M:%S>`,
+	`%Exy%Exm%Exd  ?%H:%M:%S`,
+	`%b %d, %ExY %I:%M:%S %p`,
+	`^%b-%d-%Exy %k:%M:%S`,
+	`%ExY%Exm%Exd(?:T|  ?)%ExH%ExM%ExS(?:[.,]%f)?(?:\s*%z)?`,
+	`(?:%Z )?(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`,
+	`(?:%z )?(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`,
+	`TAI64N`,
+}
+
+const zoneName = `[A-Z](?:[A-Z]{2,4})?`
+
+var dateDirectives = map[string]string{
+	"a": `(?P<a>sun|mon|tue|wed|thu|fri|sat)`, "A": `(?P<A>sunday|monday|tuesday|wednesday|thursday|friday|saturday)`,
+	"b": `(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)`,
+	"B": `(?P<B>january|february|march|april|may|june|july|august|september|october|november|december)`,
+	"d": `(?P<d>[1-2]\d|[0 ]?[1-9]|3[0-1])`, "m": `(?P<m>0?[1-9]|1[0-2])`, "Y": `(?P<Y>\d{4})`, "y": `(?P<y>\d\d)`,
+	"H": `(?P<H>[0-1]?\d|2[0-3])`, "k": ` ?(?P<H>[0-2]?\d)`, "I": `(?P<I>1[0-2]|0?[1-9]| [1-9])`, "l": ` ?(?P<I>1?\d)`,
+	"M": `(?P<M>[0-5]?\d)`, "S": `(?P<S>[0-5]?\d|6[0-1])`, "f": `(?P<f>[0-9]{1,6})`, "p": `(?P<p>am|pm)`,
+	"j": `(?P<j>36[0-6]|3[0-5]\d|[1-2]\d\d|0[1-9]\d|00[1-9]|[1-9]\d|0[1-9]|[1-9])`,
+	"w": `(?P<w>[0-6])`, "u": `(?P<u>[1-7])`, "U": `(?P<U>5[0-3]|[0-4]\d|\d)`, "W": `(?P<W>5[0-3]|[0-4]\d|\d)`, "G": `(?P<G>\d{4})`, "V": `(?P<V>5[0-3]|0[1-9]|[1-4]\d|\d)`,
+	"z": `(?P<z>Z|UTC|GMT|[+-][01]\d(?::?\d{2})?)`, "Z": `(?P<Z>Z|[A-Z]{3,5})`,
+	"ExZ": `(?P<Z>` + zoneName + `)`, "Exz": `(?P<z>(?:` + zoneName + `)?[+-][01]\d(?::?\d{2})?|` + zoneName + `)`,
+	"Exd": `(?P<d>[1-2]\d|0[1-9]|3[0-1])`, "Exm": `(?P<m>0[1-9]|1[0-2])`, "ExH": `(?P<H>[0-1]\d|2[0-3])`,
+	"Exk": ` ?(?P<H>[0-1]?\d|2[0-3])`, "Exl": ` ?(?P<I>1[0-2]|\d)`, "ExM": `(?P<M>[0-5]\d)`, "ExS": `(?P<S>[0-5]\d|6[0-1])`,
+	"ExY": `(?P<Y>20\d\d)`, "Exy": `(?P<y>\d{2})`,
+}
+
+func init() {
+	composed := strings.NewReplacer("%a", dateDirectives["a"], "%b", dateDirectives["b"], "%d", dateDirectives["d"], "%H", dateDirectives["H"],
+		"%M", dateDirectives["M"], "%S", dateDirectives["S"], "%Y", dateDirectives["Y"], "%m", dateDirectives["m"], "%y", dateDirectives["y"])
+	dateDirectives["c"] = composed.Replace(`%a %b %d %H:%M:%S %Y`)
+	dateDirectives["x"] = composed.Replace(`%m/%d/%y`)
+	dateDirectives["X"] = composed.Replace(`%H:%M:%S`)
+}
+
+var (
+	dateDirective = regexp.MustCompile(`%(%|Ex[ZzdmHklMSYy]|[a-zA-Z])`)
+	hasLetters    = regexp.MustCompile(`(?:^|[^%])%[aAbBpc]`)
+	globalFlags   = regexp.MustCompile(`\(\?[a-z]+\)`)
+	plainGroup    = regexp.MustCompile(`\((?:\?P<|[^?]|$)`)
+	boundBegin    = regexp.MustCompile(`^\(*(?:\(\?\w+\))?(?:\^|\(*\*\*|\((?:\?:)?\^)`)
+	boundEnd      = regexp.MustCompile(`(?:\$\)?|\\b|\\s|\*\*\)*)$`)
+	lineBegin     = regexp.MustCompile(`^(?:\(\?\w+\))?(?:\^|\((?:\?:)?\^(?:[^|]|$))`)
+	wraps         = regexp.MustCompile(`(?s)^((?:\(\?\w+\))?\^?(?:\(\?\w+\))?)(.*?)(\$?)$`)
+	starsBegin    = regexp.MustCompile(`^(\(*(?:\(\?\w+\))?\(*)\*\*`)
+	starsEnd      = regexp.MustCompile(`\*\*(\)*)$`)
+	epochInside   = regexp.MustCompile(`(?i)\{(L?)EPOCH\}`)
+	dateInside    = regexp.MustCompile(`(?i)\{DATE\}`)
+	edgeBegin     = regexp.MustCompile(`^(?:\{UNB\}|\{\^LN-BEG\})`)
+)
+
+// NewDates reads date patterns; none of them means the usual ones. zone is that of
+// times that name none.
+func NewDates(patterns []string, zone *time.Location) (*Dates, error) {
+	d := &Dates{zone: zone}
+	if len(patterns) == 0 {
+		patterns = []string{"{DEFAULT}"}
+	}
+	for _, pattern := range patterns {
+		all, err := dateTemplates(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("date pattern %q: %w", pattern, err)
+		}
+		for _, t := range all {
+			if !slices.ContainsFunc(d.templates, func(o *dateTemplate) bool { return o.regex == t.regex }) {
+				d.templates = append(d.templates, t)
+			}
+		}
+	}
+	return d, nil
+}
+
+func dateTemplates(pattern string) (all []*dateTemplate, err error) {
+	key := pattern
+	if !strings.Contains(pattern, "%") {
+		key = strings.ToUpper(pattern)
+	}
+	var list []string
+	switch {
+	case key == "{DEFAULT}" || key == "{^LN-BEG}":
+		for _, usual := range usualDates {
+			if !strings.HasPrefix(usual, "^") && !strings.HasPrefix(usual, "{^") {
+				list = append(list, "{^LN-BEG}"+usual)
+			}
+		}
+		list = append(list, usualDates...)
+	case dateInside.MatchString(key):
+		for _, usual := range usualDates {
+			if usual == "EPOCH" || usual == "TAI64N" {
+				if dateInside.ReplaceAllLiteralString(pattern, "") != "" && usual == "TAI64N" {
+					continue
+				}
+				usual = "{" + usual + "}"
+			}
+			usual = edgeBegin.ReplaceAllString(usual, "")
+			list = append(list, dateInside.ReplaceAllLiteralString(pattern, usual))
+		}
+	case key == "{NONE}":
+		list = []string{"{UNB}^"}
+	default:
+		list = []string{pattern}
+	}
+	for _, p := range list {
+		t, err := newDateTemplate(p)
+		if err != nil {
+			return nil, err
+		}
+		if key == "{^LN-BEG}" && !t.lineBegin {
+			continue
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func newDateTemplate(pattern string) (*dateTemplate, error) {
+	t := &dateTemplate{pattern: pattern, epochGroup: 1}
+	word, wordEnd, start := true, true, false
+	key := strings.ToUpper(pattern)
+	if strings.Contains(pattern, "%") {
+		key = pattern
+	}
+	bare := strings.TrimPrefix(strings.TrimPrefix(key, "{^LN-BEG}"), "^")
+	anchored := bare != key
+	regex := pattern
+	switch m := epochInside.FindStringSubmatch(pattern); {
+	case m != nil:
+		t.kind, t.long = dateEpoch, m[1] != ""
+		t.epochGroup = 2
+		regex = "(" + epochInside.ReplaceAllLiteralString(edgeBegin.ReplaceAllString(pattern, ""), "("+epochDigits(t.long)+")") + ")"
+		start = strings.HasPrefix(key, "{^LN-BEG}")
+		regex = dateRegex(regex)
+	case bare == "EPOCH" || bare == "LEPOCH":
+		t.kind, t.long = dateEpoch, bare == "LEPOCH"
+		if anchored {
+			start = true
+			regex = `((?P<square>(?<=^\[))?` + epochDigits(t.long) + `)(?(square)(?=\]))`
+		} else {
+			word = false
+			regex = `((?:^|(?<=^\[)(?=[\d.]+\])|(?<=\baudit\()(?=[\d.]+:\d+\)))` + epochDigits(t.long) + `)`
+		}
+	case bare == "TAI64N":
+		t.kind = dateTAI
+		word, start = anchored, anchored
+		regex = `@[0-9a-f]{24}`
+	default:
+		if strings.HasPrefix(regex, "{UNB}") {
+			regex, word, wordEnd = regex[len("{UNB}"):], false, false
+		} else if strings.HasPrefix(regex, "{^LN-BEG}") {
+			regex, start = regex[len("{^LN-BEG}"):], true
+		}
+		letters := hasLetters.MatchString(regex)
+		regex = dateRegex(regex)
+		if letters {
+			regex = "(?iu)" + regex
+		}
+	}
+	t.bound(regex, word, wordEnd, start)
+	translated, _, err := dialectBacktracking(t.regex)
+	if err != nil {
+		return nil, err
+	}
+	if t.e, err = compileExpression(translated, true, false); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// dateRegex puts expressions for the directives. A field that is there twice is
+// captured once.
+func dateRegex(pattern string) string {
+	return dateDirective.ReplaceAllStringFunc(pattern, func(d string) string {
+		if d == "%%" {
+			return "%"
+		}
+		if re, ok := dateDirectives[d[1:]]; ok {
+			return re
+		}
+		return d
+	})
+}
+
+func epochDigits(long bool) string {
+	if long {
+		return `\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?`
+	}
+	return `\d{10,11}\b(?:\.\d{3,6})?`
+}
+
+// bound adds what keeps the pattern from beginning or ending within a word.
+func (t *dateTemplate) bound(regex string, word, wordEnd, start bool) {
+	regex = strings.TrimSpace(regex)
+	flags := globalFlags.FindString(regex)
+	if flags != "" {
+		regex = strings.Replace(regex, flags, "", 1)
+	}
+	begin := word && !boundBegin.MatchString(regex)
+	end := wordEnd && !boundEnd.MatchString(regex)
+	if !hasPlainGroup(regex) {
+		regex = wraps.ReplaceAllString(regex, "${1}(${2})${3}")
+	}
+	if begin && start {
+		regex = `^(?:\W{0,2})?` + regex
+		t.lineBegin = true
+	} else if begin {
+		regex = `(?=^|\b|\W)` + regex
+	}
+	if end {
+		regex += `(?=\b|\W|$)`
+	}
+	if lineBegin.MatchString(regex) {
+		t.lineBegin = true
+	}
+	t.anchored = t.lineBegin || !end && strings.HasSuffix(strings.TrimSuffix(regex, ")"), "$")
+	regex = starsBegin.ReplaceAllString(regex, "$1")
+	regex = starsEnd.ReplaceAllString(regex, "$1")
+	t.regex = flags + regex
+}
+
+// hasPlainGroup tells whether a group without a name stands in regex.
+func hasPlainGroup(regex string) bool {
+	for i := 0; i < len(regex); i++ {
+		switch {
+		case regex[i] == '\\':
+			i++
+		case regex[i] == '(' && !strings.HasPrefix(regex[i+1:], "?") && !(i >= 2 && regex[i-2:i] == "(?"):
+			return true
+		}
+	}
+	return false
+}
+
+// find gives the place of the date in line, and its time.
+func (d *Dates) find(line string, now time.Time) (at [2]int, when time.Time, dated, matched bool) {
+	try := func(t *dateTemplate) *found {
+		f, err := t.e.find(line)
+		if err != nil {
+			d.timeouts++
+		}
+		return f
+	}
+	var best *found
+	var by *dateTemplate
+	if t := d.last; t != nil {
+		if f := try(t); f != nil && (t.anchored || len(d.templates) == 1 || f.start == t.start && f.end == t.end) {
+			best, by = f, t
+		} else if f != nil {
+			best, by = f, t
+			for _, o := range d.templates {
+				if o == t {
+					continue
+				}
+				if g := try(o); g != nil && g.start < best.start {
+					best, by = g, o
+				}
+			}
+		}
+	}
+	if best == nil {
+		for _, t := range d.templates {
+			f := try(t)
+			if f == nil {
+				continue
+			}
+			if t.anchored {
+				best, by = f, t
+				break
+			}
+			if best == nil || f.start < best.start {
+				best, by = f, t
+			}
+		}
+	}
+	if best == nil {
+		return at, when, false, false
+	}
+	by.start, by.end = best.start, best.end
+	d.last = by
+	at = best.first
+	if at[0] == at[1] {
+		return at, when, false, true
+	}
+	when, dated = by.time(best, line[at[0]:at[1]], now, d.zone)
+	return at, when, dated, true
+}
+
+func (t *dateTemplate) time(f *found, text string, now time.Time, zone *time.Location) (time.Time, bool) {
+	switch t.kind {
+	case dateTAI:
+		if len(text) < 17 {
+			return time.Time{}, false
+		}
+		v, err := strconv.ParseInt(text[2:17], 16, 64)
+		return time.Unix(v, 0), err == nil
+	case dateEpoch:
+		digits := epochNumber.FindString(text)
+		v, err := strconv.ParseFloat(digits, 64)
+		if t.long && len(digits) >= 13 {
+			if len(digits) >= 16 && !strings.Contains(digits, ".") {
+				v /= 1e6
+			} else {
+				v /= 1e3
+			}
+		}
+		return time.Unix(int64(v), 0), err == nil && v < 1<<40
+	}
+	return readFields(f.groups, now, zone)
+}
+
+var epochNumber = regexp.MustCompile(`\d{10,}(?:\.\d{1,6})?`)
+
+var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+
+// readFields makes a time of the fields of a date; what is missing is taken from now.
+func readFields(g map[string]string, now time.Time, zone *time.Location) (when time.Time, ok bool) {
+	number := func(names ...string) (int, bool) {
+		for _, name := range names {
+			if text, ok := g[name]; ok && text != "" {
+				n, err := strconv.Atoi(strings.TrimSpace(text))
+				return n, err == nil
+			}
+		}
+		return 0, false
+	}
+	now = now.In(zone)
+	year, hasYear := number("Y")
+	if y, ok := number("y"); ok {
+		year, hasYear = y+2000, true
+	}
+	month, hasMonth := number("m")
+	if name := g["b"] + g["B"]; len(name) >= 3 {
+		month = slices.Index(months, strings.ToLower(name[:3])) + 1
+		hasMonth = month > 0
+	}
+	day, hasDay := number("d")
+	hour, _ := number("H")
+	if h, ok := number("I"); ok {
+		hour = h % 12
+		if strings.EqualFold(g["p"], "pm") {
+			hour += 12
+		}
+	}
+	minute, _ := number("M")
+	second, _ := number("S")
+	in := zone
+	if text := g["z"] + g["Z"]; text != "" {
+		offset, known := zoneOffset(text)
+		if !known {
+			return when, false
+		}
+		in = time.FixedZone("", offset)
+	}
+	assumeYear := !hasYear
+	if assumeYear {
+		year = now.Year()
+	}
+	if j, ok := number("j"); ok && (!hasMonth || !hasDay) {
+		month, day, hasMonth, hasDay = 1, j, true, true
+	} else if hasDay && !hasMonth || hasMonth && !hasDay {
+		return when, false
+	} else if hasDay && (day < 1 || day > time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()) {
+		return when, false
+	}
+	assumeToday := !hasMonth && !hasDay
+	if assumeToday {
+		month, day = int(now.Month()), now.Day()
+	}
+	if hour > 23 || minute > 59 || second > 61 {
+		return when, false
+	}
+	when = time.Date(year, time.Month(month), day, hour, minute, second, 0, in)
+	if assumeToday && when.After(now) {
+		when = when.AddDate(0, 0, -1)
+	}
+	if assumeYear && when.After(now.AddDate(0, 0, 1)) {
+		when = time.Date(year-1, time.Month(month), day, hour, minute, second, 0, in)
+	}
+	return when, true
+}
+
+var zoneText = regexp.MustCompile(`^([A-Za-z]{0,5})(?:([+-])(\d\d):?(\d\d)?)?$`)
+
+// zoneOffset gives the seconds east of Greenwich of "Z", "CEST", "+0200" or "UTC+02".
+func zoneOffset(text string) (seconds int, ok bool) {
+	m := zoneText.FindStringSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	if m[1] != "" {
+		hours, known := zoneHours[strings.ToUpper(m[1])]
+		if !known {
+			return 0, false
+		}
+		seconds = int(hours * 3600)
+	}
+	h, _ := strconv.Atoi(m[3])
+	minutes, _ := strconv.Atoi(m[4])
+	if m[2] == "-" {
+		return seconds - h*3600 - minutes*60, true
+	}
+	return seconds + h*3600 + minutes*60, true
+}
+
+// zoneHours are the abbreviations of zones that are in use; those that name two zones
+// are read as America's.
+var zoneHours = map[string]float64{
+	"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "BST": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2, "SAST": 2, "EEST": 3, "MSK": 3, "MSD": 4,
+	"GST": 4, "PKT": 5, "IST": 5.5, "NPT": 5.75, "ICT": 7, "WIB": 7, "HKT": 8, "SGT": 8, "AWST": 8, "PHT": 8, "JST": 9, "KST": 9, "ACST": 9.5, "AEST": 10,
+	"ACDT": 10.5, "AEDT": 11, "NZST": 12, "NZDT": 13, "BRT": -3, "ART": -3, "NST": -3.5, "NDT": -2.5, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "ET": -5, "CST": -6,
+	"CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "PT": -8, "AKST": -9, "AKDT": -8, "HST": -10,
+}

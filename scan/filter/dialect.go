@@ -1,0 +1,451 @@
+package filter
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Dialect translates an expression of Python's re into one of Go's regexp; where it
+// holds what that lacks (lookaround, backreferences, conditionals, atomic groups)
+// into one of regexp2's, and linear is false. What the two print alike is left alone.
+func Dialect(pattern string) (translated string, linear bool, err error) {
+	t := translator{in: pattern, linear: true, names: map[string]int{}}
+	if err := t.run(); err != nil {
+		return "", false, err
+	}
+	if t.linear {
+		if _, err := regexp.Compile(expandScript(t.finish())); err == nil {
+			return t.finish(), true, nil
+		}
+		t = translator{in: pattern, names: map[string]int{}}
+		if err := t.run(); err != nil {
+			return "", false, err
+		}
+	}
+	translated = t.finish()
+	_, err = compileBacktracking(translated)
+	return translated, false, err
+}
+
+// dialectBacktracking is Dialect for an expression that runs on regexp2 in any case.
+func dialectBacktracking(pattern string) (translated string, linear bool, err error) {
+	t := translator{in: pattern, names: map[string]int{}}
+	if err := t.run(); err != nil {
+		return "", false, err
+	}
+	return t.finish(), false, nil
+}
+
+// translator copies an expression token by token.
+type translator struct {
+	in     string
+	at     int
+	out    strings.Builder
+	linear bool   // nothing that RE2 lacks was met
+	flags  string // for the whole expression
+	atom   int    // where in out the last atom begins; -1: there is none to repeat
+	open   []openGroup
+	groups int
+	names  map[string]int
+}
+
+// openGroup is a group that is open.
+type openGroup struct {
+	start   int  // in out
+	verbose bool // the state outside it
+}
+
+func (t *translator) finish() string {
+	text := t.out.String()
+	if t.flags != "" {
+		text = "(?" + t.flags + ")" + text
+	}
+	return text
+}
+
+func (t *translator) fail(format string, args ...any) error {
+	return fmt.Errorf("at %d of the expression: %s", t.at, fmt.Sprintf(format, args...))
+}
+
+func (t *translator) rest() string { return t.in[t.at:] }
+
+func (t *translator) run() error {
+	verbose := false
+	t.atom = -1
+	// A verbose expression says so at its beginning, or in a group of flags.
+	if m := leadingFlags.FindStringSubmatch(t.in); m != nil && strings.Contains(m[1], "x") {
+		verbose = true
+	}
+	for t.at < len(t.in) {
+		c := t.in[t.at]
+		switch {
+		case verbose && strings.IndexByte(" \t\r\n\f\v", c) >= 0:
+			t.at++
+		case verbose && c == '#':
+			end := strings.IndexByte(t.rest(), '\n')
+			if end < 0 {
+				end = len(t.rest())
+			}
+			t.at += end
+		case c == '\\':
+			if err := t.escape(false); err != nil {
+				return err
+			}
+		case c == '[':
+			if err := t.class(); err != nil {
+				return err
+			}
+		case c == '(':
+			if err := t.group(&verbose); err != nil {
+				return err
+			}
+		case c == ')':
+			if len(t.open) == 0 {
+				return t.fail("unbalanced )")
+			}
+			g := t.open[len(t.open)-1]
+			t.open = t.open[:len(t.open)-1]
+			verbose = g.verbose
+			t.out.WriteByte(')')
+			t.at++
+			t.atom = g.start
+		case c == '*' || c == '+' || c == '?' || c == '{':
+			if err := t.repeat(); err != nil {
+				return err
+			}
+		case c == '$':
+			t.atom = t.out.Len()
+			t.out.WriteByte('$')
+			t.at++
+		case c == '|' || c == '^':
+			t.atom = -1
+			if c == '^' {
+				t.atom = t.out.Len()
+			}
+			t.out.WriteByte(c)
+			t.at++
+		default:
+			if tag := scriptTag.FindString(t.rest()); tag != "" {
+				t.atom = t.out.Len()
+				t.out.WriteString(tag)
+				t.at += len(tag)
+				continue
+			}
+			_, n := utf8.DecodeRuneInString(t.rest())
+			t.atom = t.out.Len()
+			if verbose && c == '#' {
+				t.out.WriteByte('\\')
+			}
+			t.out.WriteString(t.in[t.at : t.at+n])
+			t.at += n
+		}
+	}
+	if len(t.open) > 0 {
+		return t.fail("missing )")
+	}
+	return nil
+}
+
+var (
+	leadingFlags = regexp.MustCompile(`^\s*(?:\(\?:)?\(\?([aiLmsux]+)\)`)
+	groupFlags   = regexp.MustCompile(`^\(\?([aiLmsux]*)(?:-([imsx]+))?([:)])`)
+	counts       = regexp.MustCompile(`^\{(\d*)(,?)(\d*)\}`)
+)
+
+// group reads what begins with "(".
+func (t *translator) group(verbose *bool) error {
+	rest := t.rest()
+	enter := func(in, out string) {
+		t.open = append(t.open, openGroup{t.out.Len(), *verbose})
+		t.out.WriteString(out)
+		t.at += len(in)
+		t.atom = -1
+	}
+	switch {
+	case !strings.HasPrefix(rest, "(?"):
+		t.groups++
+		enter("(", "(")
+	case strings.HasPrefix(rest, "(?P<"):
+		end := strings.IndexByte(rest, '>')
+		if end < 0 {
+			return t.fail("a group's name without its end")
+		}
+		name := rest[4:end]
+		if _, twice := t.names[name]; twice || name == "" {
+			return t.fail("the name %q of a group stands there twice", name)
+		}
+		t.groups++
+		t.names[name] = t.groups
+		if t.linear {
+			enter(rest[:end+1], "(?P<"+name+">")
+		} else {
+			enter(rest[:end+1], "(?<"+name+">")
+		}
+	case strings.HasPrefix(rest, "(?P="):
+		end := strings.IndexByte(rest, ')')
+		if end < 0 {
+			return t.fail("a backreference without its end")
+		}
+		t.linear = false
+		t.atom = t.out.Len()
+		t.out.WriteString(`\k<` + rest[4:end] + ">")
+		t.at += end + 1
+	case strings.HasPrefix(rest, "(?#"):
+		end := strings.IndexByte(rest, ')')
+		if end < 0 {
+			return t.fail("a comment without its end")
+		}
+		t.at += end + 1
+	case strings.HasPrefix(rest, "(?:"):
+		enter("(?:", "(?:")
+	case strings.HasPrefix(rest, "(?="), strings.HasPrefix(rest, "(?!"), strings.HasPrefix(rest, "(?>"):
+		t.linear = false
+		enter(rest[:3], rest[:3])
+	case strings.HasPrefix(rest, "(?<="), strings.HasPrefix(rest, "(?<!"):
+		t.linear = false
+		enter(rest[:4], rest[:4])
+	case strings.HasPrefix(rest, "(?("):
+		end := strings.IndexByte(rest, ')')
+		if end < 0 {
+			return t.fail("a condition without its end")
+		}
+		t.linear = false
+		enter(rest[:end+1], rest[:end+1])
+	default:
+		m := groupFlags.FindStringSubmatch(rest)
+		if m == nil {
+			return t.fail("%q is not known", rest[:min(4, len(rest))])
+		}
+		on, off := flagsOf(m[1]), flagsOf(m[2])
+		if m[3] == ":" {
+			flags := on
+			if off != "" {
+				flags += "-" + off
+			}
+			if flags != "" {
+				flags = "(?" + flags + ":"
+			} else {
+				flags = "(?:"
+			}
+			enter(m[0], flags)
+			*verbose = *verbose && !strings.Contains(m[2], "x") || strings.Contains(m[1], "x")
+			return nil
+		}
+		t.at += len(m[0])
+		*verbose = *verbose || strings.Contains(m[1], "x")
+		// Right at the beginning of a group the flags are that group's, else the expression's.
+		if n := len(t.open); n > 0 && strings.HasSuffix(t.out.String(), "(?:") && t.atom == -1 {
+			if on != "" {
+				t.out.WriteString("(?" + on + ")")
+			}
+			return nil
+		}
+		for _, flag := range on {
+			if !strings.ContainsRune(t.flags, flag) {
+				t.flags += string(flag)
+			}
+		}
+	}
+	return nil
+}
+
+// flagsOf leaves those out that say nothing here: "a", "L" and "u" choose what a letter
+// is, and "x" has been obeyed.
+func flagsOf(flags string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune("ims", c) {
+			return c
+		}
+		return -1
+	}, flags)
+}
+
+// repeat reads a quantifier.
+func (t *translator) repeat() error {
+	rest := t.rest()
+	quantifier := rest[:1]
+	n := 1
+	if rest[0] == '{' {
+		m := counts.FindStringSubmatch(rest)
+		if m == nil || m[1] == "" && m[3] == "" { // "{" itself
+			t.atom = t.out.Len()
+			t.out.WriteString(`\{`)
+			t.at++
+			return nil
+		}
+		least := m[1]
+		if least == "" {
+			least = "0"
+		}
+		quantifier, n = "{"+least+m[2]+m[3]+"}", len(m[0])
+	}
+	if t.atom < 0 {
+		return t.fail("nothing to repeat")
+	}
+	switch {
+	case strings.HasPrefix(rest[n:], "?"):
+		quantifier, n = quantifier+"?", n+1
+	case strings.HasPrefix(rest[n:], "+"): // possessive
+		t.linear = false
+		atom := t.out.String()
+		t.out.Reset()
+		t.out.WriteString(atom[:t.atom] + "(?>" + atom[t.atom:] + quantifier + ")")
+		t.at += n + 1
+		return nil
+	}
+	t.out.WriteString(quantifier)
+	t.at += n
+	return nil
+}
+
+// wordClass is \w, which is Unicode's in Python.
+const wordClass = `\p{L}\p{N}_`
+
+// escape reads what begins with a backslash.
+func (t *translator) escape(inClass bool) error {
+	rest := t.rest()
+	if len(rest) < 2 {
+		return t.fail(`a \ at the end`)
+	}
+	if !inClass {
+		t.atom = t.out.Len()
+	}
+	c := rest[1]
+	put := func(n int, text string) { t.out.WriteString(text); t.at += n }
+	switch {
+	case c == 'Z' && !inClass:
+		put(2, `\z`)
+	case c == 'w' && t.linear && inClass:
+		put(2, wordClass)
+	case c == 'w' && t.linear:
+		put(2, "["+wordClass+"]")
+	case c == 'W' && t.linear && !inClass:
+		put(2, "[^"+wordClass+"]")
+	case c == 's' && t.linear && inClass:
+		put(2, `\s\v`)
+	case c == 's' && t.linear:
+		put(2, `[\s\v]`)
+	case c == 'S' && t.linear && !inClass:
+		put(2, `[^\s\v]`)
+	case (c == 'W' || c == 'S') && t.linear: // a complement within a class
+		t.linear = false
+		put(2, rest[:2])
+	case c == 'd' && !t.linear && inClass:
+		put(2, "0-9")
+	case c == 'd' && !t.linear:
+		put(2, "[0-9]")
+	case c == '0':
+		n := 2
+		for n < 4 && n < len(rest) && rest[n] >= '0' && rest[n] <= '7' {
+			n++
+		}
+		v, _ := strconv.ParseUint(rest[1:n], 8, 32)
+		put(n, fmt.Sprintf(`\x%02x`, v&0xff))
+	case c >= '1' && c <= '9':
+		n := 2
+		for n < 4 && n < len(rest) && isDigit(rest[n]) {
+			n++
+		}
+		if octal := rest[1:n]; inClass || n == 4 && strings.Trim(octal, "01234567") == "" && c <= '3' {
+			v, err := strconv.ParseUint(octal, 8, 32)
+			if err != nil {
+				return t.fail(`\%s is no octal number`, octal)
+			}
+			put(n, fmt.Sprintf(`\x%02x`, v&0xff))
+			return nil
+		}
+		n = min(n, 3)
+		number, _ := strconv.Atoi(rest[1:n])
+		if number > t.groups {
+			return t.fail("there is no group %d", number)
+		}
+		t.linear = false
+		put(n, fmt.Sprintf(`(?:\%d)`, number))
+	case c == 'u' || c == 'U' || c == 'x':
+		n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]
+		if len(rest) < 2+n {
+			return t.fail(`\%c wants %d digits`, c, n)
+		}
+		v, err := strconv.ParseUint(rest[2:2+n], 16, 32)
+		if err != nil || v > utf8.MaxRune {
+			return t.fail(`\%c wants %d digits`, c, n)
+		}
+		if t.linear {
+			put(2+n, fmt.Sprintf(`\x{%x}`, v))
+		} else {
+			put(2+n, escapeRune(rune(v), inClass))
+		}
+	case strings.IndexByte("AbBdDsSwWafnrtv", c) >= 0:
+		if c == 'b' && inClass {
+			put(2, `\x08`)
+			return nil
+		}
+		put(2, rest[:2])
+	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+		return t.fail(`\%c is not known`, c)
+	default:
+		r, n := utf8.DecodeRuneInString(rest[1:])
+		put(1+n, escapeRune(r, inClass))
+	}
+	return nil
+}
+
+// escapeRune writes one character that stands for itself.
+func escapeRune(r rune, inClass bool) string {
+	if inClass && strings.ContainsRune(`]-\^[&~`, r) {
+		return `\` + string(r)
+	}
+	if r < ' ' {
+		return fmt.Sprintf(`\x%02x`, r)
+	}
+	if r < utf8.RuneSelf && strings.ContainsRune(`\.+*?()|[]{}^$#`, r) {
+		return `\` + string(r)
+	}
+	return string(r)
+}
+
+// class reads a class of characters.
+func (t *translator) class() error {
+	t.atom = t.out.Len()
+	t.out.WriteByte('[')
+	t.at++
+	if strings.HasPrefix(t.rest(), "^") {
+		t.out.WriteByte('^')
+		t.at++
+	}
+	for first := true; ; first = false {
+		if t.at >= len(t.in) {
+			return t.fail("missing ]")
+		}
+		switch c := t.in[t.at]; {
+		case c == ']' && !first:
+			t.out.WriteByte(']')
+			t.at++
+			return nil
+		case c == '\\':
+			if err := t.escape(true); err != nil {
+				return err
+			}
+		case c == '[' || c == ']':
+			t.out.WriteString(`\` + string(c))
+			t.at++
+		case c == '-' && (first || strings.HasPrefix(t.rest(), "-]") || isSet(t.out.String())):
+			t.out.WriteString(`\-`)
+			t.at++
+		default:
+			_, n := utf8.DecodeRuneInString(t.rest())
+			t.out.WriteString(t.in[t.at : t.at+n])
+			t.at += n
+		}
+	}
+}
+
+// isSet tells whether a class's text ends in one that stands for several characters,
+// after which "-" is itself.
+func isSet(text string) bool {
+	n := len(text)
+	return n >= 2 && text[n-2] == '\\' && strings.IndexByte("dswDSWv", text[n-1]) >= 0 || strings.HasSuffix(text, wordClass) || strings.HasSuffix(text, "0-9")
+}

@@ -1,0 +1,134 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dlclark/regexp2/v2"
+)
+
+// timeLimit is how long one expression that backtracks may look at one line.
+const timeLimit = 50 * time.Millisecond
+
+var errTimeLimit = errors.New("time limit")
+
+// Addresses in the expressions of a [script].
+const (
+	scriptIP4  = `(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})`
+	scriptIP6  = `(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|))`
+	scriptDNS  = `(?P<dns>[\p{L}\p{N}_\-.^]*[\p{L}\p{N}_])`
+	scriptCIDR = `(?P<cidr>\d+)`
+	scriptAddr = `\[?(?:` + scriptIP4 + `|` + scriptIP6 + `)\]?`
+)
+
+var scriptTags = map[string]string{
+	"<IP4>": scriptIP4, "<IP6>": scriptIP6, "<DNS>": scriptDNS, "<CIDR>": scriptCIDR, "<ADDR>": scriptAddr,
+	"<HOST>":   `(?:` + scriptAddr + `|` + scriptDNS + `)`,
+	"<SUBNET>": `\[?(?:` + scriptIP4 + `|` + scriptIP6 + `)(?:/` + scriptCIDR + `)?\]?`,
+}
+
+var scriptTag = regexp.MustCompile(`^<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
+
+var anyScriptTag = regexp.MustCompile(`<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
+
+func expandScript(pattern string) string {
+	return anyScriptTag.ReplaceAllStringFunc(pattern, func(tag string) string { return scriptTags[tag] })
+}
+
+// expression is one of a [script], ready.
+type expression struct {
+	linear *regexp.Regexp
+	slow   *regexp2.Regexp
+	names  []string
+}
+
+func compileExpression(pattern string, backtracks, multiline bool) (e *expression, err error) {
+	if multiline {
+		pattern = "(?m)" + pattern
+	}
+	if backtracks {
+		slow, err := compileBacktracking(pattern)
+		if err != nil {
+			return nil, err
+		}
+		return &expression{slow: slow, names: slow.GetGroupNames()}, nil
+	}
+	linear, err := regexp.Compile(expandScript(pattern))
+	if err != nil {
+		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return &expression{linear: linear, names: linear.SubexpNames()}, nil
+}
+
+func compileBacktracking(pattern string) (re *regexp2.Regexp, err error) {
+	defer func() { // of a parser that strangers feed
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the expression cannot be compiled: %v", r)
+		}
+	}()
+	re, err = regexp2.Compile(strings.ReplaceAll(expandScript(pattern), "(?P<", "(?<"), regexp2.OptionMaintainCaptureOrder())
+	if err != nil {
+		return nil, err
+	}
+	re.MatchTimeout = timeLimit
+	return re, nil
+}
+
+// found is where an expression matches and what its named groups hold; a group that
+// took no part is missing.
+type found struct {
+	start, end int // bytes
+	groups     map[string]string
+	first      [2]int // of the first group
+}
+
+// find looks for the expression in text, which ends in a line feed; the error is
+// errTimeLimit.
+func (e *expression) find(text string) (f *found, err error) {
+	if e.linear != nil {
+		// "$" stands before the last line feed too.
+		at := e.linear.FindStringSubmatchIndex(strings.TrimSuffix(text, "\n"))
+		if at == nil {
+			if at = e.linear.FindStringSubmatchIndex(text); at == nil {
+				return nil, nil
+			}
+		}
+		f = &found{start: at[0], end: at[1], groups: map[string]string{}}
+		for i, name := range e.names {
+			if i > 0 && at[2*i] >= 0 {
+				if i == 1 {
+					f.first = [2]int{at[2], at[3]}
+				}
+				if name != "" {
+					f.groups[name] = text[at[2*i]:at[2*i+1]]
+				}
+			}
+		}
+		return f, nil
+	}
+	m, err := e.slow.FindStringMatch(text)
+	if err != nil {
+		return nil, errTimeLimit
+	}
+	if m == nil {
+		return nil, nil
+	}
+	start, length := m.ByteRange()
+	f = &found{start: start, end: start + length, groups: map[string]string{}}
+	for i, g := range m.Groups() {
+		if i == 0 || len(g.Captures) == 0 {
+			continue
+		}
+		if i == 1 {
+			start, length := g.ByteRange()
+			f.first = [2]int{start, start + length}
+		}
+		if g.Name != "" && !isDigit(g.Name[0]) {
+			f.groups[g.Name] = g.String()
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,118 @@
+package filter
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// script reads [script].
+func (d *decoder) script(dst **Script) field {
+	return func(key toml.Key, value any) {
+		s := &Script{Lines: 1}
+		*dst = s
+		d.section(fields{
+			"prefix":     d.word(&s.Prefix),
+			"ignore":     d.list(&s.Ignore),
+			"lines":      d.number(&s.Lines, 1),
+			"dates":      d.list(&s.Dates),
+			"backtracks": d.list(&s.Backtracks),
+			"failure": func(key toml.Key, value any) {
+				tables, ok := value.([]map[string]any)
+				if !ok {
+					d.wrongType(key, "tables [[script.failure]]", value)
+					return
+				}
+				s.Failures = make([]Expression, len(tables))
+				for i, raw := range tables {
+					e := &s.Failures[i]
+					d.table(slices.Concat(key, toml.Key{index(i)}), raw, fields{
+						"name":       d.word(&e.Name),
+						"pattern":    d.word(&e.Pattern),
+						"backtracks": d.flag(&e.Backtracks),
+					})
+				}
+			},
+		})(key, value)
+	}
+}
+
+// maxScriptLines is how many lines an expression may see at once.
+const maxScriptLines = 1000
+
+// checkScript finds what is wrong with a script.
+func (d *decoder) checkScript(f *Filter, rules []Rule) {
+	s := f.Script
+	if s == nil {
+		return
+	}
+	at := toml.Key{"script"}
+	if len(rules) > 0 || f.Ledger {
+		d.fail(at, "a filter has a [script] or [[rule]]s, not both")
+	}
+	if len(s.Failures) == 0 {
+		d.fail(at, "a script without a failure (add one [[script.failure]])")
+	}
+	if s.Lines > maxScriptLines {
+		d.fail(toml.Key{"script", "lines"}, "lines = %d is out of range (1 to %d)", s.Lines, maxScriptLines)
+	}
+	for _, name := range s.Backtracks {
+		n, _ := strconv.Atoi(trimIgnore(name))
+		if name != "prefix" && (n < 1 || n > len(s.Ignore)) {
+			d.fail(toml.Key{"script", "backtracks"}, `backtracks holds "prefix" and "ignore-1" to "ignore-%d", not %q`, len(s.Ignore), name)
+		}
+	}
+	for i, e := range s.Failures {
+		if e.Name == "" || e.Pattern == "" {
+			d.fail(toml.Key{"script", "failure", index(i)}, "a failure without a name or a pattern")
+		}
+	}
+	if _, err := s.Open(time.UTC); err != nil {
+		d.fail(at, "%v", err)
+	}
+}
+
+func trimIgnore(name string) string {
+	if len(name) > len("ignore-") && name[:len("ignore-")] == "ignore-" {
+		return name[len("ignore-"):]
+	}
+	return ""
+}
+
+// WholeLine tells whether the filter wants lines with the prefix of the syslog daemon:
+// whether it is a script.
+func (m *Matcher) WholeLine() bool { return m.filter.Script != nil }
+
+// openScript makes the script ready; the filter comes from Parse, which has tried it.
+func (m *Matcher) openScript() {
+	memory, err := m.filter.Script.Open(nil)
+	if err != nil {
+		panic(err)
+	}
+	m.memory = memory
+}
+
+// MatchLine judges a whole line of a log by a script. now is the line's time as the
+// reader sees it: what a date in it leaves out is taken from there.
+func (m *Matcher) MatchLine(line []byte, now time.Time) Verdict {
+	m.ready.Do(m.compile)
+	return m.memory.Verdict(m.memory.Line(string(line), now))
+}
+
+// MatchDated is MatchLine for a line without its time, which is when.
+func (m *Matcher) MatchDated(line []byte, when time.Time) Verdict {
+	m.ready.Do(m.compile)
+	return m.memory.Verdict(m.memory.Dated(string(line), when))
+}
+
+// Timeouts is how many times an expression of a script has taken too long.
+func (m *Matcher) Timeouts() int {
+	if m.memory == nil {
+		return 0
+	}
+	m.memory.mu.Lock()
+	defer m.memory.mu.Unlock()
+	return m.memory.Timeouts()
+}
