@@ -24,6 +24,7 @@ import (
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/check"
+	"scan2ban/scan/fail2ban"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/host"
 	"scan2ban/scan/jail"
@@ -90,7 +91,7 @@ func command() *cobra.Command {
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
 	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
-		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), versionCommand(o))
+		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		describe(c)
 		units.Complete(c, func() []string { return jail.Names(o.config) }, func() []string { return jail.Filters(o.config) })
@@ -485,6 +486,22 @@ func timer(c *cobra.Command, o *options, do func(*install.Install, context.Conte
 		return nil
 	}
 	return withInstall(c, o, install.Options{}, func(i *install.Install) error { return do(i, c.Context()) })
+}
+
+func importCommand(o *options) *cobra.Command {
+	in := fail2ban.Options{Dir: fail2ban.DefaultDir}
+	c := &cobra.Command{Use: "import [DIR]", Short: "Convert Fail2Ban's configuration", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			in.Dir = args[0]
+		}
+		in.JSON = o.json
+		if err := in.Run(c.OutOrStdout()); err != nil {
+			return usage{err}
+		}
+		return nil
+	}}
+	in.Flags(c.Flags())
+	return c
 }
 
 func versionCommand(o *options) *cobra.Command {

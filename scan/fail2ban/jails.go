@@ -1,0 +1,379 @@
+package fail2ban
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"scan2ban/state/report"
+)
+
+// jail is one that is being converted.
+type jail struct {
+	name   string
+	tree   *tree
+	dir    string
+	keep   bool
+	result *Result
+	err    error // the first option that cannot be read
+
+	b       strings.Builder
+	journal bool
+}
+
+// text is an option of the jail, "" where there is none.
+func (j *jail) text(option string) string {
+	v, _, err := j.tree.get(j.name, option, nil)
+	if err != nil && j.err == nil {
+		j.err = err
+	}
+	return strings.TrimSpace(v.text)
+}
+
+// left notes what is not carried over, at the place of the option.
+func (j *jail) left(option, format string, args ...any) {
+	l := Left{Jail: j.name, What: fmt.Sprintf(format, args...)}
+	if v, ok := j.tree.raw(j.name, option); ok {
+		l.Where = v.where()
+	}
+	if j.name == defaults {
+		l.Jail = ""
+	}
+	j.result.Left = append(j.result.Left, l)
+}
+
+func (j *jail) set(key, value string) { fmt.Fprintf(&j.b, "%s = %s\n", key, value) }
+
+func isTrue(text string) bool {
+	return slices.Contains([]string{"1", "on", "true", "yes"}, strings.ToLower(text))
+}
+
+func tomlList(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = quote(word)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })
+}
+
+// convert gives the jail's section.
+func (j *jail) convert() (string, error) {
+	fmt.Fprintf(&j.b, "[jail.%s]\n", quote(j.name))
+	j.set("enabled", "true")
+	j.journal = strings.HasPrefix(j.text("backend"), "systemd")
+	if err := j.filter(); err != nil {
+		return "", err
+	}
+	j.sources()
+	if n := j.text("maxretry"); n != "" {
+		if count, err := strconv.Atoi(n); err != nil || count < 1 {
+			j.left("maxretry", "maxretry = %s is not a number from 1", n)
+		} else {
+			j.set("maxretry", n)
+		}
+	}
+	j.duration("findtime", "findtime")
+	j.duration("bantime", "bantime")
+	j.escalation()
+	j.ignored()
+	j.actions()
+	for _, option := range []string{"ignorecommand", "ignorecache", "failregex", "ignoreregex", "datepattern"} {
+		if text := j.text(option); text != "" {
+			j.left(option, "%s = %s", option, text)
+		}
+	}
+	if dns := j.text("usedns"); dns == "yes" || dns == "warn" {
+		j.b.WriteString("# usedns = " + dns + ": a host name is never resolved here\n")
+	}
+	return j.b.String(), j.err
+}
+
+func (j *jail) filter() error {
+	call := j.text("filter")
+	if call == "" {
+		call = j.name
+	}
+	name, options, err := ParseCall(call)
+	if err != nil {
+		return err
+	}
+	if shipped(name) && !j.keep {
+		j.b.WriteString("# scan2ban's own filter; --keep-filters converts Fail2Ban's\n")
+		j.set("filter", quote(name))
+		for option, v := range options {
+			switch {
+			case option == "mode" && slices.Contains([]string{"normal", "ddos", "extra", "aggressive"}, v):
+				j.set("mode", quote(v))
+			case v != "" && option != "logtype":
+				j.left("filter", "the filter's option %s = %s", option, v)
+			}
+		}
+		j.result.Jails = append(j.result.Jails, Imported{j.name, name, false})
+		return nil
+	}
+	if options["logtype"] == "" && j.journal {
+		options["logtype"] = "journal"
+	}
+	src, err := ReadFilter(j.dir, name, options)
+	if err != nil {
+		return err
+	}
+	text, warnings, err := Convert(src)
+	if err != nil {
+		return err
+	}
+	for _, line := range warnings {
+		j.left("filter", "filter %s: %s", name, line)
+	}
+	ours := "fail2ban-" + j.name
+	j.result.Filters[ours] = text
+	j.set("filter", quote(ours))
+	j.result.Jails = append(j.result.Jails, Imported{j.name, ours, true})
+	return nil
+}
+
+// sources are where the jail reads.
+func (j *jail) sources() {
+	if match := j.text("journalmatch"); match != "" {
+		terms, warnings := journalTerms(match)
+		all := make([]string, len(terms))
+		for i, term := range terms {
+			all[i] = tomlList(term)
+		}
+		j.set("journalmatch", "["+strings.Join(all, ", ")+"]")
+		for _, line := range warnings {
+			j.left("journalmatch", "%s", line)
+		}
+	}
+	if j.journal {
+		j.set("backend", `"journal"`)
+		return
+	}
+	paths := []string{}
+	for line := range strings.Lines(j.text("logpath")) {
+		path, tail, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if path != "" {
+			paths = append(paths, path)
+		}
+		if tail = strings.TrimSpace(tail); tail != "" {
+			j.left("logpath", "%q after %s: a file that is new is read from its beginning", tail, path)
+		}
+	}
+	if len(paths) > 0 {
+		j.set("logpath", tomlList(paths))
+		j.set("backend", `"file"`)
+	}
+	if zone := j.text("logtimezone"); zone != "" {
+		if _, err := time.LoadLocation(zone); err != nil {
+			j.left("logtimezone", "logtimezone = %s (name a zone, as Europe/Berlin)", zone)
+		} else {
+			j.set("logtimezone", quote(zone))
+		}
+	}
+	if code := strings.ToLower(j.text("logencoding")); code != "" && code != "auto" && code != "utf-8" && code != "ascii" {
+		j.left("logencoding", "logencoding = %s", code)
+	}
+}
+
+var span = regexp.MustCompile(`^([\d.]+)\s*([a-z]*)\s*`)
+
+// seconds reads a time as Fail2Ban takes it: 600, 10m, 1d 12h, 2 weeks.
+func seconds(text string) (n int64, ok bool) {
+	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2629800, "y": 31557600}
+	long := map[string]string{"ss": "s", "sec": "s", "second": "s", "seconds": "s", "mm": "m", "min": "m", "minute": "m", "minutes": "m", "hh": "h", "hour": "h",
+		"hours": "h", "da": "d", "dd": "d", "day": "d", "days": "d", "ww": "w", "we": "w", "week": "w", "weeks": "w", "mon": "mo", "month": "mo", "months": "mo",
+		"yy": "y", "ye": "y", "year": "y", "years": "y"}
+	text = strings.ToLower(strings.TrimSpace(text))
+	sum := 0.0
+	for rest := text; rest != ""; {
+		m := span.FindStringSubmatch(rest)
+		if m == nil {
+			return 0, false
+		}
+		count, err := strconv.ParseFloat(m[1], 64)
+		unit := m[2]
+		if short, ok := long[unit]; ok {
+			unit = short
+		}
+		size, known := units[unit]
+		if err != nil || !known {
+			return 0, false
+		}
+		sum += count * size
+		rest = rest[len(m[0]):]
+	}
+	return int64(sum), text != "" && sum >= 1 && sum < 1e10
+}
+
+// timeOf writes seconds with the largest unit that needs no fraction.
+func timeOf(n int64) string {
+	for _, u := range []struct {
+		size int64
+		name string
+	}{{604800, "w"}, {86400, "d"}, {3600, "h"}, {60, "m"}} {
+		if n%u.size == 0 {
+			return quote(strconv.FormatInt(n/u.size, 10) + u.name)
+		}
+	}
+	return quote(strconv.FormatInt(n, 10) + "s")
+}
+
+func (j *jail) duration(option, key string) {
+	text := j.text(option)
+	if text == "" {
+		return
+	}
+	if n, ok := seconds(text); ok {
+		j.set(key, timeOf(n))
+	} else if strings.HasPrefix(text, "-") && key == "bantime" {
+		j.set(key, `"permanent"`)
+	} else {
+		j.left(option, "%s = %s is no time", option, text)
+	}
+}
+
+// escalation: Fail2Ban's n-th ban lasts bantime x bantime.factor x 2^(n-1).
+func (j *jail) escalation() {
+	if !isTrue(j.text("bantime.increment")) {
+		return
+	}
+	parts := []string{"factor = 2"}
+	for _, p := range []struct{ option, key string }{{"bantime.maxtime", "max"}, {"bantime.rndtime", "jitter"}} {
+		if text := j.text(p.option); text != "" {
+			if n, ok := seconds(text); ok {
+				parts = append(parts, p.key+" = "+timeOf(n))
+			} else {
+				j.left(p.option, "%s = %s is no time", p.option, text)
+			}
+		}
+	}
+	if isTrue(j.text("bantime.overalljails")) {
+		parts = append(parts, "across_jails = true")
+	}
+	j.set("escalation", "{ "+strings.Join(parts, ", ")+" }")
+	if f := j.text("bantime.factor"); f != "" && f != "1" {
+		j.left("bantime.factor", "bantime.factor = %s: the second ban lasts twice the first here, not %s times that", f, f)
+	}
+	for _, option := range []string{"bantime.formula", "bantime.multipliers"} {
+		if text := j.text(option); text != "" {
+			j.left(option, "%s = %s: the n-th ban lasts bantime x 2^(n-1) here", option, text)
+		}
+	}
+}
+
+var address = regexp.MustCompile(`^(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(/\d+)?$`)
+
+func (j *jail) ignored() {
+	list := []string{}
+	for _, word := range words(j.text("ignoreip")) {
+		if address.MatchString(word) {
+			list = append(list, word)
+		} else {
+			j.left("ignoreip", "ignoreip %s: it is no address, and names are not resolved", word)
+		}
+	}
+	if len(list) > 0 {
+		j.set("ignoreip", tomlList(list))
+	}
+	if text := j.text("ignoreself"); text != "" && !isTrue(text) {
+		j.set("ignoreself", "false")
+	}
+}
+
+// split parts the actions of a jail, one or more lines each.
+func split(text string) (calls []string) {
+	depth, from := 0, 0
+	var quoted rune
+	for i, r := range text {
+		switch {
+		case quoted != 0:
+			if r == quoted {
+				quoted = 0
+			}
+		case depth > 0 && (r == '"' || r == '\''):
+			quoted = r
+		case r == '[':
+			depth++
+		case r == ']':
+			depth--
+		case r == '\n' && depth <= 0:
+			calls, from = append(calls, text[from:i]), i
+		}
+	}
+	calls = append(calls, text[from:])
+	return slices.DeleteFunc(calls, func(s string) bool { return strings.TrimSpace(s) == "" })
+}
+
+var (
+	firewall = regexp.MustCompile(`^(iptables|nftables|firewallcmd|ufw|shorewall|pf|ipfw|ipfilter|bsd-ipfw|npf|route|afctl)\b`)
+	mailing  = regexp.MustCompile(`^(sendmail|mail)\b`)
+)
+
+// actions become what a ban closes; the others are named.
+func (j *jail) actions() {
+	closes := false
+	for _, call := range split(j.text("action")) {
+		name, options, err := ParseCall(call)
+		switch {
+		case err != nil:
+			j.left("action", "action: %v", err)
+		case firewall.MatchString(name):
+			if !closes {
+				j.reach(name, options)
+			}
+			closes = true
+		case mailing.MatchString(name):
+			j.left("action", "action %s: mails from %s to %s", name, options["sender"], options["dest"])
+		default:
+			j.left("action", "action %s", name)
+		}
+	}
+	if !closes {
+		j.set("enforce", "false # no action of its closes a port")
+	}
+}
+
+var portRange = regexp.MustCompile(`^(\d+)[:-](\d+)$`)
+
+func (j *jail) reach(name string, options map[string]string) {
+	ports := []string{}
+	for _, word := range words(options["port"]) {
+		if m := portRange.FindStringSubmatch(word); m != nil {
+			word = m[1] + "-" + m[2]
+			if word == "0-65535" || word == "1-65535" {
+				ports = []string{"all"}
+				break
+			}
+		}
+		ports = append(ports, word)
+	}
+	if strings.Contains(name, "allports") || len(ports) == 0 || slices.Contains(ports, "all") || options["type"] == "allports" {
+		j.set("ports", `"all"`)
+	} else {
+		j.set("ports", tomlList(ports))
+		protocols := words(options["protocol"])
+		if len(protocols) > 0 && !slices.ContainsFunc(protocols, func(p string) bool { return p != "tcp" && p != "udp" }) {
+			j.set("protocol", tomlList(protocols))
+		} else if len(protocols) > 0 {
+			j.left("protocol", "protocol = %s", report.Clean(options["protocol"]))
+		}
+	}
+	switch block := strings.ToLower(options["blocktype"]); {
+	case strings.HasPrefix(block, "drop"):
+		j.set("blocktype", `"drop"`)
+	case block == "" || strings.HasPrefix(block, "reject"):
+		j.set("blocktype", `"reject"`) // what Fail2Ban does without a word
+	default:
+		j.left("action", "blocktype = %s", block)
+	}
+	if chain := options["chain"]; chain != "" && chain != "INPUT" && !strings.HasPrefix(chain, "<known") {
+		j.left("chain", "chain = %s (see the key forwarded)", chain)
+	}
+}
