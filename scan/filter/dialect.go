@@ -20,10 +20,10 @@ func Dialect(pattern string) (translated string, linear bool, err error) {
 		if _, err := regexp.Compile(expandScript(t.finish())); err == nil {
 			return t.finish(), true, nil
 		}
-		t = translator{in: pattern, names: map[string]int{}}
-		if err := t.run(); err != nil {
-			return "", false, err
-		}
+	}
+	t = translator{in: pattern, names: map[string]int{}}
+	if err := t.run(); err != nil {
+		return "", false, err
 	}
 	translated = t.finish()
 	_, err = compileBacktracking(translated)

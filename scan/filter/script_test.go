@@ -1,0 +1,189 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// script parses a filter with that [script], and opens it in UTC.
+func openScript(t *testing.T, text string) *Memory {
+	t.Helper()
+	f, err := Parse("test", "test.toml", "[script]\n"+text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.Script.Open(time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var scriptNow = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+func TestDialect(t *testing.T) {
+	for _, c := range []struct {
+		python, want string
+		linear       bool
+	}{
+		{`^a\Z`, `^a\z`, true},
+		{`(?P<x>a)(?P=x)`, `(?<x>a)\k<x>`, false},
+		{`(a)\1`, `(a)(?:\1)`, false},
+		{`(?:(?i)a)b`, `(?:(?i)a)b`, true},
+		{`a(?i)b`, `(?i)ab`, true},
+		{"(?x) a b # comment\n c", `abc`, true},
+		{`a{,3}`, `a{0,3}`, true},
+		{`a{`, `a\{`, true},
+		{`[][]`, `[\]\[]`, true},
+		{`(?#note)a`, `a`, true},
+		{`a++b`, `(?>a+)b`, false},
+		{`\ua000\x41`, `\x{a000}\x{41}`, true},
+		{`a(?=b)`, `a(?=b)`, false},
+		{`(x)?(?(1)a|b)`, `(x)?(?(1)a|b)`, false},
+	} {
+		got, linear, err := Dialect(c.python)
+		if err != nil || got != c.want || linear != c.linear {
+			t.Errorf("%s: %s, linear %v, %v; want %s", c.python, got, linear, err, c.want)
+		}
+	}
+	for _, bad := range []string{`(`, `a)`, `[a`, `*a`, `\`, `(?P<x>a)(?P<x>b)`, `(?P<x`, `\q`, `(?Z)`, `\2`} {
+		if got, _, err := Dialect(bad); err == nil {
+			t.Errorf("%s: read as %s", bad, got)
+		}
+	}
+}
+
+// The lines of a connection: a user who fails and then succeeds is forgiven, and one whose
+// address comes later is blamed with it.
+func TestScriptConnections(t *testing.T) {
+	m := openScript(t, `prefix = '^(?P<mlfid>\d+) (?P<content>.*)$'
+[[script.failure]]
+name = "connect"
+pattern = '^(?P<nofail>connect) from <ADDR>$'
+[[script.failure]]
+name = "wrong"
+pattern = '^wrong (?P<user>\w+)$'
+[[script.failure]]
+name = "right"
+pattern = '^(?P<mlfgained>right) (?P<user>\w+)$'
+[[script.failure]]
+name = "end"
+pattern = '^(?P<nofail>(?P<mlfforget>end))$'
+`)
+	for _, c := range []struct {
+		line, want string
+	}{
+		{"1 connect from 192.0.2.1", ""},
+		{"1 wrong bob", "192.0.2.1"},
+		{"1 right bob", ""},
+		{"1 end", ""},
+		{"1 wrong bob", ""}, // forgotten: nobody knows whose
+		{"2 wrong eve", ""},
+		{"2 connect from 192.0.2.2", "192.0.2.2"},
+		{"3 connect from 192.0.2.3", ""},
+		{"3 right eve", ""},
+		{"3 right mallory", "192.0.2.3"}, // another user on the same connection
+	} {
+		f := m.Dated(c.line, scriptNow)
+		if got := f.ID; f.Failure != (c.want != "") || f.Failure && got != c.want {
+			t.Errorf("%s: %v %q, want %q", c.line, f.Failure, got, c.want)
+		}
+	}
+}
+
+// What is no address blames nobody, and the host itself is never blamed.
+func TestScriptBlames(t *testing.T) {
+	m := openScript(t, "ignore = ['from 192\\.0\\.2\\.9$']\n[[script.failure]]\nname = \"a\"\npattern = 'from <HOST>$'\n")
+	for line, want := range map[string]Kind{
+		"x from 192.0.2.1": Failure, "x from ::ffff:192.0.2.1": Failure, "x from 2001:db8::1": Failure, "x from host.example": Benign,
+		"x from 127.0.0.1": Refused, "x from 999.0.2.1": Benign, "x from 192.0.2.9": None, "x": None,
+	} {
+		if v := m.Verdict(m.Dated(line, scriptNow)); v.Kind != want {
+			t.Errorf("%s: %v (%s), want %v", line, v.Kind, v.Reason, want)
+		}
+	}
+}
+
+// An expression that would run for ever is given up, counted, and the next one is asked.
+func TestScriptTimeLimit(t *testing.T) {
+	m := openScript(t, "[[script.failure]]\nname = \"slow\"\nbacktracks = true\npattern = '^(?=(\\w+\\s?)*$)(?:(?:a+)+)+b from <ADDR>'\n[[script.failure]]\nname = \"fast\"\npattern = 'from <ADDR>$'\n")
+	began := time.Now()
+	f := m.Dated(strings.Repeat("a", 60)+" ! from 192.0.2.1", scriptNow)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if !f.Failure || f.Rule != 1 || m.Timeouts() == 0 {
+		t.Errorf("%+v after %d timeouts", f, m.Timeouts())
+	}
+}
+
+func TestDates(t *testing.T) {
+	for _, c := range []struct {
+		pattern, line, rest, want string
+	}{
+		{"", "2026-11-22 08:14:01,123 x", " x", "2026-11-22T08:14:01Z"},
+		{"", "Nov 22 08:14:01 host x", " host x", "2026-11-22T08:14:01Z"},
+		{"", "Dec 24 08:14:01 host x", " host x", "2025-12-24T08:14:01Z"}, // not yet this year
+		{"", "[22/Nov/2026:08:14:01 +0100] x", "[] x", "2026-11-22T07:14:01Z"},
+		{"{^LN-BEG}EPOCH", "[1795000000] x", "[] x", "2026-11-18T11:06:40Z"},
+		{`^%Y:%m:%d-%H:%M:%S`, "2026:11:22-08:14:01 x", " x", "2026-11-22T08:14:01Z"},
+		{`^t={DATE}`, "t=2026-11-22T08:14:01+01:00 x", " x", "2026-11-22T07:14:01Z"},
+		{`ts={LEPOCH}`, `a ts=1795000000123 x`, "a  x", "2026-11-18T11:06:40Z"},
+		{"{NONE}", "2026-11-22 08:14:01 x", "2026-11-22 08:14:01 x", ""},
+		{`^%d\.%m\.%y %I:%M %p`, "22.11.26 08:14 PM x", " x", "2026-11-22T20:14:00Z"},
+	} {
+		var patterns []string
+		if c.pattern != "" {
+			patterns = []string{c.pattern}
+		}
+		d, err := NewDates(patterns, time.UTC)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		at, when, dated, _ := d.find(c.line, scriptNow)
+		got := ""
+		if dated {
+			got = when.UTC().Format(time.RFC3339)
+		}
+		if rest := c.line[:at[0]] + c.line[at[1]:]; got != c.want || rest != c.rest {
+			t.Errorf("%q in %q: %q, left %q; want %q, %q", c.pattern, c.line, got, rest, c.want, c.rest)
+		}
+	}
+}
+
+func FuzzDialect(f *testing.F) {
+	for _, seed := range []string{`^(?P<a>x)(?P=a)$`, `(?x) a # b`, `[^]\w-]{,3}+`, `(?i)(?<!a)b|<HOST>`, `\1(a)`, `(?(a)b|c)`} {
+		f.Add(seed, "line from 192.0.2.1")
+	}
+	f.Fuzz(func(t *testing.T, pattern, line string) {
+		translated, linear, err := Dialect(pattern)
+		if err != nil || len(pattern) > 200 {
+			return
+		}
+		e, err := compileExpression(translated, !linear, false)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", pattern, translated, err)
+		}
+		e.find(line + "\n")
+	})
+}
+
+func FuzzDates(f *testing.F) {
+	f.Add(`{^LN-BEG}%Y-%m-%d %H:%M:%S`, "2026-11-22 08:14:01 x")
+	f.Add(`^a{DATE}**`, "aNov 22 08:14:01 x")
+	f.Add(`{EPOCH}`, "1795000000.5")
+	f.Fuzz(func(t *testing.T, pattern, line string) {
+		if len(pattern) > 200 {
+			return
+		}
+		d, err := NewDates([]string{pattern}, time.UTC)
+		if err != nil {
+			return
+		}
+		if at, _, _, ok := d.find(line, scriptNow); ok && (at[0] > at[1] || at[1] > len(line)) {
+			t.Fatalf("%q in %q: %v", pattern, line, at)
+		}
+	})
+}
