@@ -144,7 +144,8 @@ func (o Options) Read() (*Result, error) {
 	}
 	r := &Result{Filters: map[string]string{}, Jails: []Imported{}, Left: []Left{}}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# From %s, by scan2ban import.\n", report.Clean(o.Dir))
+	fmt.Fprintf(&b, "# From %s, by scan2ban import.\n\n", report.Clean(o.Dir))
+	b.WriteString("[defaults]\nipv6_prefix = 128 # as Fail2Ban counts; 64, the default here, takes the addresses of one client together\n")
 	for _, name := range slices.Sorted(maps.Keys(t.sections)) {
 		if name == defaults || name == "INCLUDES" || len(o.Jails) > 0 && !slices.Contains(o.Jails, name) {
 			continue
@@ -153,8 +154,11 @@ func (o Options) Read() (*Result, error) {
 		if !o.All && len(o.Jails) == 0 && !isTrue(j.text("enabled")) {
 			continue
 		}
+		before := len(r.Jails)
 		text, err := j.convert()
 		if err = cmp.Or(j.err, err); err != nil {
+			r.Jails = r.Jails[:before]
+			delete(r.Filters, "fail2ban-"+jailName(name))
 			r.Left = append(r.Left, Left{Jail: name, What: "the whole jail: " + err.Error()})
 			continue
 		}
@@ -166,6 +170,7 @@ func (o Options) Read() (*Result, error) {
 			j.left(what, "%s = %s (Fail2Ban mails only by an action such as %%(action_mw)s)", what, v.text)
 		}
 	}
+	o.purge(r)
 	if len(r.Left) > 0 {
 		b.WriteString("\n# Not carried over:\n")
 		for _, l := range r.Left {
@@ -174,6 +179,18 @@ func (o Options) Read() (*Result, error) {
 	}
 	r.Config = b.String()
 	return r, nil
+}
+
+// purge names how long Fail2Ban remembers bans, where that was set.
+func (o Options) purge(r *Result) {
+	t, found, err := readTree(o.Dir, "fail2ban")
+	if err != nil || !found {
+		return
+	}
+	v, ok, err := t.get("Definition", "dbpurgeage", nil)
+	if n, known := seconds(v.text); err == nil && ok && (!known || n != 86400) {
+		r.Left = append(r.Left, Left{Where: v.where(), What: "dbpurgeage = " + v.text + ": bans are remembered for 90 days here ([state] memory)"})
+	}
 }
 
 // write lays the files down; it touches none that is there.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"scan2ban/state"
 	"scan2ban/state/report"
 )
 
@@ -63,9 +64,28 @@ func words(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })
 }
 
+// jailName is the jail's name as it may be here: a small letter, then small letters,
+// digits, "-", "_", ".".
+func jailName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r) {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	if name == "" || name[0] < 'a' || name[0] > 'z' || name == state.ByHand {
+		name = "jail-" + name
+	}
+	return name
+}
+
 // convert gives the jail's section.
 func (j *jail) convert() (string, error) {
-	fmt.Fprintf(&j.b, "[jail.%s]\n", quote(j.name))
+	ours := jailName(j.name)
+	if ours != j.name {
+		j.left("enabled", "its name: here it is %s", ours)
+	}
+	fmt.Fprintf(&j.b, "[jail.%s]\n", quote(ours))
 	j.set("enabled", "true")
 	j.journal = strings.HasPrefix(j.text("backend"), "systemd")
 	if err := j.filter(); err != nil {
@@ -83,8 +103,10 @@ func (j *jail) convert() (string, error) {
 	j.duration("bantime", "bantime")
 	j.escalation()
 	j.ignored()
-	j.actions()
-	for _, option := range []string{"ignorecommand", "ignorecache", "failregex", "ignoreregex", "datepattern"} {
+	if err := j.actions(); err != nil {
+		return "", err
+	}
+	for _, option := range []string{"ignorecommand", "ignorecache", "prefregex", "failregex", "ignoreregex", "datepattern", "maxlines"} {
 		if text := j.text(option); text != "" {
 			j.left(option, "%s = %s", option, text)
 		}
@@ -115,7 +137,7 @@ func (j *jail) filter() error {
 				j.left("filter", "the filter's option %s = %s", option, v)
 			}
 		}
-		j.result.Jails = append(j.result.Jails, Imported{j.name, name, false})
+		j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), name, false})
 		return nil
 	}
 	if options["logtype"] == "" && j.journal {
@@ -132,10 +154,10 @@ func (j *jail) filter() error {
 	for _, line := range warnings {
 		j.left("filter", "filter %s: %s", name, line)
 	}
-	ours := "fail2ban-" + j.name
+	ours := "fail2ban-" + jailName(j.name)
 	j.result.Filters[ours] = text
 	j.set("filter", quote(ours))
-	j.result.Jails = append(j.result.Jails, Imported{j.name, ours, true})
+	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
 	return nil
 }
 
@@ -239,7 +261,8 @@ func (j *jail) duration(option, key string) {
 	}
 }
 
-// escalation: Fail2Ban's n-th ban lasts bantime x bantime.factor x 2^(n-1).
+// escalation: Fail2Ban's n-th ban lasts bantime x 2^(n-1) x bantime.factor from the second
+// on (bantime.formula in jail.conf).
 func (j *jail) escalation() {
 	if !isTrue(j.text("bantime.increment")) {
 		return
@@ -316,18 +339,21 @@ var (
 	mailing  = regexp.MustCompile(`^(sendmail|mail)\b`)
 )
 
-// actions become what a ban closes; the others are named.
-func (j *jail) actions() {
+// actions become what a ban closes; the others are named. The error says that the jail
+// is not one that keeps anybody out.
+func (j *jail) actions() error {
 	closes := false
 	for _, call := range split(j.text("action")) {
 		name, options, err := ParseCall(call)
 		switch {
 		case err != nil:
 			j.left("action", "action: %v", err)
+		case firewall.MatchString(name) && strings.EqualFold(options["blocktype"], "return"):
+			return fmt.Errorf("its action %s lets addresses in (blocktype = return), which a ban does not", name)
+		case firewall.MatchString(name) && closes:
+			j.left("action", "action %s: a ban closes the ports of the first action alone", name)
 		case firewall.MatchString(name):
-			if !closes {
-				j.reach(name, options)
-			}
+			j.reach(name, options)
 			closes = true
 		case mailing.MatchString(name):
 			j.left("action", "action %s: mails from %s to %s", name, options["sender"], options["dest"])
@@ -338,6 +364,7 @@ func (j *jail) actions() {
 	if !closes {
 		j.set("enforce", "false # no action of its closes a port")
 	}
+	return nil
 }
 
 var portRange = regexp.MustCompile(`^(\d+)[:-](\d+)$`)
