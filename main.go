@@ -166,16 +166,6 @@ func restore(ctx context.Context, o *options) error {
 	return err
 }
 
-// span reads a flag's time that is not nothing into d.
-func span(d *state.Duration) func(string) error {
-	return func(text string) (err error) {
-		if *d, err = state.ParseDuration(text); err == nil && *d == 0 {
-			err = errors.New("0 is no time")
-		}
-		return err
-	}
-}
-
 // begin reads the configuration and begins a pass by it; shield are those whom it
 // leaves alone, nil for nobody.
 func begin(o *options, now time.Time, write, past bool, shield *state.Ignored) (*pass.Pass, error) {
@@ -312,7 +302,7 @@ func banCommand(o *options) *cobra.Command {
 		return byHand(c, o, args, &by, (*pass.Pass).Ban)
 	}}
 	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
-	c.Flags().Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", span(&by.For))
+	c.Flags().Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", by.For.UnmarshalSpan)
 	c.Flags().BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
 	return c
 }

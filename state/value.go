@@ -73,6 +73,14 @@ func (d *Duration) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// UnmarshalSpan reads what ParseDuration reads, but for 0, which is no time.
+func (d *Duration) UnmarshalSpan(text string) (err error) {
+	if *d, err = ParseDuration(text); err == nil && *d == 0 {
+		err = errors.New("0 is no time")
+	}
+	return err
+}
+
 // ParseTime reads a moment: RFC 3339, a date (its local midnight), or a duration
 // back from now.
 func ParseTime(text string, now time.Time) (time.Time, error) {

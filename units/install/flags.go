@@ -1,9 +1,7 @@
 package install
 
 import (
-	"errors"
 	"strconv"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -12,14 +10,7 @@ import (
 
 // Flags adds what an install can be told on the command line.
 func (o *Options) Flags(flags *pflag.FlagSet) {
-	flags.Func("try", "take everything back after this `TIME` (10m), or at a reboot, unless it is confirmed", func(text string) error {
-		d, err := state.ParseDuration(text)
-		if err == nil && d == 0 {
-			err = errors.New("0 is no time")
-		}
-		o.Try = time.Duration(d)
-		return err
-	})
+	flags.Func("try", "take everything back after this `TIME` (10m), or at a reboot, unless it is confirmed", (*state.Duration)(&o.Try).UnmarshalSpan)
 	flags.BoolVar(&o.Confirm, "confirm", false, "keep what --try has installed")
 	flags.BoolVar(&o.Cron, "cron", false, "let cron start the passes, where systemd is not init")
 	flags.BoolFunc("light", "start the passes with a cheaper sandbox, for small hosts", func(text string) error {
