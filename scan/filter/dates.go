@@ -102,7 +102,6 @@ var (
 	dateDirective = regexp.MustCompile(`%(%|Ex[ZzdmHklMSYy]|[a-zA-Z])`)
 	hasLetters    = regexp.MustCompile(`(?:^|[^%])%[aAbBpc]`)
 	globalFlags   = regexp.MustCompile(`\(\?[a-z]+\)`)
-	plainGroup    = regexp.MustCompile(`\((?:\?P<|[^?]|$)`)
 	boundBegin    = regexp.MustCompile(`^\(*(?:\(\?\w+\))?(?:\^|\(*\*\*|\((?:\?:)?\^)`)
 	boundEnd      = regexp.MustCompile(`(?:\$\)?|\\b|\\s|\*\*\)*)$`)
 	lineBegin     = regexp.MustCompile(`^(?:\(\?\w+\))?(?:\^|\((?:\?:)?\^(?:[^|]|$))`)
