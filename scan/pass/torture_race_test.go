@@ -1,0 +1,6 @@
+//go:build race
+
+package pass
+
+// tortureDefault is low: the race detector makes each start of a child take a second.
+const tortureDefault = 15
