@@ -23,6 +23,9 @@ func TestAccepted(t *testing.T) {
 		t.Skip("no Fail2Ban (install the package fail2ban, or set FAIL2BAN_ROOT to where it is unpacked)")
 	}
 	for _, keep := range []bool{false, true} {
+		if fail2ban.Raced && keep {
+			break
+		}
 		to := t.TempDir()
 		o := fail2ban.Options{Dir: dir, All: true, KeepFilters: keep, Write: to}
 		r, err := o.Read()

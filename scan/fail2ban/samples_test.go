@@ -74,6 +74,9 @@ func TestSamples(t *testing.T) {
 			if strings.HasSuffix(name, "common") || config != filepath.Join(root, "etc/fail2ban") && !strings.HasPrefix(name, "zzz-") {
 				continue
 			}
+			if Raced && name > "c" { // the detector makes it ten times as slow, and learns nothing new
+				continue
+			}
 			filters++
 			s.config, s.name = config, name
 			s.filter()
