@@ -30,7 +30,7 @@ import (
 // after every pass that succeeded it must be that, and the kernel must hold the
 // live bans.
 //
-//	go test ./scan/pass -run Torture -v -torture 5000 -torture.seed 7
+//	go test ./scan/pass -run Torture -v -torture 300 -torture.seed 4
 var (
 	tortureSteps = flag.Int("torture", tortureDefault, "steps of the torture")
 	tortureSeed  = flag.Uint64("torture.seed", 1, "what its dice begin with")
