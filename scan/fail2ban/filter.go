@@ -76,6 +76,10 @@ func expression(pattern, usedns string) (translated string, backtracks bool, err
 func Convert(src *FilterSource) (text string, warnings []string, err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "description = %s\n", quote("imported: "+src.Name))
+	ofSSHD := src.Name == "sshd" || strings.HasPrefix(src.Name, "sshd-")
+	if ofSSHD {
+		b.WriteString("max_length = 500 # sshd cuts its lines here: a longer one may have lost the true address\n")
+	}
 	if src.Journalmatch != "" {
 		terms, warned := journalTerms(src.Journalmatch)
 		warnings = append(warnings, warned...)
@@ -92,6 +96,9 @@ func Convert(src *FilterSource) (text string, warnings []string, err error) {
 				b.WriteString("],\n")
 			}
 			b.WriteString("]\n")
+			if ofSSHD {
+				b.WriteString("require = ['_TRANSPORT=syslog', '_UID=0'] # a client can begin lines on its standard error\n")
+			}
 		}
 	}
 	b.WriteString("\n[script]\n")

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"time"
@@ -98,13 +99,31 @@ func (m *Matcher) openScript() {
 // reader sees it: what a date in it leaves out is taken from there.
 func (m *Matcher) MatchLine(line []byte, now time.Time) Verdict {
 	m.ready.Do(m.compile)
+	if reason := m.unfit(line); reason != "" {
+		return Verdict{Kind: Refused, Reason: reason}
+	}
 	return m.memory.Verdict(m.memory.Line(string(line), now))
 }
 
 // MatchDated is MatchLine for a line without its time, which is when.
 func (m *Matcher) MatchDated(line []byte, when time.Time) Verdict {
 	m.ready.Do(m.compile)
+	if reason := m.unfit(line); reason != "" {
+		return Verdict{Kind: Refused, Reason: reason}
+	}
 	return m.memory.Verdict(m.memory.Dated(string(line), when))
+}
+
+// unfit is why a line proves nothing, whatever an expression makes of it: what a client
+// wrote may begin a line of its own there, or have pushed the end off.
+func (m *Matcher) unfit(line []byte) string {
+	switch {
+	case m.maxLength > 0 && len(line) >= m.maxLength, len(line) > maxMessage:
+		return reasonTooLong
+	case bytes.IndexByte(line, '\n') >= 0, bytes.IndexByte(line, 0) >= 0:
+		return reasonControl
+	}
+	return ""
 }
 
 // Timeouts is how many times an expression of a script has taken too long.
