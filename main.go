@@ -69,6 +69,8 @@ type usage struct{ error }
 
 func (usage) Is(target error) bool { return target == errUsage }
 
+func wrong(err error) error { return usage{err} }
+
 // options are the global flags.
 type options struct {
 	config, state, journal string
@@ -78,8 +80,8 @@ type options struct {
 
 func command() *cobra.Command {
 	o := &options{}
-	root := describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in", SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }})
+	root := units.Describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in", SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, wrong)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath())}
 	})
@@ -93,24 +95,10 @@ func command() *cobra.Command {
 	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
-		describe(c)
+		units.Describe(c, wrong)
 		units.Complete(c, func() []string { return jail.Names(o.config) }, func() []string { return jail.Filters(o.config) })
 	}
 	return root
-}
-
-// describe gives a command its embedded help, and makes wrong arguments usage errors.
-func describe(c *cobra.Command) *cobra.Command {
-	c.Long, c.Example = units.Help(c.Name())
-	if args := c.Args; args != nil {
-		c.Args = func(c *cobra.Command, list []string) error {
-			if err := args(c, list); err != nil {
-				return usage{fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath())}
-			}
-			return nil
-		}
-	}
-	return c
 }
 
 func runCommand(o *options) *cobra.Command {

@@ -110,11 +110,7 @@ func (o Options) oneFilter(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	src, err := ReadFilter(o.Dir, name, options)
-	if err != nil {
-		return err
-	}
-	text, warnings, err := Convert(src)
+	text, warnings, err := convertFilter(o.Dir, name, options)
 	if err != nil {
 		return err
 	}

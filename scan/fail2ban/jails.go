@@ -143,11 +143,7 @@ func (j *jail) filter() error {
 	if options["logtype"] == "" && j.journal {
 		options["logtype"] = "journal"
 	}
-	src, err := ReadFilter(j.dir, name, options)
-	if err != nil {
-		return err
-	}
-	text, warnings, err := Convert(src)
+	text, warnings, err := convertFilter(j.dir, name, options)
 	if err != nil {
 		return err
 	}

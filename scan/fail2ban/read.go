@@ -133,3 +133,12 @@ func (t *tree) tags(option string, all map[string]string) (string, error) {
 	}
 	return "", fmt.Errorf("%s: its <tag>s lead into one another without an end", option)
 }
+
+// convertFilter reads a filter and gives it as TOML, with what is not carried over.
+func convertFilter(dir, name string, options map[string]string) (text string, warnings []string, err error) {
+	src, err := ReadFilter(dir, name, options)
+	if err != nil {
+		return "", nil, err
+	}
+	return Convert(src)
+}

@@ -1,10 +1,26 @@
 package units
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
+
+// Describe gives a command its embedded help, and lets wrong mark the error of wrong
+// arguments, which says where to read on.
+func Describe(c *cobra.Command, wrong func(error) error) *cobra.Command {
+	c.Long, c.Example = Help(c.Name())
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, list []string) error {
+			if err := args(c, list); err != nil {
+				return wrong(fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath()))
+			}
+			return nil
+		}
+	}
+	return c
+}
 
 // Complete lets the shell complete names of jails, for [JAIL] and --jail, and of
 // filters, for FILTER.
