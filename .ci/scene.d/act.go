@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -103,6 +104,23 @@ func (a *act) shut(from, to string) {
 	if err != errShut {
 		a.fail("%s should get no answer from %s, and gets: %v", from, to, err)
 	}
+}
+
+// untilShut waits until connections to sshd from each of the addresses go
+// unanswered, twice in a row: a house under load may leave one waiting.
+func (a *act) untilShut(within time.Duration, addresses ...string) time.Duration {
+	return a.until("bans of "+strings.Join(addresses, " and "), within, func() bool {
+		for _, from := range slices.Concat(addresses, addresses) {
+			conn, err := a.dial(from, sshPort(from), 500*time.Millisecond)
+			if err == nil {
+				conn.Close()
+			}
+			if err != errShut {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // logsIn fails unless root logs in from the address, with the real client.

@@ -16,13 +16,7 @@ var timer = play{name: "timer", steps: []step{
 			return a.property("scan2ban.timer", "LastTriggerUSec") != "" && a.property("scan2ban.service", "ActiveState") == "inactive"
 		})
 		a.guesses(mallory, 3)
-		took := a.until("a ban by the timer", 70*time.Second, func() bool {
-			conn, err := a.dial(mallory, sshPort(mallory), 300*time.Millisecond)
-			if err == nil {
-				conn.Close()
-			}
-			return err == errShut
-		})
+		took := a.untilShut(70*time.Second, mallory)
 		a.wantBan(mallory)
 		a.say("%.0f s after the last wrong password", took.Seconds())
 	}},
@@ -138,13 +132,7 @@ var cron = play{name: "cron", init: []string{"/bin/busybox", "init"}, furnish: s
 		a.configure(hour)
 		a.guesses(mallory, 3)
 		a.guesses(mallory6, 3)
-		took := a.until("a ban by cron", 120*time.Second, func() bool {
-			conn, err := a.dial(mallory, sshPort(mallory), 300*time.Millisecond)
-			if err == nil {
-				conn.Close()
-			}
-			return err == errShut
-		})
+		took := a.untilShut(120*time.Second, mallory, mallory6) // a pass may come between their guesses
 		a.shut(neighbour, sshPort(neighbour))
 		a.logsIn(honest)
 		a.say("%.0f s after the last wrong password", took.Seconds())
