@@ -93,7 +93,7 @@ func command() *cobra.Command {
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
 	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
-		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), versionCommand(o))
+		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), deliverCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		units.Describe(c, wrong)
 		units.Complete(c, func() []string { return jail.Names(o.config) }, func() []string { return jail.Filters(o.config) })
@@ -479,6 +479,23 @@ func importCommand(o *options) *cobra.Command {
 		return nil
 	}}
 	in.Flags(c.Flags())
+	return c
+}
+
+func deliverCommand(o *options) *cobra.Command {
+	test := ""
+	c := &cobra.Command{Use: "deliver", Short: "Send the mail and run the hooks that are due", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		send, err := jail.Deliveries(o.config, o.state, o.journal)
+		if err != nil {
+			return usage{err}
+		}
+		send.Out = os.Stderr
+		if test != "" {
+			return deliver.Test(c.Context(), c.OutOrStdout(), send, test)
+		}
+		return deliver.Run(c.Context(), send)
+	}}
+	c.Flags().StringVar(&test, "test", "", "try one way, `mail or hook`, now, whatever is due, and show what came of it")
 	return c
 }
 

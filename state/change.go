@@ -230,6 +230,14 @@ func (j *Judge) Repaired(now int64, pieces int) {
 	j.Decisions = append(j.Decisions, d)
 }
 
+// Warning is the decision that tells of what an admin should know, of a jail or, where
+// that is empty, of the whole.
+func Warning(now int64, jail, text string) Decision {
+	d := Decision{Verb: Warned, Time: now, Jail: jail, Text: text}
+	d.identify()
+	return d
+}
+
 // holds tells whether every address of b is one of a.
 func holds(a, b Key) bool { return a.Bits() <= b.Bits() && a.Contains(b.Addr()) }
 

@@ -83,6 +83,13 @@ func (b *Ban) decision(verb Verb, t int64) Decision {
 	return d
 }
 
+// Decision is what laid b, as an enforced one.
+func (b *Ban) Decision() Decision {
+	d := b.decision(Banned, b.Since)
+	d.Enforced = true
+	return d
+}
+
 // Ban gives back the ban that a decision of the verb "ban" told of.
 func (d *Decision) Ban() (*Ban, error) {
 	if d.Verb != Banned || d.Key == nil || d.Until == nil {

@@ -336,8 +336,7 @@ func (j *Judge) full(jail *Jail, r *Rules, t int64) {
 
 // Warn puts a message for the admin among the decisions.
 func (j *Judge) Warn(jail string, t int64, text string) {
-	d := Decision{Verb: Warned, Time: t, Jail: jail, Text: text}
-	d.identify()
+	d := Warning(t, jail, text)
 	j.Decisions = append(j.Decisions, d)
 }
 

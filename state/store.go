@@ -85,8 +85,10 @@ func (s *Store) Close() error {
 }
 
 // Lock takes the lock, waiting at most that long; then the error is ErrLocked.
-func (s *Store) Lock(wait time.Duration) error {
-	f, err := s.open(s.name+".lock", os.O_RDWR|os.O_CREATE)
+func (s *Store) Lock(wait time.Duration) error { return s.lockFile(s.name+".lock", wait) }
+
+func (s *Store) lockFile(name string, wait time.Duration) error {
+	f, err := s.open(name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("open the lock: %w", err)
 	}
@@ -105,7 +107,7 @@ func (s *Store) Lock(wait time.Duration) error {
 	}
 	if err != nil {
 		f.Close()
-		return fmt.Errorf("lock %s.lock: %w", s.path, err)
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
 	s.lock = f
 	return nil

@@ -9,11 +9,12 @@ import (
 // Volatile is what a pass leaves to the next that may be lost at any time: it
 // saves work, and nothing depends on it. It lies under /run.
 type Volatile struct {
-	Kernel  json.RawMessage `json:"kernel,omitempty"`  // what the kernel looked like after our last transaction
-	Journal json.RawMessage `json:"journal,omitempty"` // journal files that are read to their end
-	Matches string          `json:"matches,omitempty"` // the journal matches that this holds for
-	LastRun *LastRun        `json:"last_run,omitempty"`
-	Held    int64           `json:"held,omitempty"` // since when the kernel holds the bans without a break, as far as is known; see Judge
+	Kernel  json.RawMessage  `json:"kernel,omitempty"`  // what the kernel looked like after our last transaction
+	Journal json.RawMessage  `json:"journal,omitempty"` // journal files that are read to their end
+	Matches string           `json:"matches,omitempty"` // the journal matches that this holds for
+	LastRun *LastRun         `json:"last_run,omitempty"`
+	Noted   map[string]int64 `json:"noted,omitempty"` // warnings that the history has, by what they have in common, with the second of the last pass that had them
+	Held    int64            `json:"held,omitempty"`  // since when the kernel holds the bans without a break, as far as is known; see Judge
 }
 
 // LastRun is what the last pass was.

@@ -77,11 +77,28 @@ type Group struct {
 
 // Options are the settings of this package: [kernel].
 type Options struct {
-	MaxBans int `toml:"max_bans"` // elements over all groups; the latest ends win, permanent first; 0: no limit
+	MaxBans int     `toml:"max_bans"` // elements over all groups; the latest ends win, permanent first; 0: no limit
+	Backend Backend `toml:"backend"`
+}
+
+// Backend says who enforces the bans.
+type Backend string
+
+const (
+	ByKernel Backend = "nftables" // this package
+	ByHooks  Backend = "hook"     // programs that are told of them, see package deliver: the kernel is not touched
+)
+
+// UnmarshalText accepts the two.
+func (b *Backend) UnmarshalText(text []byte) error {
+	if *b = Backend(text); *b != ByKernel && *b != ByHooks {
+		return fmt.Errorf("%q is not a backend (nftables, hook)", text)
+	}
+	return nil
 }
 
 // DefaultOptions are those of a configuration without [kernel].
-func DefaultOptions() Options { return Options{MaxBans: 65_536} }
+func DefaultOptions() Options { return Options{MaxBans: 65_536, Backend: ByKernel} }
 
 // Result is what a Sync did.
 type Result struct {

@@ -182,6 +182,10 @@ func store(_ context.Context, c *checker, found *report.Findings) {
 
 // kernel says whether bans can be laid.
 func kernel(ctx context.Context, c *checker, found *report.Findings) {
+	if c.Kernel.Backend == nftables.ByHooks {
+		found.Note("nftables", "not used: hooks enforce the bans (backend = \"hook\")")
+		return
+	}
 	switch err := nftables.Check(ctx); {
 	case err == nil:
 		found.OK("nftables", "sets, timeouts and rules of ours are taken")
@@ -190,4 +194,9 @@ func kernel(ctx context.Context, c *checker, found *report.Findings) {
 	default:
 		found.Fail("nftables", err.Error()+"\nbans are decided and not enforced", "modprobe nf_tables; a kernel of the distribution, or one with the options named")
 	}
+}
+
+// deliveries says whether people and programs can be told.
+func deliveries(_ context.Context, c *checker, found *report.Findings) {
+	c.Deliver.Look(c.StatePath, found)
 }

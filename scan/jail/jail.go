@@ -8,6 +8,7 @@
 //	[defaults]          every jail inherits these
 //	[jail.NAME]         a filter of that name, or of `filter = "..."`
 //	[state] [kernel] [geo]   settings that no jail owns
+//	[mail] [[hook]]          who is told, and how
 //
 // [Load] reads the main file and then conf.d/*.toml beside it, in the order of
 // their names; a later file overrides key by key, lists are replaced. It finds
@@ -20,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -43,14 +45,15 @@ type Jail struct {
 
 // Config is all that the files say.
 type Config struct {
-	Path   string // of the main file; empty: the built-in default
-	State  state.Options
-	Kernel nftables.Options
-	Geo    geo.Options
-	Jails  []*Jail          // the enabled and valid ones, by name
-	Off    []string         // jails that say enabled = false
-	Broken map[string]error // jails with an error, by name: every error of the jail, joined
-	Notes  []string         // what is accepted but worth a word: Fail2Ban's names, sections without effect
+	Path    string // of the main file; empty: the built-in default
+	State   state.Options
+	Kernel  nftables.Options
+	Geo     geo.Options
+	Deliver deliver.Config
+	Jails   []*Jail          // the enabled and valid ones, by name
+	Off     []string         // jails that say enabled = false
+	Broken  map[string]error // jails with an error, by name: every error of the jail, joined
+	Notes   []string         // what is accepted but worth a word: Fail2Ban's names, sections without effect
 
 	Root string // before the paths of the container engines; empty but in tests
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -29,16 +30,16 @@ type file struct {
 }
 
 // later are sections that the file may have and this program does not act on.
-var later = []string{"mail", "hook", "metrics", "list"}
+var later = []string{"metrics", "list"}
 
 // sections are the names that may stand at the top of a file.
-var sections = []string{"defaults", "jail", "state", "kernel", "geo"}
+var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "hook"}
 
 // Load reads the file at path and conf.d beside it. Where path is empty the
 // host's file is read if there is one, else the built-in default holds. The
 // error joins all that make the configuration unusable.
 func Load(path string) (*Config, error) {
-	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Broken: map[string]error{}, failed: map[string]bool{}}
+	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Deliver: deliver.Config{Mail: deliver.DefaultMail()}, Broken: map[string]error{}, failed: map[string]bool{}}
 	files, err := c.read()
 	if err != nil {
 		return nil, err
@@ -62,6 +63,9 @@ func Load(path string) (*Config, error) {
 		errs = append(errs, fmt.Errorf("%s: trusted_proxies belongs into [jail.NAME]: not every service stands behind them", lastPlace(files, "defaults", "trusted_proxies")))
 	}
 	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := c.enforcers(files); err != nil {
 		return nil, err
 	}
 	c.jails(files, base)
@@ -150,8 +154,13 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 		}
 		return errs
 	}
-	if name == "geo" {
+	switch name {
+	case "geo":
 		return f.decode([]string{name}, f.root[name], &c.Geo, c)
+	case "mail":
+		return c.mail(f)
+	case "hook":
+		return c.hooks(f)
 	}
 	if slices.Contains(later, name) {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s: [%s] has no effect in this version", f.place(name), name))
@@ -277,7 +286,7 @@ func (j *Jail) Paths() []string {
 }
 
 // aliases are Fail2Ban's names for keys of ours.
-var aliases = map[string]string{"port": "ports", "journalmatches": "journalmatch", "logpaths": "logpath"}
+var aliases = map[string]string{"port": "ports", "journalmatches": "journalmatch", "logpaths": "logpath", "destemail": "to", "sender": "from"}
 
 // decode reads a table into a struct, key by key so that every error is found.
 func (f *file) decode(at []string, table any, into any, c *Config) (errs []error) {

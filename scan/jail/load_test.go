@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"scan2ban/ban/deliver"
 	"time"
 
 	"scan2ban/scan/filter"
@@ -60,7 +62,7 @@ ports    = ["ssh", 2222]
 filter  = "sshd"
 enabled = false
 `,
-		"conf.d/10-more.toml": "[jail.sshd]\nports = \"2200\"\nignoreip = \"192.0.2.1 192.0.2.2\"\n[jail.other]\nenabled = true\nfilter = \"sshd\"\nport = \"all\"\n[mail]\nto = [\"x\"]\n",
+		"conf.d/10-more.toml": "[jail.sshd]\nports = \"2200\"\nignoreip = \"192.0.2.1 192.0.2.2\"\n[jail.other]\nenabled = true\nfilter = \"sshd\"\nport = \"all\"\n[mail]\ndestemail = \"root, a@example.org\"\nwhen = \"each\"\n[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"/bin/false\", \"x\"]\non = [\"ban\", \"expire\"]\n",
 		"conf.d/20-last.toml": "[defaults]\nfindtime = 600\n",
 	}))
 	if err != nil {
@@ -79,8 +81,12 @@ enabled = false
 	if c.State.Checkpoint.String() != "5m" || !slices.Equal(c.Off, []string{"off"}) {
 		t.Errorf("state %+v, off %q", c.State, c.Off)
 	}
-	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "port is called ports here") || !strings.Contains(notes, "[mail] has no effect") {
+	if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, "port is called ports here") || !strings.Contains(notes, "destemail is called to here") {
 		t.Errorf("notes: %s", notes)
+	}
+	if m, h := c.Deliver.Mail, c.Deliver.Hooks; len(m.To) != 2 || m.To[1] != "a@example.org" || m.When != deliver.Each || m.MaxPerHour != 10 ||
+		len(h) != 2 || h[0].On[0] != "ban" || h[1].Run[1] != "x" || len(h[1].On) != 2 {
+		t.Errorf("deliveries %+v", c.Deliver)
 	}
 }
 
@@ -109,6 +115,11 @@ func TestErrors(t *testing.T) {
 		{"an impossible default", "[defaults]\nfindtime = \"1h\"\nmaxretry = 0\n[jail.sshd]\nenabled = false\n", true, []string{":3: maxretry = 0 is out of range"}},
 		{"factor", "[jail.sshd]\nenabled = true\nescalation = { factor = 0.5 }\n", false, []string{":3:", "out of range"}},
 		{"nothing to read", "[jail.sshd]\nenabled = true\nbackend = \"file\"\nlogpath = \"auth.log\"\n", false, []string{":4:", "absolute path"}},
+		{"mail", "[mail]\nto = [\"a b@c\"]\nwhen = \"dayly\"\nevrey = \"1d\"\n", true, []string{":2: to:", "not an address of mail", ":3: when:", "none of digest, hourly, each", `:4: unknown key "evrey" (did you mean "every"?)`}},
+		{"mail that is a header", "[mail]\nto = [\"root\\nBcc: x@y\"]\nfrom = \"-oQ/tmp\"\nmax_per_hour = 0\n", true, []string{":2: to:", ":3: from:", ":4: max_per_hour = 0"}},
+		{"hook", "[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"tell\"]\non = [\"ban\", \"expiry\"]\nparallel = 0\n", true, []string{":4:", "absolute path", ":5:", `"expiry" is no event`, ":6: parallel = 0"}},
+		{"hook that is a table", "[hook]\nrun = [\"/bin/true\"]\n", true, []string{":1:", "write [[hook]]"}},
+		{"nobody enforces", "[kernel]\nbackend = \"hook\"\n[[hook]]\nrun = [\"/bin/true\"]\n", true, []string{":2:", "no hook that bans"}},
 		{"kernel", "[kernel]\nmax_bans = 0\n", true, []string{":2:", "max_bans"}},
 	}
 	for _, test := range tests {

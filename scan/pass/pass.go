@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"scan2ban/ban"
+	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
@@ -40,6 +41,7 @@ type Setup struct {
 	Causes  map[string]error        // why a jail is broken, where that is known
 	State   state.Options
 	Kernel  nftables.Options
+	Deliver deliver.Config
 	Errs    []error  // of the configuration: the pass goes on without what they name
 	Notes   []string // of the configuration, for those who ask
 
@@ -75,6 +77,7 @@ type Pass struct {
 	store    *state.Store            // nil: there is no state directory yet
 	was      []nftables.Group
 	volatile *state.Volatile
+	noted    []state.Decision       // warnings that are news
 	saved    *state.JournalPosition // the position on disk
 	lost     string                 // why the state is made anew; empty: it is not
 	begun    time.Time              // by the real clock
@@ -353,6 +356,9 @@ func (p *Pass) remember(x *journal.Exhausted) {
 
 // adopt takes over what the kernel holds and the rebuilt ledger does not.
 func (p *Pass) adopt(ctx context.Context) {
+	if p.Kernel.Backend == nftables.ByHooks {
+		return
+	}
 	kernel, err := nftables.Dump(ctx)
 	if err != nil {
 		return // Commit will name it
@@ -364,7 +370,7 @@ func (p *Pass) adopt(ctx context.Context) {
 
 // due tells whether the state will be saved.
 func (p *Pass) due() bool {
-	return p.Ledger.Due(p.Now.Unix(), len(p.Judge.Decisions) > 0, p.State)
+	return p.Ledger.Due(p.Now.Unix(), len(p.Judge.Decisions)+len(p.noted) > 0, p.State)
 }
 
 // Commit brings the kernel to what was decided and then saves: in this order, so
@@ -374,6 +380,7 @@ func (p *Pass) due() bool {
 func (p *Pass) Commit(ctx context.Context) {
 	if p.Judge.Err == nil {
 		p.enforce(ctx)
+		p.note()
 		p.save()
 	}
 	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures, Failed: p.failed}
@@ -387,9 +394,13 @@ func (p *Pass) Commit(ctx context.Context) {
 	}
 	p.volatile.LastRun = run
 	_ = p.volatile.Save(state.VolatilePath(p.StatePath)) // without it the next pass has more to do, no less
+	p.Deliver.Wake(p.StatePath, p.Ledger.History.Seq, p.Now)
 }
 
 func (p *Pass) enforce(ctx context.Context) {
+	if p.Kernel.Backend == nftables.ByHooks {
+		return
+	}
 	var memory *nftables.Memory
 	if json.Unmarshal(p.volatile.Kernel, &memory) != nil {
 		memory = nil
@@ -439,7 +450,7 @@ func (p *Pass) save() {
 	}
 	p.volatile.Journal = nil // the state has it, for the position that it saves
 	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
-	if err = errors.Join(err, p.store.Commit(p.Ledger, p.Judge.Decisions, p.Now.Unix())); err != nil {
+	if err = errors.Join(err, p.store.Commit(p.Ledger, slices.Concat(p.Judge.Decisions, p.noted), p.Now.Unix())); err != nil {
 		p.fail(err)
 		p.volatile.Kernel = nil
 	}

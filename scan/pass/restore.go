@@ -24,7 +24,7 @@ func Restore(ctx context.Context, path string, kernel nftables.Options, now time
 		return 0, err
 	}
 	defer store.Close()
-	if store.Paused() != nil {
+	if store.Paused() != nil || kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
 		return 0, nil
 	}
 	groups := ban.Groups(ledger, now)

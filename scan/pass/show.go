@@ -84,6 +84,9 @@ func (p *Pass) Bans(ctx context.Context, names []string) ([]report.Ban, error) {
 // packets are how many packets the kernel dropped for each ban, by "JAIL KEY".
 // Without permission it knows none, and warns.
 func (p *Pass) packets(ctx context.Context) map[string]uint64 {
+	if p.Kernel.Backend == nftables.ByHooks {
+		return nil
+	}
 	kernel, err := nftables.Dump(ctx)
 	if err != nil {
 		p.Warn("packets are not known: %v", err)

@@ -6,6 +6,8 @@
 //	scan2ban.service          a pass, in a sandbox
 //	scan2ban-restore.service  the ledger into the kernel: at boot before the network,
 //	                          and after every start of a firewall
+//	scan2ban-deliver.path     waits for a pass to say that something is due
+//	scan2ban-deliver.service  mail and hooks, without the right to change the kernel
 //	drop-ins of scan2ban.service:
 //	  light.conf         a cheaper sandbox, for small hosts
 //	  logfiles.conf      the right to read logs that only root may read
@@ -21,11 +23,11 @@ import (
 	"embed"
 )
 
-//go:embed *.service *.timer *.conf
+//go:embed *.service *.timer *.path *.conf
 var files embed.FS
 
 // Units are the names that [Unit] knows.
-var Units = []string{"scan2ban.service", "scan2ban.timer", "scan2ban-restore.service"}
+var Units = []string{"scan2ban.service", "scan2ban.timer", "scan2ban-restore.service", "scan2ban-deliver.service", "scan2ban-deliver.path"}
 
 // DropIns are the names that [DropIn] knows. NAME.conf belongs into
 // scan2ban.service.d; later names override.

@@ -11,7 +11,7 @@ func TestEveryFileIsThere(t *testing.T) {
 		if bytes.Contains(text, []byte("@BINARY@")) {
 			t.Errorf("%s: a placeholder is left", name)
 		}
-		if bytes.HasSuffix([]byte(name), []byte(".service")) && !bytes.Contains(text, []byte("\nExecStart=/opt/sbin/scan2ban run")) {
+		if bytes.HasSuffix([]byte(name), []byte(".service")) && !bytes.Contains(text, []byte("\nExecStart=/opt/sbin/scan2ban ")) {
 			t.Errorf("%s does not start the binary", name)
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scan2ban/ban/deliver"
+	"scan2ban/state"
 )
 
 const (
@@ -24,14 +27,15 @@ const (
 // has it.
 func (in *Install) cronLines(who string, running bool) string {
 	run, every := in.binary()+" -q run", "* * * * * "+who
+	tell := "; test ! -e " + deliver.DuePath(state.DefaultPath) + " || " + in.binary() + " -q deliver"
 	back := in.binary() + " -q uninstall --unconfirmed"
 	switch trial := in.note.Trial != nil; {
 	case trial && !running:
 		return every + back + "\n"
 	case trial:
-		return every + back + "; test ! -x " + in.binary() + " || " + run + "\n"
+		return every + back + "; test ! -x " + in.binary() + " || " + run + tell + "\n"
 	}
-	text := every + run + "\n"
+	text := every + run + tell + "\n"
 	if who != "" { // busybox 1.35's crond crashes on @reboot; its first pass brings the bans back
 		text = "@reboot " + who + run + " --restore\n" + text
 	}

@@ -257,10 +257,10 @@ func (in *Install) start(ctx context.Context, logFiles bool) error {
 			return err
 		}
 	}
-	if err := in.systemctl(ctx, "enable", "--quiet", "scan2ban.timer", "scan2ban-restore.service"); err != nil {
+	if err := in.systemctl(ctx, "enable", "--quiet", "scan2ban.timer", "scan2ban-restore.service", "scan2ban-deliver.path"); err != nil {
 		return err
 	}
-	if err := in.systemctl(ctx, "restart", "scan2ban.timer"); err != nil {
+	if err := in.systemctl(ctx, "restart", "scan2ban-deliver.path", "scan2ban.timer"); err != nil {
 		return err
 	}
 	in.say("started scan2ban.timer: a pass every minute, and the bans brought back at boot")

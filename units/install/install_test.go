@@ -186,7 +186,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	b.must(b.do(Options{}))
 	b.has("/usr/local/sbin/scan2ban", "/etc/systemd/system/scan2ban.service", "/etc/systemd/system/scan2ban-restore.service", "/etc/sysusers.d/scan2ban.conf",
 		"/usr/local/share/man/man8/scan2ban.8", "/usr/local/share/zsh/site-functions/_scan2ban", configPath)
-	b.runs("systemd-sysusers /etc/sysusers.d/scan2ban.conf", "systemctl daemon-reload", "systemctl enable --quiet scan2ban.timer scan2ban-restore.service", "systemctl restart scan2ban.timer")
+	b.runs("systemd-sysusers /etc/sysusers.d/scan2ban.conf", "systemctl daemon-reload", "systemctl enable --quiet scan2ban.timer scan2ban-restore.service scan2ban-deliver.path", "systemctl restart scan2ban-deliver.path scan2ban.timer")
 	if !strings.Contains(b.read("/etc/systemd/system/scan2ban.service"), "ExecStart=/usr/local/sbin/scan2ban run") {
 		t.Error("the unit does not start the program")
 	}
@@ -198,7 +198,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{Purge: true}))
-	b.runs("systemctl disable --quiet scan2ban.timer scan2ban-restore.service", "systemctl stop scan2ban.timer scan2ban.service scan2ban-restore.service", "systemctl daemon-reload", "userdel scan2ban")
+	b.runs("systemctl disable --quiet scan2ban.timer scan2ban-restore.service scan2ban-deliver.path", "systemctl stop scan2ban.timer scan2ban-deliver.path scan2ban.service scan2ban-restore.service scan2ban-deliver.service", "systemctl daemon-reload", "userdel scan2ban")
 	b.same(before)
 	if b.tables != 1 {
 		t.Errorf("the kernel was emptied %d times", b.tables)
@@ -267,7 +267,7 @@ func TestNotOurs(t *testing.T) {
 		if !strings.HasPrefix(b.read(name), "#!/bin/sh") {
 			t.Errorf("%s was replaced", name)
 		}
-		if len(b.ran) > 0 && slices.Contains(b.ran, "systemctl restart scan2ban.timer") {
+		if len(b.ran) > 0 && slices.Contains(b.ran, "systemctl restart scan2ban-deliver.path scan2ban.timer") {
 			t.Errorf("%s: passes were started", name)
 		}
 	}
@@ -338,9 +338,9 @@ func TestFirstPass(t *testing.T) {
 	if err := b.install(Options{}).Run(t.Context(), func(context.Context) (bool, error) { return false, bad }); !errors.Is(err, bad) {
 		t.Errorf("error %v", err)
 	}
-	b.runs("systemctl restart scan2ban.timer")
+	b.runs("systemctl restart scan2ban-deliver.path scan2ban.timer")
 	err := b.install(Options{}).Run(t.Context(), func(context.Context) (bool, error) { return false, ErrNoPass })
-	if !errors.Is(err, ErrNoPass) || slices.Contains(b.ran, "systemctl restart scan2ban.timer") {
+	if !errors.Is(err, ErrNoPass) || slices.Contains(b.ran, "systemctl restart scan2ban-deliver.path scan2ban.timer") {
 		t.Errorf("no pass can begin: error %v, ran %q", err, b.ran)
 	}
 }

@@ -20,7 +20,7 @@ func TestTrial(t *testing.T) {
 			b := newBench(t)
 			before := b.tree()
 			b.must(b.do(Options{Try: 10 * time.Minute}))
-			b.runs("systemctl enable --quiet scan2ban-try.service scan2ban-try.timer", "systemctl start scan2ban-try.timer", "systemctl restart scan2ban.timer")
+			b.runs("systemctl enable --quiet scan2ban-try.service scan2ban-try.timer", "systemctl start scan2ban-try.timer", "systemctl restart scan2ban-deliver.path scan2ban.timer")
 			if !strings.Contains(b.read(tryTimerPath), "OnActiveSec=600s") || !strings.Contains(b.out.String(), "taken back in 10m unless") {
 				t.Errorf("timer:\n%s\nsays:\n%s", b.read(tryTimerPath), b.out.String())
 			}
@@ -94,7 +94,8 @@ func TestNote(t *testing.T) {
 }
 
 func TestCron(t *testing.T) {
-	const every = "* * * * * root /usr/local/sbin/scan2ban -q run\n"
+	const tell = "; test ! -e /run/scan2ban/deliver.due || /usr/local/sbin/scan2ban -q deliver\n"
+	const every = "* * * * * root /usr/local/sbin/scan2ban -q run" + tell
 	t.Run("cron.d", func(t *testing.T) {
 		b := newBench(t)
 		b.host.Systemd = false
@@ -126,7 +127,7 @@ func TestCron(t *testing.T) {
 		b.file("/proc/7/comm", "crond\n")
 		b.must(os.Symlink("/bin/busybox", b.path("/proc/7/exe")))
 		b.file("/etc/cron.d/other", "") // crond does not look there
-		want := "5 5 * * * mine\n" + blockBegin + "\n* * * * * /usr/local/sbin/scan2ban -q run\n" + blockEnd + "\n"
+		want := "5 5 * * * mine\n" + blockBegin + "\n* * * * * /usr/local/sbin/scan2ban -q run" + tell + blockEnd + "\n"
 		for range 2 {
 			b.must(b.do(Options{Cron: true}))
 			if b.crontab != want {
@@ -146,7 +147,7 @@ func TestCron(t *testing.T) {
 		b.file("/etc/cron.d/.placeholder", "")
 		before := b.tree()
 		b.must(b.do(Options{Cron: true, Try: time.Minute}))
-		if text := b.read(cronPath); !strings.Contains(text, "scan2ban -q uninstall --unconfirmed; test ! -x /usr/local/sbin/scan2ban || /usr/local/sbin/scan2ban -q run\n") || strings.Count(text, "* * * * *") != 1 {
+		if text := b.read(cronPath); !strings.Contains(text, "scan2ban -q uninstall --unconfirmed; test ! -x /usr/local/sbin/scan2ban || /usr/local/sbin/scan2ban -q run"+tell) || strings.Count(text, "* * * * *") != 1 {
 			t.Errorf("%s:\n%s", cronPath, text)
 		}
 		b.since += time.Hour
@@ -188,7 +189,7 @@ func TestPackage(t *testing.T) {
 
 	b.must(b.do(Options{Program: packageProgram}))
 	b.has(configPath, stateDir)
-	b.runs("systemd-sysusers /usr/lib/sysusers.d/scan2ban.conf", "systemctl restart scan2ban.timer")
+	b.runs("systemd-sysusers /usr/lib/sysusers.d/scan2ban.conf", "systemctl restart scan2ban-deliver.path scan2ban.timer")
 	if _, err := os.Lstat(b.path("/etc/systemd/system/scan2ban.timer")); err == nil {
 		t.Error("the package's units are laid down again")
 	}

@@ -114,7 +114,7 @@ func (in *Install) stop(ctx context.Context) error {
 	for _, name := range host.Units {
 		if in.exists(unitDir+"/"+name) || in.exists(packageUnitDir+"/"+name) {
 			units = append(units, name)
-			if name != "scan2ban.service" {
+			if name != "scan2ban.service" && name != "scan2ban-deliver.service" { // which nothing enables
 				enabled = append(enabled, name)
 			}
 		}
@@ -122,7 +122,9 @@ func (in *Install) stop(ctx context.Context) error {
 	var errs []error
 	if len(units) > 0 {
 		errs = append(errs, in.systemctl(ctx, append([]string{"disable", "--quiet"}, enabled...)...))
-		slices.SortFunc(units, func(a, b string) int { return strings.Compare(path.Ext(b), path.Ext(a)) }) // the timer first
+		slices.SortStableFunc(units, func(a, b string) int { // first what starts services
+			return strings.Compare(strings.TrimPrefix(path.Ext(a), ".timer"), strings.TrimPrefix(path.Ext(b), ".timer"))
+		})
 		errs = append(errs, in.systemctl(ctx, append([]string{"stop"}, units...)...))
 		in.say("stopped %s", strings.Join(units, ", "))
 	}

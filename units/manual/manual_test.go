@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/jail"
 	"scan2ban/state"
@@ -86,6 +87,8 @@ func TestEveryKey(t *testing.T) {
 	walk("", reflect.TypeFor[jail.Jail]())
 	walk("[state] ", reflect.TypeFor[state.Options]())
 	walk("[kernel] ", reflect.TypeFor[nftables.Options]())
+	walk("[mail] ", reflect.TypeFor[deliver.Mail]())
+	walk("[[hook]] ", reflect.TypeFor[deliver.Hook]())
 	if len(keys) < 20 {
 		t.Fatalf("only %d keys found", len(keys))
 	}

@@ -1,0 +1,237 @@
+package deliver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"scan2ban/state"
+	"scan2ban/state/report"
+)
+
+// Options are what a round of deliveries needs.
+type Options struct {
+	Config
+	StatePath string
+	Now       time.Time
+	Out       io.Writer // what hooks print, and what was given up; a line each
+
+	Status   func() (*report.Status, error)                         // the jails and their health
+	Evidence func(ctx context.Context, address netip.Addr) []string // lines of the log that tell of an address
+	Where    report.Networks                                        // nil: not known
+}
+
+// sink is one that decisions are delivered to.
+type sink interface {
+	// name is what its position is kept under.
+	name() string
+	// title is what people call it.
+	title() string
+	// due tells whether there is something to do at now, in seconds, when the last
+	// decision is seq.
+	due(p *position, seq, now int64) bool
+	// deliver does it, and moves the position.
+	deliver(ctx context.Context, r *round, p *position) error
+}
+
+// longest is how long a round may take; what is left is for the next one.
+const longest = 10 * time.Minute
+
+// Run delivers what is due to every sink, all at the same time, and gives the errors of
+// those that failed. Another round that runs makes it state.ErrLocked.
+func Run(ctx context.Context, o Options) error {
+	store, err := state.OpenStore(o.StatePath, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no pass has decided anything
+	} else if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.LockBeside(fileName, 0); errors.Is(err, state.ErrLocked) {
+		return fmt.Errorf("%w: deliveries are under way", err)
+	} else if err != nil {
+		return err
+	}
+	_ = os.Remove(DuePath(o.StatePath)) // a pass writes it anew
+	r, err := begin(store, o)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, longest)
+	defer stop()
+	sinks := o.sinks()
+	errs := make([]error, len(sinks))
+	var all sync.WaitGroup
+	for i, s := range sinks {
+		p := r.at.Sinks[s.name()]
+		if !s.due(p, r.seq, o.Now.Unix()) {
+			continue
+		}
+		all.Go(func() {
+			if err := s.deliver(ctx, r, p); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", s.title(), err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(append(errs, r.damaged, r.save())...)
+}
+
+// round is one run.
+type round struct {
+	Options
+	store   *state.Store
+	ledger  *state.State
+	at      *positions
+	seq     int64 // the last decision that there is
+	list    []state.Decision
+	host    string
+	damaged error
+
+	lock sync.Mutex // of at, and of Out
+}
+
+// look reads ledger and history.
+func look(o Options) (*round, error) {
+	store, err := state.OpenStore(o.StatePath, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &round{Options: o, ledger: state.New(), host: hostname()}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	r := &round{Options: o, store: store, host: hostname()}
+	return r, r.read(0)
+}
+
+// read reads the ledger, and the history after seq.
+func (r *round) read(seq int64) (err error) {
+	if r.ledger == nil {
+		if r.ledger, err = r.store.Load(); errors.Is(err, fs.ErrNotExist) {
+			r.ledger = state.New()
+		} else if err != nil {
+			return err
+		}
+		r.seq = r.ledger.History.Seq
+	}
+	if seq >= r.seq {
+		return nil
+	}
+	return r.store.History(&r.ledger.History, func(d state.Decision, _ int64) {
+		if d.Seq > seq {
+			r.list = append(r.list, d)
+		}
+	})
+}
+
+// begin reads positions and history, and proves that positions can be saved: what is
+// delivered and cannot be noted would be delivered again and again.
+func begin(store *state.Store, o Options) (r *round, err error) {
+	r = &round{Options: o, store: store, host: hostname()}
+	if r.at, r.damaged, err = load(store); err != nil {
+		return nil, err
+	}
+	if err := r.read(math.MaxInt64); err != nil {
+		return nil, err
+	}
+	known, from := map[string]*position{}, r.seq
+	for _, s := range o.sinks() {
+		p := r.at.Sinks[s.name()]
+		if p == nil || p.Seq > r.seq { // new, or the history was begun anew
+			p = &position{Seq: r.seq, Last: o.Now.Unix()}
+		}
+		known[s.name()] = p
+		from = min(from, p.Seq)
+		if _, digest := s.(*digestMail); digest && s.due(p, r.seq, o.Now.Unix()) { // it compares with the span before
+			from = 0
+		}
+	}
+	r.at.Sinks = known
+	if err := r.save(); err != nil {
+		return nil, fmt.Errorf("nothing is delivered: %w", err)
+	}
+	return r, r.read(from)
+}
+
+// after are the decisions after seq, up to the last one or to upto where that is not 0.
+func (r *round) after(seq, upto int64) []state.Decision {
+	i, _ := slices.BinarySearchFunc(r.list, seq+1, func(d state.Decision, seq int64) int { return cmp.Compare(d.Seq, seq) })
+	list := r.list[i:]
+	if upto != 0 {
+		for len(list) > 0 && list[len(list)-1].Seq > upto {
+			list = list[:len(list)-1]
+		}
+	}
+	return list
+}
+
+func (r *round) save() error {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	return r.at.save(r.store)
+}
+
+// set changes a position and saves all of them.
+func (r *round) set(change func()) error {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	change()
+	return r.at.save(r.store)
+}
+
+// say puts a line out, for people.
+func (r *round) say(level int, format string, args ...any) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	line := report.Line{Level: level, Text: report.Clean(fmt.Sprintf(format, args...))}
+	Tell(r.Out, []report.Line{line})
+}
+
+// The levels of syslog(3) that are said here.
+const (
+	levelWarning = 4
+	levelNotice  = 5
+)
+
+// Wake writes the file that starts the deliveries, if something is due at now now that
+// the history ends with decision seq. Failing it, the next pass tries again.
+func (c *Config) Wake(statePath string, seq int64, now time.Time) {
+	due := c.Due(statePath, seq, now)
+	if len(due) > 0 {
+		_ = os.WriteFile(DuePath(statePath), []byte(strings.Join(due, "\n")+"\n"), 0o600)
+	}
+}
+
+// Due names the sinks that have something to do. It reads positions only where there are
+// sinks: most hosts have none.
+func (c *Config) Due(statePath string, seq int64, now time.Time) (due []string) {
+	sinks := c.sinks()
+	if len(sinks) == 0 {
+		return nil
+	}
+	store, err := state.OpenStore(statePath, false)
+	if err != nil {
+		return nil
+	}
+	defer store.Close()
+	at, _, err := load(store)
+	if err != nil {
+		return nil
+	}
+	for _, s := range sinks {
+		if p := at.Sinks[s.name()]; p == nil || s.due(p, seq, now.Unix()) {
+			due = append(due, s.title())
+		}
+	}
+	return due
+}

@@ -1,0 +1,106 @@
+package jail
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"scan2ban/ban/deliver"
+	"scan2ban/ban/nftables"
+	"scan2ban/scan/pass"
+	"scan2ban/scan/past"
+	"scan2ban/state/report"
+	"scan2ban/state/report/geo"
+)
+
+// mail reads [mail].
+func (c *Config) mail(f *file) []error {
+	errs := f.decode([]string{"mail"}, f.root["mail"], &c.Deliver.Mail, c)
+	c.Deliver.Mail.Check(func(key, problem string) {
+		errs = append(errs, fmt.Errorf("%s: %s", f.place("mail", key), problem))
+	})
+	return errs
+}
+
+// hooks reads each [[hook]] of a file; those of all files are told.
+func (c *Config) hooks(f *file) (errs []error) {
+	list, ok := f.root["hook"].([]map[string]any)
+	if !ok {
+		return []error{fmt.Errorf("%s: hook is not a list of tables (write [[hook]])", f.place("hook"))}
+	}
+	for i, table := range list {
+		at := []string{"hook", "[" + strconv.Itoa(i) + "]"}
+		h := deliver.DefaultHook()
+		found := f.decode(at, table, &h, c)
+		if len(found) == 0 {
+			h.Check(func(key, problem string) {
+				found = append(found, fmt.Errorf("%s: %s", f.place(append(at, key)...), problem))
+			})
+		}
+		errs = append(errs, found...)
+		c.Deliver.Hooks = append(c.Deliver.Hooks, h)
+	}
+	return errs
+}
+
+// enforcers checks that somebody enforces the bans where the kernel's are not ours.
+func (c *Config) enforcers(files []*file) error {
+	if c.Deliver.Resend = c.Kernel.Backend == nftables.ByHooks; !c.Deliver.Resend {
+		return nil
+	}
+	for i := range c.Deliver.Hooks {
+		on := c.Deliver.Hooks[i].On
+		if slices.Contains(on, "ban") && slices.Contains(on, "unban") && slices.Contains(on, "release") {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: backend = \"hook\" and no hook that bans (write a [[hook]] with on = [\"ban\", \"expire\", \"unban\", \"release\"])", lastPlace(files, "kernel", "backend"))
+}
+
+// Deliveries are what a round of deliveries by the configuration at path needs, for the
+// state and the journal at these paths.
+func Deliveries(path, statePath, journal string) (o deliver.Options, err error) {
+	c, err := Load(path)
+	if err != nil {
+		return o, err
+	}
+	setup := c.Setup()
+	setup.StatePath, setup.JournalPath, setup.Now = statePath, journal, time.Now()
+	o = deliver.Options{Config: c.Deliver, StatePath: statePath, Now: setup.Now}
+	o.Status = func() (*report.Status, error) {
+		p, err := pass.Begin(setup)
+		if err != nil {
+			return nil, err
+		}
+		defer p.Close()
+		return p.Status(nil)
+	}
+	o.Evidence = func(ctx context.Context, addr netip.Addr) []string { return evidence(ctx, setup, addr) }
+	if where, _ := geo.Open(c.Geo); where != nil {
+		o.Where = where
+	}
+	return o, nil
+}
+
+// evidence are the lines of the log that tell of an address, as far as they can be read.
+func evidence(ctx context.Context, setup pass.Setup, addr netip.Addr) (lines []string) {
+	p, err := pass.Begin(setup)
+	if err != nil {
+		return nil
+	}
+	defer p.Close()
+	p.Read(ctx)
+	why, _ := past.Why(ctx, p, addr)
+	if why == nil {
+		return nil
+	}
+	for i := range why.Jails {
+		for _, line := range why.Jails[i].Lines {
+			lines = append(lines, line.Line)
+		}
+	}
+	return lines
+}

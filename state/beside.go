@@ -1,0 +1,49 @@
+package state
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Files of others that lie beside the state, with its owner and its care: that of the
+// deliveries. "deliver" lies beside state.json as deliver.json, and beside X.json as
+// X.deliver.json.
+
+// besideMost is how much of such a file is read, in bytes.
+const besideMost = 16 << 20
+
+func (s *Store) beside(name string) string {
+	if s.name == "state.json" {
+		return name + ".json"
+	}
+	return strings.TrimSuffix(s.name, ".json") + "." + name + ".json"
+}
+
+// Beside reads such a file; a missing one is fs.ErrNotExist.
+func (s *Store) Beside(name string) ([]byte, error) {
+	f, err := s.open(s.beside(name), os.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, besideMost))
+}
+
+// PutBeside replaces it as a whole.
+func (s *Store) PutBeside(name string, data []byte) error {
+	if err := s.replace(s.beside(name), data); err != nil {
+		return fmt.Errorf("save %s: %w", s.beside(name), err)
+	}
+	return nil
+}
+
+// LockBeside takes the lock of such a file, which is not that of the passes, and holds
+// it until Close; see Lock.
+func (s *Store) LockBeside(name string, wait time.Duration) error {
+	return s.lockFile(s.beside(name)+".lock", wait)
+}
