@@ -24,8 +24,8 @@ var (
 	// packages are what a root holds beside the essential ones. firewalld is large:
 	// it is played on one Debian only.
 	packages = map[string]string{
-		"12": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,rsyslog,busybox-static",
-		"13": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,busybox-static,firewalld",
+		"12": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,rsyslog,busybox-static,postfix",
+		"13": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,busybox-static,firewalld,exim4-daemon-light",
 	}
 )
 
@@ -90,7 +90,7 @@ func makeRoot(ctx context.Context, debian string) error {
 		return fmt.Errorf("make a root of Debian %s: %w\n%s", debian, err, text)
 	}
 	// Nothing is started at boot but what is essential; each play starts its own.
-	for _, unit := range []string{"firewalld", "nftables", "rsyslog", "cron", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"} {
+	for _, unit := range []string{"firewalld", "nftables", "rsyslog", "cron", "postfix", "exim4", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "exim4-base.timer", "fstrim.timer"} {
 		exec.CommandContext(ctx, "chroot", unfinished, "systemctl", "disable", unit).Run() // not all are there
 	}
 	if err := os.Rename(unfinished, root); err != nil {
