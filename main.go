@@ -163,6 +163,7 @@ func begin(o *options, now time.Time, write, past bool, shield *state.Ignored) (
 	}
 	setup := config.Setup()
 	setup.StatePath, setup.JournalPath, setup.Now, setup.Past, setup.Write, setup.Shield = o.state, o.journal, now, past, write, shield
+	setup.Version = units.Version().Version
 	return pass.Begin(setup)
 }
 

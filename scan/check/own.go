@@ -199,4 +199,5 @@ func kernel(ctx context.Context, c *checker, found *report.Findings) {
 // deliveries says whether people and programs can be told.
 func deliveries(_ context.Context, c *checker, found *report.Findings) {
 	c.Deliver.Look(c.StatePath, found)
+	c.Metrics.Look(found)
 }

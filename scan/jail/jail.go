@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"scan2ban/ban/deliver"
+	"scan2ban/ban/deliver/metrics"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -50,6 +51,7 @@ type Config struct {
 	Kernel  nftables.Options
 	Geo     geo.Options
 	Deliver deliver.Config
+	Metrics metrics.Config
 	Jails   []*Jail          // the enabled and valid ones, by name
 	Off     []string         // jails that say enabled = false
 	Broken  map[string]error // jails with an error, by name: every error of the jail, joined

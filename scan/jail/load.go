@@ -30,10 +30,10 @@ type file struct {
 }
 
 // later are sections that the file may have and this program does not act on.
-var later = []string{"metrics", "list"}
+var later = []string{"list"}
 
 // sections are the names that may stand at the top of a file.
-var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "hook"}
+var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "hook", "metrics"}
 
 // Load reads the file at path and conf.d beside it. Where path is empty the
 // host's file is read if there is one, else the built-in default holds. The
@@ -161,6 +161,10 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 		return c.mail(f)
 	case "hook":
 		return c.hooks(f)
+	case "metrics":
+		errs := f.decode([]string{name}, f.root[name], &c.Metrics, c)
+		c.Metrics.Check(func(key, problem string) { errs = append(errs, fmt.Errorf("%s: %s", f.place(name, key), problem)) })
+		return errs
 	}
 	if slices.Contains(later, name) {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s: [%s] has no effect in this version", f.place(name), name))

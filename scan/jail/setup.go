@@ -18,7 +18,7 @@ import (
 // kept as it is: without them the wrong ones could be banned.
 func (c *Config) Setup() pass.Setup {
 	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, Causes: maps.Clone(c.Broken),
-		State: c.State, Kernel: c.Kernel, Deliver: c.Deliver, Notes: slices.Clone(c.Notes)}
+		State: c.State, Kernel: c.Kernel, Deliver: c.Deliver, Metrics: c.Metrics, Notes: slices.Clone(c.Notes)}
 	fail := func(errs ...error) {
 		for _, err := range errs {
 			if err != nil {

@@ -25,6 +25,7 @@ import (
 
 	"scan2ban/ban"
 	"scan2ban/ban/deliver"
+	"scan2ban/ban/deliver/metrics"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
@@ -42,6 +43,8 @@ type Setup struct {
 	State   state.Options
 	Kernel  nftables.Options
 	Deliver deliver.Config
+	Metrics metrics.Config
+	Version string   // of this program, for the metrics
 	Errs    []error  // of the configuration: the pass goes on without what they name
 	Notes   []string // of the configuration, for those who ask
 
@@ -393,8 +396,12 @@ func (p *Pass) Commit(ctx context.Context) {
 		run.Error = err.Error()
 	}
 	p.volatile.LastRun = run
+	if run.Error == "" {
+		p.volatile.Good = run.Time
+	}
 	_ = p.volatile.Save(state.VolatilePath(p.StatePath)) // without it the next pass has more to do, no less
 	p.Deliver.Wake(p.StatePath, p.Ledger.History.Seq, p.Now)
+	p.measure(run)
 }
 
 func (p *Pass) enforce(ctx context.Context) {

@@ -19,6 +19,9 @@ const (
 	Error       Health = "error"       // its configuration is broken, its source cannot be read, or its bans are not in the kernel
 )
 
+// Healths are all of them.
+var Healths = []Health{OK, Blind, Silent, Ineffective, Error}
+
 // Condition is what the ledger does not know of a jail.
 type Condition struct {
 	Broken  bool   // its configuration is, or it cannot be judged

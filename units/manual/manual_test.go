@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scan2ban/ban/deliver"
+	"scan2ban/ban/deliver/metrics"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/jail"
 	"scan2ban/state"
@@ -88,6 +89,7 @@ func TestEveryKey(t *testing.T) {
 	walk("[state] ", reflect.TypeFor[state.Options]())
 	walk("[kernel] ", reflect.TypeFor[nftables.Options]())
 	walk("[mail] ", reflect.TypeFor[deliver.Mail]())
+	walk("[metrics] ", reflect.TypeFor[metrics.Config]())
 	walk("[[hook]] ", reflect.TypeFor[deliver.Hook]())
 	if len(keys) < 20 {
 		t.Fatalf("only %d keys found", len(keys))

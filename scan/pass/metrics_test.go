@@ -1,0 +1,49 @@
+package pass
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// TestMetrics: totals never go down from one pass to the next, saved or not; a pass with
+// an error leaves the time of the last good one; a file that cannot be written is a
+// warning and loses nothing.
+func TestMetrics(t *testing.T) {
+	h := newHost(t)
+	h.setup.Metrics.Textfile = filepath.Join(t.TempDir(), "scan2ban.prom")
+	expect := func(lines ...string) {
+		t.Helper()
+		text, err := os.ReadFile(h.setup.Metrics.Textfile)
+		for _, line := range lines {
+			if !strings.Contains(string(text), line+"\n") {
+				t.Errorf("%v, no line %q in\n%s", err, line, text)
+			}
+		}
+	}
+	log := journaltest.Attack(begin, 8)
+	journaltest.Write(t, h.journal, log[:4])
+	h.pass(begin + 60)
+	expect(`scan2ban_jail_entries_total{jail="sshd"} 4`, `scan2ban_jail_health{jail="sshd",health="ok"} 1`, fmt.Sprint("scan2ban_last_good_pass_timestamp_seconds ", begin+60))
+	journaltest.Write(t, h.journal, log[4:6])
+	for range 3 { // read again each time, until it is saved
+		h.pass(begin + 120)
+		expect(`scan2ban_jail_entries_total{jail="sshd"} 6`)
+	}
+	h.pass(begin + 61 + 3600) // saved
+	expect(`scan2ban_jail_entries_total{jail="sshd"} 6`)
+
+	h.setup.Errs = []error{errors.New("scan2ban.toml:3: no")}
+	h.tried(begin + 3720)
+	expect("scan2ban_last_pass_errors 1", fmt.Sprint("scan2ban_last_pass_timestamp_seconds ", begin+3720), fmt.Sprint("scan2ban_last_good_pass_timestamp_seconds ", begin+61+3600))
+
+	h.setup.Errs, h.setup.Metrics.Textfile = nil, filepath.Join(t.TempDir(), "none", "scan2ban.prom")
+	if p := h.pass(begin + 3780); !strings.Contains(strings.Join(p.Warnings, "\n"), "metrics are not written") || p.volatile.Good != begin+3780 {
+		t.Errorf("warnings %q, good %d", p.Warnings, p.volatile.Good)
+	}
+}
