@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -36,8 +37,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
 //	 "checksum":"CRC32C"}
 func (s *State) Encode() []byte {
-	b := make([]byte, 0, s.size+s.size/4+4096)
-	b = fmt.Appendf(b, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
+	var whole bytes.Buffer
+	whole.Grow(s.size + s.size/4 + 4096)
+	_ = s.encode(&whole) // a buffer takes all
+	return whole.Bytes()
+}
+
+// encode writes what Encode gives, piece by piece: of a flood's state there is never
+// a second copy in memory.
+func (s *State) encode(w io.Writer) error {
+	out := &pieces{w: w}
+	b := fmt.Appendf(nil, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
 		Version, s.Saved, s.Pruned, s.History.Length, s.History.Seq, mustJSON(s.Sources))
 	for i, name := range s.Names() {
 		if i > 0 {
@@ -45,10 +55,11 @@ func (s *State) Encode() []byte {
 		}
 		b = append(b, '\n')
 		b = append(appendText(b, name), ':')
-		b = s.Jails[name].append(b)
+		b = s.Jails[name].append(b, out)
 	}
-	b = append(b, "\n}"...)
-	return fmt.Appendf(b, "%s%08x\"}\n", checksum, crc32.Checksum(b, castagnoli))
+	out.write(append(b, "\n}"...))
+	_, err := fmt.Fprintf(w, "%s%08x\"}\n", checksum, out.sum)
+	return cmp.Or(out.err, err)
 }
 
 func mustJSON(v any) []byte {
@@ -59,27 +70,32 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-func (j *Jail) append(b []byte) []byte {
+func (j *Jail) append(b []byte, out *pieces) []byte {
 	b = fmt.Appendf(b, `{"reach":%s,"prefixes":[%d,%d],"seen":%s,"ignored":%q,"next_end":%d,"pardons":%s,"successes":%s`,
 		mustJSON(j.Reach), j.Prefixes[0], j.Prefixes[1], mustJSON(j.Seen), j.Ignored, j.nextEnd, mustJSON(j.Pardons), mustJSON(j.Successes))
 	if j.Through != nil {
 		b = append(append(b, `,"through":`...), mustJSON(j.Through)...)
 	}
-	b = appendLazy(append(b, `,"bans":`...), &j.bans, appendBans)
-	b = appendLazy(append(b, `,"sessions":`...), &j.sessions, appendSessions)
-	b = appendLazy(append(b, `,"window":`...), &j.windows, appendWindows)
-	return append(b, '}')
+	b = appendLazy(append(b, `,"bans":`...), out, &j.bans, appendBans)
+	b = appendLazy(append(b, `,"sessions":`...), out, &j.sessions, appendSessions)
+	b = appendLazy(append(b, `,"window":`...), out, &j.windows, appendWindows)
+	return out.full(append(b, '}'))
 }
 
-func appendLazy[T any](b []byte, l *lazy[T], write func([]byte, T) []byte) []byte {
+func appendLazy[T any](b []byte, out *pieces, l *lazy[T], write func([]byte, *pieces, T) []byte) []byte {
 	if !l.ready {
-		return append(b, l.raw...)
+		if len(l.raw) < piece {
+			return append(b, l.raw...)
+		}
+		b = out.write(b)
+		out.write(l.raw)
+		return b
 	}
-	return write(b, l.value)
+	return write(b, out, l.value)
 }
 
 // appendMap writes a map of keys, one a line.
-func appendMap[V any](b []byte, m map[Key]V, value func([]byte, V) []byte) []byte {
+func appendMap[V any](b []byte, out *pieces, m map[Key]V, value func([]byte, V) []byte) []byte {
 	b = append(b, '{')
 	type member struct {
 		key   Key
@@ -100,13 +116,13 @@ func appendMap[V any](b []byte, m map[Key]V, value func([]byte, V) []byte) []byt
 		} else {
 			b = x.key.Prefix.AppendTo(b)
 		}
-		b = value(append(b, '"', ':'), x.value)
+		b = out.full(value(append(b, '"', ':'), x.value))
 	}
 	return append(b, '}')
 }
 
-func appendBans(b []byte, bans map[Key]*Ban) []byte {
-	return appendMap(b, bans, func(b []byte, x *Ban) []byte {
+func appendBans(b []byte, out *pieces, bans map[Key]*Ban) []byte {
+	return appendMap(b, out, bans, func(b []byte, x *Ban) []byte {
 		b = append(b, `{"address":`...)
 		b = appendText(b, addressText(x.Addr))
 		b = strconv.AppendInt(append(b, `,"since":`...), x.Since, 10)
@@ -150,8 +166,8 @@ func addressText(a netip.Addr) string {
 	return a.String()
 }
 
-func appendWindows(b []byte, windows map[Key]*window) []byte {
-	return appendMap(b, windows, func(b []byte, w *window) []byte {
+func appendWindows(b []byte, out *pieces, windows map[Key]*window) []byte {
+	return appendMap(b, out, windows, func(b []byte, w *window) []byte {
 		b = append(b, '[')
 		for i, h := range w.hits {
 			if i > 0 {
@@ -165,7 +181,7 @@ func appendWindows(b []byte, windows map[Key]*window) []byte {
 	})
 }
 
-func appendSessions(b []byte, s *Sessions) []byte {
+func appendSessions(b []byte, out *pieces, s *Sessions) []byte {
 	b = append(b, '{')
 	first := true
 	for _, id := range s.order {
@@ -186,7 +202,7 @@ func appendSessions(b []byte, s *Sessions) []byte {
 		for _, mark := range x.marks {
 			b = appendText(append(b, ','), mark)
 		}
-		b = append(b, ']')
+		b = out.full(append(b, ']'))
 	}
 	return append(b, '}')
 }

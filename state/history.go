@@ -3,6 +3,7 @@ package state
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,29 +177,37 @@ func (s *Store) Prune(state *State, cutoff int64) error {
 	if err := s.History(&state.History, note); err != nil {
 		return err
 	}
-	var kept []byte
+	var length int64
 	var failed error
+	out := io.Discard
 	keep := func(d Decision, _ int64) {
 		if d.Time >= cutoff || d.Key != nil && live[laid{d.Jail, *d.Key}] == d.Seq {
-			line, err := encodeDecisions([]Decision{d}, d.Seq-1)
-			kept, failed = append(kept, line...), errors.Join(failed, err)
+			n, err := writeDecisions(out, []Decision{d}, d.Seq-1)
+			length, failed = length+n, cmp.Or(failed, err)
 		}
 	}
+	// Once to see whether anything goes, once more to write: a long history is not held in memory.
 	if err := s.History(&state.History, keep); err != nil || failed != nil {
-		return errors.Join(err, failed)
+		return cmp.Or(err, failed)
 	}
-	if int64(len(kept)) == state.History.Length {
+	if length == state.History.Length {
 		return nil
 	}
-	if err := s.replace(s.history, kept); err != nil {
+	err := s.replaceWith(s.history, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, piece)
+		out, length = buffered, 0
+		err := s.History(&state.History, keep)
+		return cmp.Or(err, failed, buffered.Flush())
+	})
+	if err != nil {
 		return fmt.Errorf("prune the history: %w", err)
 	}
-	state.History.Length = int64(len(kept))
+	state.History.Length = length
 	return nil
 }
 
-// encodeDecisions writes one line each, numbered from seq+1 on.
-func encodeDecisions(decisions []Decision, seq int64) ([]byte, error) {
+// writeDecisions writes one line each, numbered from seq+1 on, and gives their length.
+func writeDecisions(w io.Writer, decisions []Decision, seq int64) (length int64, err error) {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
 	out.SetEscapeHTML(false)
@@ -206,8 +215,14 @@ func encodeDecisions(decisions []Decision, seq int64) ([]byte, error) {
 		seq++
 		decisions[i].Seq = seq
 		if err := out.Encode(&decisions[i]); err != nil {
-			return nil, err
+			return length, err
+		}
+		if b.Len() >= piece || i == len(decisions)-1 {
+			n, err := b.WriteTo(w)
+			if length += n; err != nil {
+				return length, err
+			}
 		}
 	}
-	return b.Bytes(), nil
+	return length, nil
 }

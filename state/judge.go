@@ -76,7 +76,7 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 	}
 	slices.Sort(j.recid)
 	for _, jail := range s.Jails {
-		jail.throughBefore = jail.Through
+		jail.throughBefore, jail.overflowed = jail.Through, false
 	}
 	return j
 }
@@ -328,9 +328,9 @@ func (r *Rules) jitter(t int64, key Key) int64 {
 
 // full warns, once in a judging, that a jail tracks all that it may.
 func (j *Judge) full(jail *Jail, r *Rules, t int64) {
-	text := fmt.Sprintf("jail %q tracks %d keys (max_tracked): the lightest and stalest are being forgotten", jail.Name, r.MaxTracked)
-	if !slices.ContainsFunc(j.Decisions, func(d Decision) bool { return d.Verb == Warned && d.Text == text }) {
-		j.Warn(jail.Name, t, text)
+	if !jail.overflowed {
+		jail.overflowed = true
+		j.Warn(jail.Name, t, fmt.Sprintf("jail %q tracks %d keys (max_tracked): the lightest and stalest are being forgotten", jail.Name, r.MaxTracked))
 	}
 }
 

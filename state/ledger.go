@@ -85,6 +85,7 @@ type Jail struct {
 	wideOf   int
 
 	throughBefore *Through // Through at the beginning of the judging
+	overflowed    bool     // keys were forgotten in this judging, which has been said
 }
 
 // New is the state before the first pass.

@@ -26,6 +26,7 @@ type Recorded struct {
 func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
 	state, recorded := New(), &Recorded{gone: map[priorKey]bool{}}
 	live := map[Key]*Ban{}
+	laid, taken := map[priorKey][]*Ban{}, map[*Ban]bool{}
 	err := s.History(nil, func(d Decision, end int64) {
 		state.History = Vouch{Length: end, Seq: d.Seq}
 		if d.Key == nil {
@@ -41,14 +42,23 @@ func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
 			case b.ByHand && b.Jail == ByHand:
 				live[b.Key] = b
 			case b.Until == 0 || b.Until > from:
-				recorded.bans = append(recorded.bans, b)
+				recorded.bans, laid[at] = append(recorded.bans, b), append(laid[at], b)
 			}
 		case Unbanned, Released, Expired:
 			recorded.gone[at] = true
 			if d.Jail == ByHand {
 				delete(live, *d.Key)
 			}
-			recorded.end(d)
+			if d.Verb == Expired { // it still covers what was logged while it lasted
+				for _, b := range laid[at] {
+					b.Ended = b.Ended || b.Since == d.Since
+				}
+			} else {
+				for _, b := range laid[at] {
+					taken[b] = true
+				}
+				delete(laid, at)
+			}
 			if d.Verb == Unbanned && d.Jail != ByHand && d.Time > now-memory {
 				state.Jail(d.Jail).Pardons[*d.Key] = d.Time
 			}
@@ -61,23 +71,9 @@ func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
 			j.setBan(b)
 		}
 	}
+	recorded.bans = slices.DeleteFunc(recorded.bans, func(b *Ban) bool { return taken[b] })
 	slices.SortStableFunc(recorded.bans, func(a, b *Ban) int { return cmp.Compare(a.Since, b.Since) })
 	return state, recorded, err
-}
-
-// end notes the end of a ban: one that expired still covers what was logged while
-// it lasted, one that was taken back does not.
-func (r *Recorded) end(d Decision) {
-	r.bans = slices.DeleteFunc(r.bans, func(b *Ban) bool {
-		if b.Jail != d.Jail || b.Key != *d.Key {
-			return false
-		}
-		if d.Verb == Expired {
-			b.Ended = b.Ended || b.Since == d.Since
-			return false
-		}
-		return true
-	})
 }
 
 // Replay makes the judging one of a rebuild: bans that the history recorded, in

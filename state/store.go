@@ -172,7 +172,7 @@ func (s *Store) Commit(state *State, decisions []Decision, now int64) error {
 		}
 	}
 	state.Saved = now
-	if err := s.replace(s.name, state.Encode()); err != nil {
+	if err := s.replaceWith(s.name, state.encode); err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
 	state.urgent = false
@@ -191,16 +191,16 @@ func (s *Store) append(state *State, decisions []Decision) error {
 	if state.History.Length, err = vouched(f, state.History); err != nil {
 		return err
 	}
-	lines, err := encodeDecisions(decisions, state.History.Seq)
-	if err != nil {
-		return err
-	}
+	var length int64
 	return s.steps(
 		step{"cut the history", func() error { return f.Truncate(state.History.Length) }},
-		step{"append to the history", func() error { _, err := f.WriteAt(lines, state.History.Length); return err }},
+		step{"append to the history", func() (err error) {
+			length, err = writeDecisions(io.NewOffsetWriter(f, state.History.Length), decisions, state.History.Seq)
+			return err
+		}},
 		step{"sync the history", f.Sync},
 		step{"vouch for the history", func() error {
-			state.History.Length += int64(len(lines))
+			state.History.Length += length
 			state.History.Seq += int64(len(decisions))
 			return nil
 		}},
@@ -209,6 +209,11 @@ func (s *Store) append(state *State, decisions []Decision) error {
 
 // replace writes a file as a whole: either the old bytes are there or the new.
 func (s *Store) replace(name string, data []byte) error {
+	return s.replaceWith(name, func(w io.Writer) error { _, err := w.Write(data); return err })
+}
+
+// replaceWith is replace for who writes piece by piece.
+func (s *Store) replaceWith(name string, write func(io.Writer) error) error {
 	temp := name + ".new"
 	unix.Unlinkat(int(s.dir.Fd()), temp, 0) // left by a pass that died
 	f, err := s.open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
@@ -217,7 +222,7 @@ func (s *Store) replace(name string, data []byte) error {
 	}
 	defer f.Close()
 	return s.steps(
-		step{"write " + name, func() error { _, err := f.Write(data); return err }},
+		step{"write " + name, func() error { return write(f) }},
 		step{"sync " + name, f.Sync},
 		step{"rename " + name, func() error { return unix.Renameat(int(s.dir.Fd()), temp, int(s.dir.Fd()), name) }},
 		step{"sync the directory", s.dir.Sync},

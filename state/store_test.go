@@ -316,9 +316,9 @@ func crashRun(t *testing.T, log [][]Event, kill int) (end map[string]string, his
 	end = maps.Clone(kernel)
 	state.Saved = 0
 	for key, b := range state.Jail("sshd").Bans() {
-		end["ban "+key.String()] = string(appendBans(nil, map[Key]*Ban{key: b}))
+		end["ban "+key.String()] = string(appendBans(nil, &pieces{}, map[Key]*Ban{key: b}))
 	}
-	end["windows"] = string(appendWindows(nil, state.Jail("sshd").windows.get()))
+	end["windows"] = string(appendWindows(nil, &pieces{}, state.Jail("sshd").windows.get()))
 	end["tally"] = string(mustJSON(state.Jail("sshd").Seen.Total))
 	err = s.History(&state.History, func(d Decision, _ int64) { history = append(history, d) })
 	if err != nil {
@@ -406,8 +406,11 @@ func FuzzDecode(f *testing.F) {
 
 func FuzzHistory(f *testing.F) {
 	_, decisions := sample(&testing.T{})
-	lines, _ := encodeDecisions(decisions, 0)
-	f.Add(lines)
+	var lines bytes.Buffer
+	if _, err := writeDecisions(&lines, decisions, 0); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(lines.Bytes())
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if _, err := ReadHistory(bytes.NewReader(text), func(d Decision, end int64) {
 			if end > int64(len(text)) {

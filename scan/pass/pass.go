@@ -457,7 +457,7 @@ func (p *Pass) save() {
 	}
 	p.volatile.Journal = nil // the state has it, for the position that it saves
 	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
-	if err = errors.Join(err, p.store.Commit(p.Ledger, slices.Concat(p.Judge.Decisions, p.noted), p.Now.Unix())); err != nil {
+	if err = errors.Join(err, p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix())); err != nil {
 		p.fail(err)
 		p.volatile.Kernel = nil
 	}
