@@ -22,7 +22,8 @@ import (
 //
 // Names are opened relative to the directory and never through a symbolic link;
 // what root creates gets the owner of the directory, because the timer runs as
-// a user of its own.
+// a user of its own. That user may put into the directory what it likes, so what
+// is there already is taken only as regular() says.
 //
 // The order that keeps the crash law: the caller changes the kernel, then calls
 // Commit, which appends to the history and then replaces the state. A pass that
@@ -113,9 +114,9 @@ func (s *Store) lockFile(name string, wait time.Duration) error {
 	return nil
 }
 
-// open opens a name in the directory, mode 0600 when it makes it.
+// open opens a name in the directory, mode 0600 when it makes it. It never waits.
 func (s *Store) open(name string, flags int) (*os.File, error) {
-	fd, err := unix.Openat(int(s.dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(int(s.dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		if err == unix.ELOOP {
 			err = errors.New("is a symbolic link, which is not followed")
@@ -123,17 +124,36 @@ func (s *Store) open(name string, flags int) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: filepath.Join(s.dir.Name(), name), Err: err}
 	}
 	f := os.NewFile(uintptr(fd), filepath.Join(s.dir.Name(), name))
-	if flags&os.O_CREATE != 0 && os.Geteuid() == 0 {
-		var of unix.Stat_t
-		if err := unix.Fstat(int(s.dir.Fd()), &of); err == nil && of.Uid != 0 {
-			err = unix.Fchown(fd, int(of.Uid), int(of.Gid))
-			if err != nil {
-				f.Close()
-				return nil, fmt.Errorf("give %s to the directory's owner: %w", f.Name(), err)
-			}
-		}
+	var dir unix.Stat_t
+	if err = unix.Fstat(int(s.dir.Fd()), &dir); err == nil {
+		err = regular(fd, dir.Uid)
+	}
+	if err == nil && flags&os.O_CREATE != 0 && os.Geteuid() == 0 && dir.Uid != 0 {
+		err = unix.Fchown(fd, int(dir.Uid), int(dir.Gid))
+	}
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: err}
 	}
 	return f, nil
+}
+
+// regular refuses a file that is none of ours: one that has another name elsewhere
+// (root would write to it, or give it away), a fifo or a device, one of a stranger.
+func regular(fd int, owner uint32) error {
+	var is unix.Stat_t
+	if err := unix.Fstat(fd, &is); err != nil {
+		return err
+	}
+	switch {
+	case is.Mode&unix.S_IFMT != unix.S_IFREG:
+		return errors.New("is not a regular file (remove it)")
+	case is.Nlink > 1:
+		return errors.New("has a second name, a hard link (remove it)")
+	case is.Uid != 0 && is.Uid != owner && int(is.Uid) != os.Geteuid():
+		return fmt.Errorf("belongs to user %d, who is neither root nor the owner of the directory (remove it)", is.Uid)
+	}
+	return nil
 }
 
 // Load reads the state. A missing file gives fs.ErrNotExist, a damaged one a

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -146,6 +147,49 @@ func TestSymbolicLinksAreNotFollowed(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(elsewhere); string(text) != "precious" {
 		t.Errorf("the file behind the links was changed: %q", text)
+	}
+}
+
+// TestPlanted is what the owner of the directory, the passes' user, may have put
+// there for root to open.
+func TestPlanted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives files away")
+	}
+	plants := map[string]func(victim, name string) error{
+		"a hard link": os.Link,
+		"a fifo":      func(_, name string) error { return syscall.Mkfifo(name, 0o600) },
+		"a stranger's": func(_, name string) error {
+			return errors.Join(os.WriteFile(name, []byte("{}"), 0o666), os.Chown(name, 4321, 4321))
+		},
+	}
+	for what, plant := range plants {
+		top := t.TempDir()
+		dir, victim := filepath.Join(top, "state"), filepath.Join(top, "victim")
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 12345, 12345), os.WriteFile(victim, []byte("precious"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"state.json", "history.jsonl", "state.json.lock", "state.json.new", "pass.json"} {
+			if err := plant(victim, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := openStore(t, dir)
+		state, decisions := sample(t)
+		if err := s.Lock(0); err == nil {
+			t.Errorf("%s: the lock was taken", what)
+		}
+		if _, err := s.Load(); err == nil {
+			t.Errorf("%s: the state was read", what)
+		}
+		if err := s.Commit(state, decisions, T); err == nil {
+			t.Errorf("%s: the history was written", what)
+		}
+		LoadVolatile(filepath.Join(dir, "pass.json")) // ends
+		info, err := os.Stat(victim)
+		if text, _ := os.ReadFile(victim); err != nil || string(text) != "precious" || owner(info) != 0 {
+			t.Errorf("%s: the victim holds %q and belongs to %d", what, text, owner(info))
+		}
 	}
 }
 

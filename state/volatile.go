@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -44,8 +45,18 @@ func VolatilePath(path string) string {
 
 // LoadVolatile reads it; what is missing or unreadable is empty.
 func LoadVolatile(path string) *Volatile {
+	s, err := OpenStore(path, false)
+	if err != nil {
+		return &Volatile{}
+	}
+	defer s.Close()
+	f, err := s.open(filepath.Base(path), os.O_RDONLY)
+	if err != nil {
+		return &Volatile{}
+	}
+	defer f.Close()
 	v := &Volatile{}
-	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, v) != nil {
+	if text, err := io.ReadAll(f); err != nil || json.Unmarshal(text, v) != nil {
 		return &Volatile{}
 	}
 	return v

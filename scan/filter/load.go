@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"scan2ban/scan/trust"
 )
 
 //go:embed catalogue/*.toml
@@ -65,7 +67,7 @@ func Load(name string, dirs ...string) (*Filter, error) {
 	}
 	for _, dir := range slices.Backward(dirs) {
 		path := filepath.Join(dir, base)
-		text, err := os.ReadFile(path)
+		text, err := trust.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 
+	"scan2ban/scan/trust"
 	"scan2ban/state"
 )
 
@@ -27,7 +27,7 @@ func (j *Jail) Ignored(self map[string]state.Prefix) (set *state.Ignored, bad []
 	if j.IgnoreFile == "" {
 		return set, nil, nil
 	}
-	text, err := os.ReadFile(j.IgnoreFile)
+	text, err := trust.ReadFile(j.IgnoreFile)
 	if err != nil {
 		return set, nil, fmt.Errorf("jail %q: ignorefile: %w", j.Name, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/trust"
 	"scan2ban/state"
 )
 
@@ -69,13 +69,40 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	c.jails(files, base)
+	if err := c.untrusted(); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// untrusted joins what others may write of the files that jails name: not one jail
+// alone is in doubt then, but who rules here.
+func (c *Config) untrusted() error {
+	bad := map[string]error{} // once each
+	for _, err := range append(slices.Collect(maps.Values(c.Broken)), trust.CheckDir(c.FilterDir())) {
+		if others := (*trust.Error)(nil); errors.As(err, &others) {
+			bad[others.Error()] = others
+		}
+	}
+	for _, j := range c.Jails {
+		if j.IgnoreFile == "" {
+			continue
+		}
+		if others := (*trust.Error)(nil); errors.As(trust.Check(j.IgnoreFile), &others) {
+			bad[others.Error()] = others
+		}
+	}
+	var errs []error
+	for _, text := range slices.Sorted(maps.Keys(bad)) {
+		errs = append(errs, bad[text])
+	}
+	return errors.Join(errs...)
 }
 
 // read parses the files; the built-in default where there is none.
 func (c *Config) read() ([]*file, error) {
 	path := cmp.Or(c.Path, DefaultPath)
-	text, err := os.ReadFile(path)
+	text, err := trust.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Path == "":
 		f, err := parse("built-in configuration", builtin)
@@ -84,6 +111,9 @@ func (c *Config) read() ([]*file, error) {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	c.Path = path
+	if err := trust.CheckDir(filepath.Join(filepath.Dir(path), "conf.d")); err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
 	more, err := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.toml"))
 	if err != nil {
 		return nil, err
@@ -91,7 +121,7 @@ func (c *Config) read() ([]*file, error) {
 	f, err := parse(path, string(text))
 	files, errs := []*file{f}, []error{err}
 	for _, path := range more {
-		text, err := os.ReadFile(path)
+		text, err := trust.ReadFile(path)
 		if err == nil {
 			f, err = parse(path, string(text))
 			files = append(files, f)
