@@ -117,3 +117,32 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseCall(f *testing.F) {
+	f.Add("sshd[mode=aggressive, x=\"a, b\", y='c'][z=]")
+	f.Fuzz(func(t *testing.T, text string) {
+		if name, _, err := ParseCall(text); err == nil && name == "" {
+			t.Errorf("%q has no name", text)
+		}
+		split(text)
+		seconds(text)
+		journalTerms(text)
+	})
+}
+
+func FuzzDefinition(f *testing.F) {
+	f.Add("[INCLUDES]\nbefore = x.conf\n[Definition]\nfailregex = %(p)s <cmn> from <HOST>\n  <mdre-<mode>>\nmdre-a = <F-ID>x</F-ID>\n[Init]\nmode = a\ncmn = bad\np = ^\n", "a")
+	dir := f.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "filter.d"), 0o755); err != nil {
+		f.Fatal(err)
+	}
+	path := filepath.Join(dir, "filter.d/x.conf")
+	f.Fuzz(func(t *testing.T, text, mode string) {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if src, err := ReadFilter(dir, "x", map[string]string{"mode": mode}); err == nil {
+			_, _, _ = Convert(src)
+		}
+	})
+}

@@ -257,55 +257,6 @@ func (j *jail) duration(option, key string) {
 	}
 }
 
-// escalation: Fail2Ban's n-th ban lasts bantime x 2^(n-1) x bantime.factor from the second
-// on (bantime.formula in jail.conf).
-func (j *jail) escalation() {
-	if !isTrue(j.text("bantime.increment")) {
-		return
-	}
-	parts := []string{"factor = 2"}
-	for _, p := range []struct{ option, key string }{{"bantime.maxtime", "max"}, {"bantime.rndtime", "jitter"}} {
-		if text := j.text(p.option); text != "" {
-			if n, ok := seconds(text); ok {
-				parts = append(parts, p.key+" = "+timeOf(n))
-			} else {
-				j.left(p.option, "%s = %s is no time", p.option, text)
-			}
-		}
-	}
-	if isTrue(j.text("bantime.overalljails")) {
-		parts = append(parts, "across_jails = true")
-	}
-	j.set("escalation", "{ "+strings.Join(parts, ", ")+" }")
-	if f := j.text("bantime.factor"); f != "" && f != "1" {
-		j.left("bantime.factor", "bantime.factor = %s: the second ban lasts twice the first here, not %s times that", f, f)
-	}
-	for _, option := range []string{"bantime.formula", "bantime.multipliers"} {
-		if text := j.text(option); text != "" {
-			j.left(option, "%s = %s: the n-th ban lasts bantime x 2^(n-1) here", option, text)
-		}
-	}
-}
-
-var address = regexp.MustCompile(`^(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(/\d+)?$`)
-
-func (j *jail) ignored() {
-	list := []string{}
-	for _, word := range words(j.text("ignoreip")) {
-		if address.MatchString(word) {
-			list = append(list, word)
-		} else {
-			j.left("ignoreip", "ignoreip %s: it is no address, and names are not resolved", word)
-		}
-	}
-	if len(list) > 0 {
-		j.set("ignoreip", tomlList(list))
-	}
-	if text := j.text("ignoreself"); text != "" && !isTrue(text) {
-		j.set("ignoreself", "false")
-	}
-}
-
 // split parts the actions of a jail, one or more lines each.
 func split(text string) (calls []string) {
 	depth, from := 0, 0

@@ -86,7 +86,7 @@ func TestSamples(t *testing.T) {
 	for _, what := range s.wrong {
 		t.Log(what)
 	}
-	if s.total == 0 || s.passed*100 < s.total*99 {
+	if s.total == 0 || s.passed < s.total {
 		t.Errorf("only %d of %d", s.passed, s.total)
 	}
 }
@@ -268,6 +268,11 @@ func (s *samples) judge(c sampleFilter, line string, want map[string]any) string
 		f = c.memory.Dated(c.opts["test.prefix-line"]+line, samplesNow)
 	} else {
 		f = c.memory.Line(line, samplesNow)
+	}
+	if f.Groups["nofail"] != "" {
+		// As Fail2Ban's test of samples does. Its server counts such a line where the
+		// filter has no connections (<F-MLFID>), and so does what is converted of it.
+		f.Failure = false
 	}
 	match, _ := want["match"].(bool)
 	switch {
