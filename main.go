@@ -92,7 +92,7 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
-	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
+	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), exportCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), deliverCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		units.Describe(c, wrong)
@@ -284,12 +284,45 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 	return errors.Join(append(p.Errs, err)...)
 }
 
-func banCommand(o *options) *cobra.Command {
-	by := pass.ByHand{For: state.Permanent}
-	c := &cobra.Command{Use: "ban ADDRESS|CIDR...", Short: "Ban by hand", Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		by.Shield = host.Guests()
-		return byHand(c, o, args, &by, (*pass.Pass).Ban)
+func exportCommand(o *options) *cobra.Command {
+	form := report.Plain
+	c := &cobra.Command{Use: "export [JAIL]", Short: "The bans in force, for another program or host", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		p, err := begin(o, time.Now(), false, false, nil)
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		read(c.Context(), p)
+		bans, err := p.Live(args)
+		if err != nil {
+			return usage{err}
+		}
+		if o.json {
+			form = report.AsJS
+		}
+		warn(o, p.Warnings, nil)
+		return errors.Join(append(p.Errs, form.Export(c.OutOrStdout(), bans, p.Now.Unix()))...)
 	}}
+	c.Flags().Var(&form, "form", "plain, a line each, nft, csv or json")
+	return c
+}
+
+func banCommand(o *options) *cobra.Command {
+	by, from := pass.ByHand{For: state.Permanent}, ""
+	c := &cobra.Command{Use: "ban ADDRESS|CIDR...|--from FILE", Short: "Ban by hand", Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
+		by.Shield = host.Guests()
+		if (from == "") == (len(args) == 0) {
+			return usage{errors.New("give either addresses or --from FILE")}
+		} else if from == "" {
+			return byHand(c, o, args, &by, (*pass.Pass).Ban)
+		}
+		list, err := pass.From(from).Read(c.InOrStdin())
+		if err != nil {
+			return usage{err}
+		}
+		return byHand(c, o, nil, &by, func(p *pass.Pass, by pass.ByHand) error { return p.BanFrom(by, list) })
+	}}
+	c.Flags().StringVar(&from, "from", "", "ban what this `FILE` lists, - for standard input: a line each, or what export writes as json or csv, with the ends that it names")
 	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
 	c.Flags().Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", by.For.UnmarshalSpan)
 	c.Flags().BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")

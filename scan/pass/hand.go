@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,21 +22,11 @@ type ByHand struct {
 
 // Ban lays the bans, once the sources are read. The error says why none was laid.
 func (p *Pass) Ban(by ByHand) error {
-	name := by.Jail
-	if name == "" {
-		name = state.ByHand
-	}
-	p.Ledger.Jail(state.ByHand)
-	if _, err := p.Jails([]string{name}); err != nil {
+	name := cmp.Or(by.Jail, state.ByHand)
+	if err := p.closes(name); err != nil {
 		return err
 	}
-	if p.Off[name] || p.Kept[name] && p.Ledger.Jails[name] == nil {
-		return fmt.Errorf("jail %q is switched off or broken: nothing says which ports it closes", name)
-	}
-	until := int64(0)
-	if by.For != state.Permanent {
-		until = p.Now.Unix() + by.For.Seconds()
-	}
+	until := by.until(p.Now.Unix())
 	protected := p.Protected(by.Shield)
 	var errs []error
 	for _, key := range by.Keys {
@@ -52,6 +43,26 @@ func (p *Pass) Ban(by ByHand) error {
 		}
 	}
 	return nil
+}
+
+// closes gives an error where nothing says which ports a jail closes.
+func (p *Pass) closes(name string) error {
+	p.Ledger.Jail(state.ByHand)
+	if _, err := p.Jails([]string{name}); err != nil {
+		return err
+	}
+	if p.Off[name] || p.Kept[name] && p.Ledger.Jails[name] == nil {
+		return fmt.Errorf("jail %q is switched off or broken: nothing says which ports it closes", name)
+	}
+	return nil
+}
+
+// until is the second of the end of a ban laid now; 0: it has none.
+func (by *ByHand) until(now int64) int64 {
+	if by.For == state.Permanent {
+		return 0
+	}
+	return now + by.For.Seconds()
 }
 
 // Unban takes bans back and forgives failures up to now.

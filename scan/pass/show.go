@@ -62,19 +62,30 @@ func (p *Pass) Guards() (lines []string) {
 // packets that the kernel dropped where it tells. The error names a jail that is
 // not known.
 func (p *Pass) Bans(ctx context.Context, names []string) ([]report.Ban, error) {
-	names, err := p.Jails(names)
+	bans, err := p.Live(names)
 	if err != nil {
 		return nil, err
 	}
 	packets := p.packets(ctx)
+	for i := range bans {
+		if n, ok := packets[bans[i].Jail+" "+bans[i].Key]; ok {
+			bans[i].Packets = &n
+		}
+	}
+	return bans, nil
+}
+
+// Live is Bans without a look at the kernel.
+func (p *Pass) Live(names []string) ([]report.Ban, error) {
+	names, err := p.Jails(names)
+	if err != nil {
+		return nil, err
+	}
 	bans := []report.Ban{}
 	for _, name := range names {
 		for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
 			shown := report.FromBan(b)
 			shown.Observed = !p.Ledger.Jail(name).Reach.Enforce
-			if n, ok := packets[name+" "+shown.Key]; ok {
-				shown.Packets = &n
-			}
 			bans = append(bans, shown)
 		}
 	}

@@ -1,0 +1,181 @@
+package pass
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"scan2ban/state"
+)
+
+// Taken is a ban that another host made.
+type Taken struct {
+	Key   state.Key
+	Until int64 // second of its end; 0: for ever; -1: it says none
+}
+
+// From is a flag's value: the file that bans are taken from, "-" for standard input.
+type From string
+
+const (
+	fromMost   = 64 << 20 // bytes of such a file
+	fromErrors = 10       // that are told
+)
+
+// Read reads what "scan2ban export" writes as json or csv, or one address or CIDR a line
+// with comments after "#" or ";". The error names what cannot be read by its line; nothing
+// is taken then.
+func (f From) Read(stdin io.Reader) (list []Taken, err error) {
+	name, in := string(f), stdin
+	if f == "-" {
+		name = "standard input"
+	} else {
+		file, err := os.Open(string(f))
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, fromMost+1))
+	if err == nil && len(text) > fromMost {
+		err = fmt.Errorf("is longer than %d MB", fromMost>>20)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	switch {
+	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")):
+		list, err = fromJSON(text)
+	case bytes.HasPrefix(text, []byte("key,")):
+		list, err = fromCSV(text)
+	default:
+		list, err = fromLines(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return list, nil
+}
+
+func fromLines(text []byte) (list []Taken, err error) {
+	var errs []error
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		if i := strings.IndexAny(line, "#;"); i >= 0 {
+			line = line[:i]
+		}
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		p, err := state.ParsePrefix(line)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
+			if len(errs) == fromErrors {
+				break
+			}
+			continue
+		}
+		list = append(list, Taken{state.Key(p), -1})
+	}
+	return list, errors.Join(errs...)
+}
+
+func fromJSON(text []byte) (list []Taken, err error) {
+	var bans []struct {
+		Key      string
+		Until    *string
+		Observed bool
+	}
+	if err := json.Unmarshal(text, &bans); err != nil {
+		return nil, fmt.Errorf("is no list of bans as \"scan2ban export --form json\" writes it: %w", err)
+	}
+	for i, b := range bans {
+		until := "permanent"
+		if b.Until != nil {
+			until = *b.Until
+		}
+		t, err := taken(b.Key, until)
+		if err != nil {
+			return nil, fmt.Errorf("ban %d: %w", i+1, err)
+		}
+		if !b.Observed {
+			list = append(list, t)
+		}
+	}
+	return list, nil
+}
+
+func fromCSV(text []byte) (list []Taken, err error) {
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	until := slices.Index(rows[0], "until")
+	if until < 0 {
+		return nil, errors.New(`line 1: no column "until"`)
+	}
+	for i, row := range rows[1:] {
+		t, err := taken(row[0], row[until])
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", i+2, err)
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+func taken(key, until string) (t Taken, err error) {
+	p, err := state.ParsePrefix(key)
+	if err != nil || until == "permanent" {
+		return Taken{Key: state.Key(p)}, err
+	}
+	end, err := time.Parse(time.RFC3339, until)
+	if err != nil {
+		return t, fmt.Errorf("%q is not a time (RFC 3339), or permanent", until)
+	}
+	return Taken{state.Key(p), end.Unix()}, nil
+}
+
+// BanFrom lays bans of another host with their ends, those that name none for by.For. What
+// is protected here, and what is over, is left out and said.
+func (p *Pass) BanFrom(by ByHand, list []Taken) error {
+	name := cmp.Or(by.Jail, state.ByHand)
+	if err := p.closes(name); err != nil {
+		return err
+	}
+	protected, over, kept := p.Protected(by.Shield), 0, 0
+	for _, t := range list {
+		until := t.Until
+		if until < 0 {
+			until = by.until(p.Now.Unix())
+		}
+		if until != 0 && until <= p.Now.Unix() {
+			over++
+			continue
+		}
+		if entry, origin, ok := protected.Touches(t.Key); ok && !by.Force {
+			if kept++; kept <= fromErrors {
+				p.Warn("%s holds %s (%s): it stays free (--force bans it all the same)", t.Key, entry, origin)
+			}
+			continue
+		}
+		p.Judge.BanByHand(name, t.Key, p.Now.Unix(), until, by.Force)
+	}
+	if kept > fromErrors {
+		p.Warn("%d of the list stay free, for they hold what is protected here", kept)
+	}
+	if over > 0 {
+		p.Warn("%d of the list are over and left out", over)
+	}
+	return nil
+}
