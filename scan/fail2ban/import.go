@@ -72,6 +72,8 @@ type Result struct {
 
 	Config  string            `json:"-"`
 	Filters map[string]string `json:"-"` // name: TOML
+
+	telling telling
 }
 
 // Run imports by o and prints on w.
@@ -160,12 +162,7 @@ func (o Options) Read() (*Result, error) {
 		}
 		b.WriteString("\n" + text)
 	}
-	j := &jail{name: defaults, tree: t, result: r}
-	for _, what := range []string{"destemail", "sender"} {
-		if v, ok, _ := t.get(defaults, what, nil); ok && v.text != "" {
-			j.left(what, "%s = %s (Fail2Ban mails only by an action such as %%(action_mw)s)", what, v.text)
-		}
-	}
+	b.WriteString(r.telling.toml())
 	o.purge(r)
 	if len(r.Left) > 0 {
 		b.WriteString("\n# Not carried over:\n")

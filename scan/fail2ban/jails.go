@@ -303,9 +303,9 @@ func (j *jail) actions() error {
 			j.reach(name, options)
 			closes = true
 		case mailing.MatchString(name):
-			j.left("action", "action %s: mails from %s to %s", name, options["sender"], options["dest"])
+			j.result.telling.mail(j, name, options)
 		default:
-			j.left("action", "action %s", name)
+			j.result.telling.other(j, name)
 		}
 	}
 	if !closes {
