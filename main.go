@@ -287,64 +287,37 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 func exportCommand(o *options) *cobra.Command {
 	form := report.Plain
 	c := &cobra.Command{Use: "export [JAIL]", Short: "The bans in force, for another program or host", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		p, err := begin(o, time.Now(), false, false, nil)
-		if err != nil {
-			return err
-		}
-		defer p.Close()
-		read(c.Context(), p)
-		bans, err := p.Live(args)
-		if err != nil {
-			return usage{err}
-		}
-		if o.json {
-			form = report.AsJS
-		}
-		warn(o, p.Warnings, nil)
-		return errors.Join(append(p.Errs, form.Export(c.OutOrStdout(), bans, p.Now.Unix()))...)
+		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
+			bans, err := p.Live(args)
+			return report.Enforced(bans), func(w io.Writer) { form.Export(w, bans, p.Now.Unix()) }, err
+		})
 	}}
 	c.Flags().Var(&form, "form", "plain, a line each, nft, csv or json")
 	return c
 }
 
 func banCommand(o *options) *cobra.Command {
-	by, from := pass.ByHand{For: state.Permanent}, ""
+	by := pass.ByHand{For: state.Permanent}
 	c := &cobra.Command{Use: "ban ADDRESS|CIDR...|--from FILE", Short: "Ban by hand", Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
 		by.Shield = host.Guests()
-		if (from == "") == (len(args) == 0) {
-			return usage{errors.New("give either addresses or --from FILE")}
-		} else if from == "" {
-			return byHand(c, o, args, &by, (*pass.Pass).Ban)
-		}
-		list, err := pass.From(from).Read(c.InOrStdin())
-		if err != nil {
-			return usage{err}
-		}
-		return byHand(c, o, nil, &by, func(p *pass.Pass, by pass.ByHand) error { return p.BanFrom(by, list) })
+		return byHand(c, o, args, &by, (*pass.Pass).Ban)
 	}}
-	c.Flags().StringVar(&from, "from", "", "ban what this `FILE` lists, - for standard input: a line each, or what export writes as json or csv, with the ends that it names")
-	c.Flags().StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
-	c.Flags().Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", by.For.UnmarshalSpan)
-	c.Flags().BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
+	by.BanFlags(c.Flags())
 	return c
 }
 
 func unbanCommand(o *options) *cobra.Command {
 	by := pass.ByHand{}
 	c := &cobra.Command{Use: "unban ADDRESS|CIDR...|--all", Short: "Take bans back", Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
-		if by.All == (len(args) > 0) {
-			return usage{errors.New("give either addresses or --all")}
-		}
 		return byHand(c, o, args, &by, (*pass.Pass).Unban)
 	}}
-	c.Flags().StringVar(&by.Jail, "jail", "", "only in this `JAIL` (default: everywhere)")
-	c.Flags().BoolVar(&by.All, "all", false, "take back every ban")
+	by.UnbanFlags(c.Flags())
 	return c
 }
 
 // byHand is a pass with decisions of an admin in it.
-func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide func(*pass.Pass, pass.ByHand) error) (err error) {
-	if by.Keys, err = pass.Keys(args); err != nil {
+func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide func(*pass.Pass, pass.ByHand) error) error {
+	if err := by.Take(args, c.InOrStdin()); err != nil {
 		return usage{err}
 	}
 	p, err := begin(o, time.Now(), true, false, nil)

@@ -22,23 +22,20 @@ type Taken struct {
 	Until int64 // second of its end; 0: for ever; -1: it says none
 }
 
-// From is a flag's value: the file that bans are taken from, "-" for standard input.
-type From string
-
 const (
 	fromMost   = 64 << 20 // bytes of such a file
 	fromErrors = 10       // that are told
 )
 
-// Read reads what "scan2ban export" writes as json or csv, or one address or CIDR a line
+// readFrom reads, from a file or, named "-", from stdin, what "scan2ban export" writes as json or csv, or one address or CIDR a line
 // with comments after "#" or ";". The error names what cannot be read by its line; nothing
 // is taken then.
-func (f From) Read(stdin io.Reader) (list []Taken, err error) {
-	name, in := string(f), stdin
-	if f == "-" {
+func readFrom(name string, stdin io.Reader) (list []Taken, err error) {
+	in := stdin
+	if name == "-" {
 		name = "standard input"
 	} else {
-		file, err := os.Open(string(f))
+		file, err := os.Open(name)
 		if err != nil {
 			return nil, err
 		}
@@ -146,15 +143,15 @@ func taken(key, until string) (t Taken, err error) {
 	return Taken{state.Key(p), end.Unix()}, nil
 }
 
-// BanFrom lays bans of another host with their ends, those that name none for by.For. What
+// banFrom lays bans of another host with their ends, those that name none for by.For. What
 // is protected here, and what is over, is left out and said.
-func (p *Pass) BanFrom(by ByHand, list []Taken) error {
+func (p *Pass) banFrom(by ByHand) error {
 	name := cmp.Or(by.Jail, state.ByHand)
 	if err := p.closes(name); err != nil {
 		return err
 	}
 	protected, over, kept := p.Protected(by.Shield), 0, 0
-	for _, t := range list {
+	for _, t := range by.List {
 		until := t.Until
 		if until < 0 {
 			until = by.until(p.Now.Unix())

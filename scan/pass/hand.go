@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"scan2ban/state"
 	"scan2ban/state/report"
@@ -18,10 +21,43 @@ type ByHand struct {
 	Force  bool           // ban also what is protected
 	Shield *state.Ignored // who is protected beside what the jails ignore: see [Pass.Protected]
 	All    bool           // of an unban: every ban there is; nothing to say of those that are not
+
+	From string  // of a ban: the file that List is read from, "-" for standard input; empty: Keys are banned
+	List []Taken // bans of another host
+}
+
+// BanFlags adds what a ban can be told.
+func (by *ByHand) BanFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
+	flags.Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", by.For.UnmarshalSpan)
+	flags.BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
+	flags.StringVar(&by.From, "from", "", "ban what this `FILE` lists, - for standard input: a line each, or what export writes as json or csv, with the ends that it names")
+}
+
+// UnbanFlags adds what an unban can be told.
+func (by *ByHand) UnbanFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&by.Jail, "jail", "", "only in this `JAIL` (default: everywhere)")
+	flags.BoolVar(&by.All, "all", false, "take back every ban")
+}
+
+// Take reads whom it is about, from the arguments or from the file.
+func (by *ByHand) Take(args []string, stdin io.Reader) (err error) {
+	switch elsewhere := by.All || by.From != ""; {
+	case elsewhere == (len(args) > 0):
+		return errors.New("give either addresses or --all (unban), --from FILE (ban)")
+	case by.From != "":
+		by.List, err = readFrom(by.From, stdin)
+	default:
+		by.Keys, err = Keys(args)
+	}
+	return err
 }
 
 // Ban lays the bans, once the sources are read. The error says why none was laid.
 func (p *Pass) Ban(by ByHand) error {
+	if by.From != "" {
+		return p.banFrom(by)
+	}
 	name := cmp.Or(by.Jail, state.ByHand)
 	if err := p.closes(name); err != nil {
 		return err

@@ -38,7 +38,7 @@ func (f *Format) Type() string { return "FORM" }
 
 // Export writes the bans that are enforced, at the clock time now in seconds.
 func (f Format) Export(w io.Writer, bans []Ban, now int64) error {
-	bans = slices.DeleteFunc(slices.Clone(bans), func(b Ban) bool { return b.Observed })
+	bans = Enforced(bans)
 	switch f {
 	case AsJS:
 		return JSON(w, bans)
@@ -53,6 +53,11 @@ func (f Format) Export(w io.Writer, bans []Ban, now int64) error {
 		}
 	}
 	return nil
+}
+
+// Enforced are those of the bans that keep somebody out.
+func Enforced(bans []Ban) []Ban {
+	return slices.DeleteFunc(slices.Clone(bans), func(b Ban) bool { return b.Observed })
 }
 
 // longest is when each key is free again, 0 for never, whatever the jail.
