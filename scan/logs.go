@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"strconv"
@@ -164,7 +165,7 @@ func (w *Watch) finding(line *logfile.Line, t *parts, program func() string) Fin
 	switch {
 	case line.Long:
 	case w.Matcher.WholeLine():
-		f.Verdict = w.Matcher.MatchLine(line.Text, time.UnixMicro(line.Time))
+		f.Verdict = w.Matcher.MatchLine(line.Text, cmp.Or(line.Name, line.Path), time.UnixMicro(line.Time))
 	default:
 		f.Verdict = w.Matcher.Match(t.message, program)
 	}

@@ -152,7 +152,7 @@ func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams,
 			}
 			var v filter.Verdict
 			if w.Matcher.WholeLine() {
-				v = w.Matcher.MatchDated(syslogLine(entries), time.Unix(second, 0))
+				v = w.Matcher.MatchDated(syslogLine(entries), "journal", time.Unix(second, 0))
 			} else {
 				v = w.Matcher.Match(logfile.CutTime(entries.Message()), program)
 			}

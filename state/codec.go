@@ -31,7 +31,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}},
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
-//	   "pardons":{KEY:T}, "successes":{KEY:T}, "through":{...},
+//	   "pardons":{KEY:T}, "successes":{KEY:T}, "through":{...}, "recall":{...},
 //	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"forced":B,"ended":B,"enforced":T}},
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
@@ -75,6 +75,9 @@ func (j *Jail) append(b []byte, out *pieces) []byte {
 		mustJSON(j.Reach), j.Prefixes[0], j.Prefixes[1], mustJSON(j.Seen), j.Ignored, j.nextEnd, mustJSON(j.Pardons), mustJSON(j.Successes))
 	if j.Through != nil {
 		b = append(append(b, `,"through":`...), mustJSON(j.Through)...)
+	}
+	if j.Recall != nil {
+		b = append(append(b, `,"recall":`...), j.Recall...)
 	}
 	b = appendLazy(append(b, `,"bans":`...), out, &j.bans, appendBans)
 	b = appendLazy(append(b, `,"sessions":`...), out, &j.sessions, appendSessions)
@@ -284,6 +287,8 @@ func (j *Jail) decode(in *scanner) error {
 			err = in.value(&j.Successes)
 		case "through":
 			err = in.value(&j.Through)
+		case "recall":
+			j.Recall, err = in.raw()
 		case "bans":
 			raw, err = in.raw()
 			j.bans.later(raw, func(raw []byte) (map[Key]*Ban, error) { return readBans(j.Name, raw) })

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -74,6 +75,10 @@ type Jail struct {
 	Successes map[Key]int64 // second of the last log-in of a key; kept only where a policy asks
 	Ignored   string        // fingerprint of the ignore rules that the bans were last held against
 	Through   *Through      // failures that came through its bans; nil: none. Judging ignores it
+
+	// Recall is what a filter remembers of the lines before the positions, see package
+	// scan/filter; nil: nothing. It goes with the positions, and judging ignores it.
+	Recall json.RawMessage
 
 	windows  lazy[map[Key]*window]
 	bans     lazy[map[Key]*Ban]
@@ -155,6 +160,13 @@ func (j *Jail) Pardoned(addr netip.Addr) (until int64) {
 
 // Tracked is the number of keys with a window.
 func (j *Jail) Tracked() int { return len(j.windows.get()) }
+
+// Remember makes it what the jail's filter remembers.
+func (j *Jail) Remember(recall json.RawMessage) {
+	if !bytes.Equal(recall, j.Recall) {
+		j.Recall, j.changed = recall, true
+	}
+}
 
 // SaveSoon makes the next save due, though nothing was decided.
 func (s *State) SaveSoon() { s.urgent = true }

@@ -27,7 +27,7 @@ import (
 // A Dates keeps which pattern held last: it is one log's, and one goroutine's.
 type Dates struct {
 	templates []*dateTemplate
-	last      *dateTemplate
+	held      *dateHeld
 	zone      *time.Location
 	timeouts  int
 }
@@ -41,7 +41,21 @@ type dateTemplate struct {
 	anchored   bool // at the beginning or the end
 	epochGroup int
 	long       bool
-	start, end int // of the last match
+}
+
+// dateHeld is which pattern of a log held last, and where in the line.
+type dateHeld struct {
+	Last  int `json:"last"` // its number, from 1; 0: none did
+	Start int `json:"start"`
+	End   int `json:"end"`
+}
+
+// hold goes on with another log.
+func (d *Dates) hold(held *dateHeld) {
+	if held.Last < 0 || held.Last > len(d.templates) { // they were changed
+		*held = dateHeld{}
+	}
+	d.held = held
 }
 
 const (
@@ -116,7 +130,7 @@ var (
 // NewDates reads date patterns; none of them means the usual ones. zone is that of
 // times that name none.
 func NewDates(patterns []string, zone *time.Location) (*Dates, error) {
-	d := &Dates{zone: zone}
+	d := &Dates{zone: zone, held: &dateHeld{}}
 	if len(patterns) == 0 {
 		patterns = []string{"{DEFAULT}"}
 	}
@@ -305,8 +319,9 @@ func (d *Dates) find(line string, now time.Time) (at [2]int, when time.Time, dat
 	}
 	var best *found
 	var by *dateTemplate
-	if t := d.last; t != nil {
-		if f := try(t); f != nil && (t.anchored || len(d.templates) == 1 || f.start == t.start && f.end == t.end) {
+	if d.held.Last > 0 {
+		t := d.templates[d.held.Last-1]
+		if f := try(t); f != nil && (t.anchored || len(d.templates) == 1 || f.start == d.held.Start && f.end == d.held.End) {
 			best, by = f, t
 		} else if f != nil {
 			best, by = f, t
@@ -338,8 +353,7 @@ func (d *Dates) find(line string, now time.Time) (at [2]int, when time.Time, dat
 	if best == nil {
 		return at, when, false, false
 	}
-	by.start, by.end = best.start, best.end
-	d.last = by
+	*d.held = dateHeld{1 + slices.Index(d.templates, by), best.start, best.end}
 	at = best.first
 	if at[0] == at[1] {
 		return at, when, false, true

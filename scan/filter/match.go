@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/netip"
 	"regexp/syntax"
 	"slices"
@@ -13,8 +14,8 @@ import (
 	"scan2ban/state"
 )
 
-// Matcher is a filter made ready for one mode. It keeps nothing between lines:
-// several goroutines may use it.
+// Matcher is a filter made ready for one mode. It keeps nothing between lines, but for
+// what a script remembers (Recall): several goroutines may use it.
 //
 // Its rules are compiled when the first message comes, and the expression of a
 // rule when a message first needs it: an idle pass pays for none of them.
@@ -29,7 +30,11 @@ type Matcher struct {
 	objects   []int            // the rules on JSON, in their order
 	places    *places          // of their members; nil: the filter reads no JSON
 	proxies   []netip.Prefix   // whose word on the client is taken
-	memory    *Memory          // of a script; nil: the filter has rules
+
+	script sync.Mutex         // guards what follows: what a script remembers
+	memory *Memory            // nil: the filter has rules
+	logs   map[string]*recall // by log; nil: no line has come
+	left   json.RawMessage    // by an earlier pass
 }
 
 // candidate is a rule that a message with this beginning may match.
@@ -155,7 +160,7 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 	case len(message) == 0:
 		return Verdict{}
 	case m.memory != nil:
-		return m.MatchLine(message, time.Time{})
+		return m.MatchLine(message, "", time.Time{})
 	case m.maxLength > 0 && len(message) >= m.maxLength:
 		return Verdict{Kind: Refused, Reason: reasonTooLong}
 	case bytes.IndexByte(message, '\n') >= 0 || bytes.IndexByte(message, 0) >= 0:

@@ -63,13 +63,11 @@ type Memory struct {
 	failures []*expression
 	ignore   []*expression
 	lines    int
-	buffer   []string
-	sessions map[string]*connection
-	order    []string
 	rules    []Rule
+	*recall  // of the log that is being read
 
 	lastTime time.Time
-	timeouts int
+	slow     slowness
 }
 
 // connection is what the lines of one have said so far.
@@ -79,17 +77,17 @@ type connection struct {
 	pending bool // a failure whose client is not known yet
 	lines   int  // of the failure
 	helpers int  // lines that will be a failure's
+	id      string
+	size    int   // in memory, about
+	touched int64 // where the log stood at its last line, in seconds
 }
-
-// maxSessions are the connections that a script remembers; the oldest goes.
-const maxSessions = 10000
 
 // Open compiles the script. zone is that of dates which name none.
 func (s *Script) Open(zone *time.Location) (*Memory, error) {
 	if zone == nil {
 		zone = time.Local
 	}
-	m := &Memory{lines: max(1, s.Lines), sessions: map[string]*connection{}}
+	m := &Memory{lines: max(1, s.Lines), recall: newRecall()}
 	var err error
 	multiline := m.lines > 1
 	if m.dates, err = NewDates(s.Dates, zone); err != nil {
@@ -140,12 +138,9 @@ type Found struct {
 	Users   []string // of the connection
 	Lines   int      // that the failure was written in
 	Time    time.Time
-	Dated   bool // Time is the line's own
+	Dated   bool   // Time is the line's own
+	Refused string // why the line proves nothing; empty: it was looked at whole
 }
-
-// Timeouts is how many times an expression took too long: those lines were not
-// understood by it.
-func (m *Memory) Timeouts() int { return m.timeouts + m.dates.timeouts }
 
 // Line judges a line whose time stands in it.
 func (m *Memory) Line(line string, now time.Time) Found {
@@ -165,7 +160,7 @@ func (m *Memory) Line(line string, now time.Time) Found {
 			when = m.lastTime
 		}
 	}
-	f := m.judge(line)
+	f := m.judge(line, now)
 	f.Time, f.Dated = when, dated
 	return f
 }
@@ -174,26 +169,19 @@ func (m *Memory) Line(line string, now time.Time) Found {
 func (m *Memory) Dated(line string, when time.Time) Found {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f := m.judge(line)
+	f := m.judge(line, when)
 	f.Time, f.Dated = when, true
 	return f
 }
 
-func (m *Memory) find(e *expression, text string) *found {
-	f, err := e.find(text)
-	if err != nil {
-		m.timeouts++
-	}
-	return f
-}
-
-func (m *Memory) judge(line string) Found {
+// judge hears a line that was read at the time now.
+func (m *Memory) judge(line string, now time.Time) (f Found) {
+	m.slow.refuses = ""
+	defer func() { f.Refused = m.slow.refuses }()
 	none := Found{Rule: -1}
 	line = strings.ToValidUTF8(line, "\ufffd")
-	m.buffer = append(m.buffer, line)
-	if len(m.buffer) > m.lines {
-		m.buffer = slices.Delete(m.buffer, 0, len(m.buffer)-m.lines)
-	}
+	m.age(now)
+	m.push(line, m.lines)
 	text := strings.Join(m.buffer, "\n") + "\n"
 	if len(m.ignore) > 0 && len(m.ignore) < len(m.failures)-2 && m.ignored(text) {
 		return none
@@ -201,7 +189,7 @@ func (m *Memory) judge(line string) Found {
 	var pre map[string]string
 	content := false
 	if m.prefix != nil {
-		f := m.find(m.prefix, text)
+		f := m.find(m.prefix, "prefix", text)
 		if f == nil {
 			return none
 		}
@@ -212,7 +200,7 @@ func (m *Memory) judge(line string) Found {
 		delete(pre, "content")
 	}
 	for i, e := range m.failures {
-		f := m.find(e, text)
+		f := m.find(e, m.rules[i].Name, text)
 		if f == nil {
 			continue
 		}
@@ -236,8 +224,8 @@ func (m *Memory) judge(line string) Found {
 }
 
 func (m *Memory) ignored(text string) bool {
-	for _, e := range m.ignore {
-		if m.find(e, text) != nil {
+	for i, e := range m.ignore {
+		if m.find(e, fmt.Sprintf("%s%d", ignorePrefix, i+1), text) != nil {
 			return true
 		}
 	}
@@ -262,6 +250,7 @@ func (m *Memory) take(text string, f *found) string {
 		}
 	}
 	var kept, taken []string
+	var ages []int64
 	for i, line := range m.buffer {
 		switch {
 		case i < first || i > last:
@@ -271,9 +260,11 @@ func (m *Memory) take(text string, f *found) string {
 			kept = append(kept, line)
 		default:
 			taken = append(taken, line)
+			continue
 		}
+		ages = append(ages, m.ages[i])
 	}
-	m.buffer = kept
+	m.buffer, m.ages = kept, ages
 	return strings.Join(taken, "\n") + "\n"
 }
 
@@ -349,11 +340,11 @@ func (m *Memory) merge(id string, groups map[string]string, lines int) (*connect
 	forget = forget && groups["mlfforget"] != ""
 	delete(groups, "mlfforget")
 	addUser := func(c *connection) {
-		if user := groups["user"]; user != "" && !slices.Contains(c.users, user) {
+		if user := groups["user"]; user != "" && len(c.users) < maxUsers && !slices.Contains(c.users, user) {
 			c.users = append(c.users, user)
 		}
 	}
-	c := m.sessions[id]
+	c := m.known(id)
 	pending := false
 	if c != nil {
 		addUser(c)
@@ -369,19 +360,15 @@ func (m *Memory) merge(id string, groups map[string]string, lines int) (*connect
 		}
 		maps.Copy(c.groups, groups)
 		if forget {
-			delete(m.sessions, id)
-			m.order = slices.DeleteFunc(m.order, func(other string) bool { return other == id })
+			m.forget(id)
+		} else {
+			m.grown(c)
 		}
 	} else {
 		c = &connection{groups: groups}
 		addUser(c)
 		if !forget {
-			if len(m.order) >= maxSessions {
-				delete(m.sessions, m.order[0])
-				m.order = m.order[1:]
-			}
-			m.sessions[id] = c
-			m.order = append(m.order, id)
+			m.meet(id, c)
 		}
 	}
 	if pending || len(c.users) > 1 {
@@ -404,6 +391,9 @@ func (m *Memory) merge(id string, groups map[string]string, lines int) (*connect
 // Verdict is what is found as the rules say it: an address that is one is blamed, a
 // name never.
 func (m *Memory) Verdict(f Found) Verdict {
+	if f.Refused != "" {
+		return Verdict{Kind: Refused, Reason: f.Refused}
+	}
 	if f.Rule < 0 {
 		return Verdict{}
 	}

@@ -96,22 +96,29 @@ func (m *Matcher) openScript() {
 }
 
 // MatchLine judges a whole line of a log by a script. now is the line's time as the
-// reader sees it: what a date in it leaves out is taken from there.
-func (m *Matcher) MatchLine(line []byte, now time.Time) Verdict {
+// reader sees it: what a date in it leaves out is taken from there. The lines of each log
+// must come in their order.
+func (m *Matcher) MatchLine(line []byte, log string, now time.Time) Verdict {
 	m.ready.Do(m.compile)
 	if reason := m.unfit(line); reason != "" {
 		return Verdict{Kind: Refused, Reason: reason}
 	}
-	return m.memory.Verdict(m.memory.Line(string(line), now))
+	m.script.Lock()
+	defer m.script.Unlock()
+	memory := m.of(log)
+	return memory.Verdict(memory.Line(string(line), now))
 }
 
 // MatchDated is MatchLine for a line without its time, which is when.
-func (m *Matcher) MatchDated(line []byte, when time.Time) Verdict {
+func (m *Matcher) MatchDated(line []byte, log string, when time.Time) Verdict {
 	m.ready.Do(m.compile)
 	if reason := m.unfit(line); reason != "" {
 		return Verdict{Kind: Refused, Reason: reason}
 	}
-	return m.memory.Verdict(m.memory.Dated(string(line), when))
+	m.script.Lock()
+	defer m.script.Unlock()
+	memory := m.of(log)
+	return memory.Verdict(memory.Dated(string(line), when))
 }
 
 // unfit is why a line proves nothing, whatever an expression makes of it: what a client
@@ -124,14 +131,4 @@ func (m *Matcher) unfit(line []byte) string {
 		return reasonControl
 	}
 	return ""
-}
-
-// Timeouts is how many times an expression of a script has taken too long.
-func (m *Matcher) Timeouts() int {
-	if m.memory == nil {
-		return 0
-	}
-	m.memory.mu.Lock()
-	defer m.memory.mu.Unlock()
-	return m.memory.Timeouts()
 }

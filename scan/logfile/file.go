@@ -195,7 +195,7 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 		if f.fresh && t < r.o.Since*1e6 {
 			continue
 		}
-		*line = Line{Log: f.log, Text: text, head: f.clock.head, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long, Inner: f.format() != container.Plain, Stream: f.stream}
+		*line = Line{Log: f.log, Name: f.pos.Log, Text: text, head: f.clock.head, Time: t, Groups: f.groups, Path: f.pos.Path, Syslog: f.syslog, Long: long, Inner: f.format() != container.Plain, Stream: f.stream}
 		if r.o.Look == nil || r.o.Look(line) {
 			f.untimed = f.untimed || !timed
 			return true, nil

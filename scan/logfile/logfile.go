@@ -85,6 +85,7 @@ type Line struct {
 	Time   int64  // microseconds since the Unix epoch
 	Groups []int  // that the file belongs to, by index in Options.Groups
 	Path   string // of the file
+	Name   string // of the log, whatever its files were renamed to; empty: Path
 	Log    int    // the number of the log, in which lines keep their order
 	Syslog bool   // the file is a syslog daemon's: its lines have that prefix
 	Long   bool   // only the beginning of the line

@@ -241,6 +241,7 @@ func (p *Pass) floor() int64 {
 
 // Read reads the sources to their end and judges what they hold, in memory.
 func (p *Pass) Read(ctx context.Context) {
+	p.recall()
 	p.choose(ctx)
 	p.openLogs(ctx)
 	if len(p.entered) > 0 {
@@ -249,6 +250,7 @@ func (p *Pass) Read(ctx context.Context) {
 		}
 	}
 	p.closeLogs()
+	p.remembered()
 	if p.lost != "" && p.Write {
 		p.adopt(ctx)
 	}

@@ -101,6 +101,9 @@ func (r *reading) all(take func(host string, f scan.Finding)) {
 	if r.Step == nil {
 		r.Step = func(int64, float64) {}
 	}
+	for _, w := range r.Setup.Watches {
+		w.Matcher.Recall(nil) // it is read from another place than a pass has left
+	}
 	r.openFiles()
 	if entered := r.entered(); len(entered) > 0 {
 		if err := r.readJournal(entered); err != nil {

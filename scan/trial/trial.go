@@ -35,6 +35,11 @@ func Run(ctx context.Context, o Options, w io.Writer) (warnings []string, err er
 	for _, r := range o.Filter.Rules() {
 		names = append(names, r.Name)
 	}
+	if o.Filter.Script != nil {
+		for _, e := range o.Filter.Script.Failures {
+			names = append(names, e.Name)
+		}
+	}
 	out := report.NewMatches(w, o.JSON, o.Lines, names)
 	matcher := o.Filter.Compile(o.Mode)
 	before, last := 0, 0 // numbers go on from path to path
@@ -68,7 +73,7 @@ func Run(ctx context.Context, o Options, w io.Writer) (warnings []string, err er
 			break
 		}
 	}
-	return warnings, errors.Join(append(errs, out.Done())...)
+	return append(warnings, matcher.Slow()...), errors.Join(append(errs, out.Done())...)
 }
 
 // isJournal tells whether a path is that of a journal: a directory, or a file whose

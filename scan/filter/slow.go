@@ -1,0 +1,91 @@
+package filter
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// slowness is what the expressions that backtrack have cost. A stranger can write lines
+// over which one of them runs long: each line has a time limit, and all together have one.
+type slowness struct {
+	spent   time.Duration // on what took longer than aWhile
+	by      []slowCount
+	refused int    // lines that were not looked at for want of time
+	refuses string // why the line that is being looked at proves nothing
+}
+
+type slowCount struct {
+	name  string // of the expression
+	lines int
+}
+
+const (
+	aWhile       = time.Millisecond
+	slowLimit    = 10 * time.Second // a jail and pass
+	ignorePrefix = "ignore-"
+
+	reasonSlow     = "the filter's slow expressions have had their time in this pass"
+	reasonSlowSkip = "an expression that may say that it is no failure took too long"
+)
+
+// find looks for an expression. One that takes too long is not found, and the next are
+// asked; where it could have made the line none, the line is refused.
+func (m *Memory) find(e *expression, name, text string) *found {
+	if e.slow == nil {
+		f, _ := e.find(text)
+		return f
+	}
+	s := &m.slow
+	if s.spent >= slowLimit {
+		if s.refuses == "" {
+			s.refuses = reasonSlow
+			s.refused++
+		}
+		return nil
+	}
+	begun := time.Now()
+	f, err := e.find(text)
+	if took := time.Since(begun); took > aWhile {
+		s.spent += took
+	}
+	if err != nil {
+		s.count(name)
+		if strings.HasPrefix(name, ignorePrefix) {
+			s.refuses = reasonSlowSkip
+		}
+	}
+	return f
+}
+
+func (s *slowness) count(name string) {
+	for i := range s.by {
+		if s.by[i].name == name {
+			s.by[i].lines++
+			return
+		}
+	}
+	s.by = append(s.by, slowCount{name, 1})
+}
+
+// Slow says what of a script took too long since it was given its memory, a sentence
+// each.
+func (m *Matcher) Slow() (warnings []string) {
+	if m.memory == nil {
+		return nil
+	}
+	m.script.Lock()
+	defer m.script.Unlock()
+	s := &m.memory.slow
+	for _, c := range s.by {
+		warnings = append(warnings, fmt.Sprintf("%d lines were given up after %v each by the expression %s of filter %s (see scan2ban match)", c.lines, timeLimit, c.name, m.filter.Name))
+	}
+	if n := m.memory.dates.timeouts; n > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d lines were given up after %v each by a date pattern of filter %s", n, timeLimit, m.filter.Name))
+		m.memory.dates.timeouts = 0
+	}
+	if s.refused > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d lines were refused: the slow expressions of filter %s have had %v in this pass", s.refused, m.filter.Name, slowLimit))
+	}
+	return warnings
+}
