@@ -107,6 +107,7 @@ func (j *Judge) release(jail *Jail, key Key, now int64, why string) {
 	d.Text = why
 	j.Decisions = append(j.Decisions, d)
 	jail.dropBan(key)
+	jail.uncount(key)
 }
 
 // prune drops what no entry after the horizon can need. Windows that still lie
@@ -125,7 +126,8 @@ func (j *Judge) prune(now int64) {
 		if r == nil || !jail.changed {
 			continue
 		}
-		maps.DeleteFunc(jail.Successes, func(_ Key, t int64) bool { return t <= horizon-r.Spare.Seconds() })
+		maps.DeleteFunc(jail.Successes, func(_ Key, t int64) bool { return t <= horizon-r.remembers })
+		jail.pruneNetworks(horizon, r.FindTime.Seconds())
 		maps.DeleteFunc(jail.Bans(), func(_ Key, b *Ban) bool { return b.Ended && b.Over(horizon) })
 		jail.sessions.get().prune(horizon)
 		for _, w := range jail.windows.get() {
@@ -171,7 +173,8 @@ func byHandReach() Reach {
 // holds p, in the jails named, and makes void the failures of those keys and of
 // p up to now. It gives the bans that it took back. A CIDR that was banned by
 // hand and is wider than p cannot be taken back in part: that is an error, and
-// nothing is changed.
+// nothing is changed. A network that was banned for its members is taken back as a
+// whole; the bans of its other members stay.
 func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 	for _, name := range names {
 		for key, b := range j.state.Jail(name).Bans() {
@@ -184,6 +187,8 @@ func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 	for _, name := range names {
 		jail := j.state.Jail(name)
 		jail.changed = true
+		var voided []Key
+		jail.uncount(p)
 		for _, key := range sortedKeys(jail.Bans()) {
 			b := jail.Bans()[key]
 			if !holds(p, key) && !holds(key, p) || b.Over(now) {
@@ -195,6 +200,8 @@ func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 			jail.dropBan(key)
 			if !holds(p, key) {
 				jail.Pardons[key] = now
+				jail.uncount(key)
+				voided = append(voided, key)
 			}
 		}
 		if name == ByHand {
@@ -203,7 +210,7 @@ func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 		j.pardon(jail, p, now)
 		for key, w := range jail.windows.get() {
 			switch {
-			case holds(p, key):
+			case holds(p, key), slices.ContainsFunc(voided, func(v Key) bool { return v != key && holds(v, key) }):
 				jail.forget(w)
 			case holds(key, p):
 				jail.forget(w)

@@ -32,7 +32,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
 //	   "pardons":{KEY:T}, "successes":{KEY:T}, "through":{...}, "recall":{...},
-//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"by_hand":B,"forced":B,"ended":B,"enforced":T}},
+//	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"members":[KEY...],"by_hand":B,"forced":B,"ended":B,"enforced":T}},
+//	   "networks":{NETWORK:[[T,1,KEY],...]},
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
 //	 "checksum":"CRC32C"}
@@ -80,6 +81,9 @@ func (j *Jail) append(b []byte, out *pieces) []byte {
 		b = append(append(b, `,"recall":`...), j.Recall...)
 	}
 	b = appendLazy(append(b, `,"bans":`...), out, &j.bans, appendBans)
+	if !j.networks.ready || len(j.networks.value) > 0 {
+		b = appendLazy(append(b, `,"networks":`...), out, &j.networks, appendWindows)
+	}
 	b = appendLazy(append(b, `,"sessions":`...), out, &j.sessions, appendSessions)
 	b = appendLazy(append(b, `,"window":`...), out, &j.windows, appendWindows)
 	return out.full(append(b, '}'))
@@ -146,6 +150,7 @@ func appendBans(b []byte, out *pieces, bans map[Key]*Ban) []byte {
 			b = appendText(b, user)
 		}
 		b = appendText(append(b, `],"rule":`...), x.Rule)
+		b = appendMembers(b, x.Members)
 		if x.ByHand {
 			b = append(b, `,"by_hand":true`...)
 		}
@@ -292,6 +297,9 @@ func (j *Jail) decode(in *scanner) error {
 		case "bans":
 			raw, err = in.raw()
 			j.bans.later(raw, func(raw []byte) (map[Key]*Ban, error) { return readBans(j.Name, raw) })
+		case "networks":
+			raw, err = in.raw()
+			j.networks.later(raw, readWindows)
 		case "sessions":
 			raw, err = in.raw()
 			j.sessions.later(raw, readSessions)
@@ -405,6 +413,8 @@ func (b *Ban) decode(in *scanner, name string) (err error) {
 		})
 	case "rule":
 		b.Rule, err = in.text()
+	case "members":
+		err = in.value(&b.Members)
 	case "by_hand":
 		err = in.value(&b.ByHand)
 	case "forced":

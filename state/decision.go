@@ -36,6 +36,7 @@ type Decision struct {
 	Users    []string `json:"users,omitempty"`
 	N        int      `json:"n,omitempty"`
 	Rule     string   `json:"rule,omitempty"`
+	Members  []Key    `json:"members,omitempty"` // bans of a network: the keys that led to it
 	ByHand   bool     `json:"by_hand,omitempty"`
 	Forced   bool     `json:"forced,omitempty"`   // by hand, although it is to be ignored
 	Enforced bool     `json:"enforced,omitempty"` // bans: the jail acts on the kernel
@@ -75,7 +76,7 @@ func (d *Decision) textOfID() string {
 func (b *Ban) decision(verb Verb, t int64) Decision {
 	key, until := b.Key, b.Until
 	d := Decision{Verb: verb, Time: t, Jail: b.Jail, Key: &key, Since: b.Since, Until: &until,
-		Failures: b.Failures, Late: b.Late, Users: b.Users, N: b.N, Rule: b.Rule, ByHand: b.ByHand, Forced: b.Forced}
+		Failures: b.Failures, Late: b.Late, Users: b.Users, N: b.N, Rule: b.Rule, Members: b.Members, ByHand: b.ByHand, Forced: b.Forced}
 	if b.Addr.IsValid() {
 		d.Address = b.Addr.String()
 	}
@@ -96,7 +97,7 @@ func (d *Decision) Ban() (*Ban, error) {
 		return nil, fmt.Errorf("decision %d is not a ban", d.Seq)
 	}
 	b := &Ban{Jail: d.Jail, Key: *d.Key, Since: d.Since, Until: *d.Until, Failures: d.Failures,
-		Users: d.Users, N: d.N, Rule: d.Rule, ByHand: d.ByHand, Forced: d.Forced}
+		Users: d.Users, N: d.N, Rule: d.Rule, Members: d.Members, ByHand: d.ByHand, Forced: d.Forced}
 	if d.Address != "" {
 		p, err := ParsePrefix(d.Address)
 		if err != nil {

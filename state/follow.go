@@ -32,27 +32,37 @@ func (j *Judge) Key(jail string, addr netip.Addr) (key Key, ok bool) {
 	return r.key(addr), true
 }
 
-// under is the ban in force that should have kept a failure out: the key's own, or one
-// by a jail that closes every port; of several the eldest, which was in the kernel first.
-func (j *Judge) under(jail *Jail, key Key, f Failure) *Ban {
-	eldest := jail.Bans()[key]
-	if eldest != nil && !eldest.covers(f.Time) {
-		eldest = nil
-	}
-	for name, r := range j.rules {
-		other := j.state.Jails[name]
-		if other == nil || other == jail || !r.Ports.All() {
-			continue
-		}
-		b := other.Bans()[r.key(f.Addr)]
+// under is the ban in force that should have kept a failure out: the key's own, that of
+// its network, or one by a jail that closes every port; of several the eldest, which was
+// in the kernel first.
+func (j *Judge) under(jail *Jail, key Key, f Failure) (eldest *Ban) {
+	older := func(b *Ban) {
 		if b == nil || !b.covers(f.Time) {
-			continue
+			return
 		}
 		if eldest == nil || b.Since < eldest.Since || b.Since == eldest.Since && eldest.Jail != jail.Name && b.Jail < eldest.Jail {
 			eldest = b
 		}
 	}
+	older(jail.Bans()[key])
+	older(jail.banOf(j.rules[jail.Name], f.Addr))
+	for name, r := range j.rules {
+		other := j.state.Jails[name]
+		if other == nil || other == jail || !r.Ports.All() {
+			continue
+		}
+		older(other.Bans()[r.key(f.Addr)])
+		older(other.banOf(r, f.Addr))
+	}
 	return eldest
+}
+
+// Network is the network of addr that the jail may ban; ok is false where there is none.
+func (j *Judge) Network(jail string, addr netip.Addr) (n Key, ok bool) {
+	if r := j.rules[jail]; r != nil {
+		return r.Network(addr)
+	}
+	return n, false
 }
 
 // Until prunes, at the second t of the log, what no later entry can need: bans that are

@@ -19,7 +19,8 @@ type Rules struct {
 	Ignored *Ignored
 	Ledger  bool // a recidive jail: its failures are the bans of all other jails
 
-	holding map[netip.Prefix]bool // keys that hold an ignored address: banned address by address
+	holding   map[netip.Prefix]bool // keys that hold an ignored address: banned address by address
+	remembers int64                 // for how many seconds log-ins matter
 }
 
 // Judge folds events into a state. It is a pure function of the state, the
@@ -74,6 +75,7 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 			j.recid = append(j.recid, name)
 		}
 	}
+	remember(rules)
 	slices.Sort(j.recid)
 	for _, jail := range s.Jails {
 		jail.throughBefore, jail.overflowed = jail.Through, false
@@ -128,8 +130,7 @@ func (r *Rules) key(addr netip.Addr) Key {
 	full := Key{netip.PrefixFrom(addr, addr.BitLen())}
 	bits := r.IPv4Prefix
 	if addr.Is6() {
-		bits = r.IPv6Prefix
-		if nat64.Contains(addr) || slices.ContainsFunc(r.NAT64, func(p Prefix) bool { return p.Contains(addr) }) {
+		if bits = r.IPv6Prefix; r.translated(addr) {
 			return full
 		}
 	}
@@ -140,15 +141,20 @@ func (r *Rules) key(addr netip.Addr) Key {
 	return Key{masked}
 }
 
+// translated tells whether an IPv6 address is an IPv4 host behind NAT64.
+func (r *Rules) translated(addr netip.Addr) bool {
+	return nat64.Contains(addr) || slices.ContainsFunc(r.NAT64, func(p Prefix) bool { return p.Contains(addr) })
+}
+
 func (j *Judge) success(jail *Jail, r *Rules, e Event) {
 	if j.OnLogin != nil && e.Addr.IsValid() {
 		j.OnLogin(e)
 	}
-	if !e.Addr.IsValid() || (!r.Forgive && r.Spare == 0) {
+	if !e.Addr.IsValid() || (!r.Forgive && r.remembers == 0) {
 		return
 	}
 	key := r.key(e.Addr)
-	if r.Spare != 0 {
+	if r.remembers != 0 {
 		jail.Successes[key] = max(jail.Successes[key], e.Time)
 		jail.changed = true
 	}
@@ -171,10 +177,12 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	if j.OnFailure != nil {
 		j.OnFailure(f, key, j.under(jail, key, f))
 	}
-	if b := jail.Bans()[key]; b != nil && b.covers(f.Time) {
-		b.late(f)
-		jail.changed = true
-		return true
+	for _, b := range [2]*Ban{jail.Bans()[key], jail.banOf(r, f.Addr)} {
+		if b != nil && b.covers(f.Time) {
+			b.late(f)
+			jail.changed = true
+			return true
+		}
 	}
 	findtime := r.FindTime.Seconds()
 	if slices.Contains(r.Instant, f.Rule) {
@@ -254,12 +262,12 @@ func (j *Judge) ban(jail *Jail, r *Rules, w *window, i int, f Failure) {
 	}
 	j.record(jail, b)
 	j.again(b)
+	j.subnet(jail, b)
 }
 
-// again makes a ban a failure in the recidive jails. One that was taken over from the
-// kernel is none: nobody knows when it began.
+// again makes a ban a failure in the recidive jails.
 func (j *Judge) again(b *Ban) {
-	if r := j.rules[b.Jail]; b.ByHand || b.Rule == adopted || !b.Addr.IsValid() || r == nil || r.Ledger {
+	if r := j.rules[b.Jail]; !b.counts() || !b.Addr.IsValid() || r == nil || r.Ledger {
 		return
 	}
 	for _, name := range j.recid {

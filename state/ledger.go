@@ -81,6 +81,7 @@ type Jail struct {
 	Recall json.RawMessage
 
 	windows  lazy[map[Key]*window]
+	networks lazy[map[Key]*window] // bans that count for a network; each hit's user is the key banned
 	bans     lazy[map[Key]*Ban]
 	sessions lazy[*Sessions]
 	nextEnd  int64 // the earliest end of a live ban; 0: none ends
@@ -106,6 +107,7 @@ func (s *State) Jail(name string) *Jail {
 			j.Reach, j.Prefixes = byHandReach(), [2]int{32, 128}
 		}
 		j.windows.set(map[Key]*window{})
+		j.networks.set(nil)
 		j.bans.set(map[Key]*Ban{})
 		j.sessions.set(NewSessions())
 		s.Jails[name] = j

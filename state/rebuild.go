@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -41,7 +42,7 @@ func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
 			case err != nil:
 			case b.ByHand && b.Jail == ByHand:
 				live[b.Key] = b
-			case b.Until == 0 || b.Until > from:
+			case b.Until == 0 || b.Until > from || b.IsNetwork(): // what it was banned for counts no more
 				recorded.bans, laid[at] = append(recorded.bans, b), append(laid[at], b)
 			}
 		case Unbanned, Released, Expired:
@@ -112,7 +113,11 @@ func (j *Judge) reach(t int64) {
 			}
 			jail.setBan(b)
 		}
+		if b.IsNetwork() {
+			delete(jail.networks.get(), b.Key)
+		}
 		j.again(b)
+		j.subnet(jail, b)
 	}
 }
 
@@ -132,7 +137,7 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 	if jail == nil || j.gone[priorKey{name, key}] {
 		return false
 	}
-	if have := jail.Bans()[key]; have != nil && !have.Over(now) {
+	if have := jail.Bans()[key]; have != nil && !have.Over(now) || jail.covered(key, now) {
 		return false
 	}
 	ignored := j.ignoredByAny()
@@ -151,6 +156,40 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 	}
 	j.record(jail, b)
 	return true
+}
+
+// covered tells whether live bans of networks hold every address of a range of the
+// kernel: it joins networks that lie side by side, and cuts those that hold one another.
+func (j *Jail) covered(key Key, now int64) bool {
+	if key.IsSingleIP() || key.Bits() == j.Prefixes[family(key.Addr())] {
+		return false // stands in its set as it was laid
+	}
+	var near []Key
+	for k, b := range j.Bans() {
+		if k.Overlaps(key.Prefix) && !b.Over(now) && k.Bits() != j.Prefixes[family(k.Addr())] {
+			near = append(near, k)
+		}
+	}
+	return allHeld(near, key)
+}
+
+// allHeld tells whether every address of key is in one of the list.
+func allHeld(list []Key, key Key) bool {
+	inside := false
+	for _, k := range list {
+		if holds(k, key) {
+			return true
+		}
+		inside = inside || holds(key, k)
+	}
+	if !inside {
+		return false
+	}
+	half := netip.PrefixFrom(key.Addr(), key.Bits()+1)
+	upper := half.Addr().AsSlice()
+	upper[key.Bits()/8] |= 0x80 >> (key.Bits() % 8)
+	addr, _ := netip.AddrFromSlice(upper)
+	return allHeld(list, Key{half}) && allHeld(list, Key{netip.PrefixFrom(addr, half.Bits())})
 }
 
 // Summary says in one decision what a rebuild found.

@@ -44,7 +44,13 @@ func someRules(t *rapid.T) map[string]*Rules {
 		p.Escalation = Escalation{Factor: rapid.SampledFrom([]float64{0, 1.5, 2}).Draw(t, "factor"),
 			Max: Duration(300 * time.Second), Jitter: Duration(rapid.SampledFrom([]time.Duration{0, 5 * time.Second}).Draw(t, "jitter")),
 			AcrossJails: rapid.Bool().Draw(t, "across")}
+		if p.Subnets.Count = rapid.SampledFrom([]int{0, 2, 3}).Draw(t, "subnets"); p.Subnets.Count > 0 {
+			p.Subnets.IPv4 = rapid.IntRange(29, 31).Draw(t, "network")
+		}
 		rules[name] = &Rules{Policy: p, Reach: DefaultReach(), Ignored: NewIgnored(), Ledger: name == "again"}
+		if rapid.IntRange(0, 4).Draw(t, "ignored") == 0 {
+			rules[name].Ignored.Add(must("203.0.113.0"), "ignoreip")
+		}
 	}
 	return rules
 }
@@ -126,7 +132,8 @@ func TestSplitLaw(t *testing.T) {
 
 // TestAgainstSlowModel compares the judging with a direct reading of the rule:
 // a failure at t bans when the weights in (t - findtime, t] reach maxretry, since
-// the end of the key's last ban's beginning; inside a ban nothing is counted.
+// the end of the key's last ban's beginning; inside a ban nothing is counted. A network is
+// banned when that many of its addresses were, since its last ban and within findtime.
 func TestAgainstSlowModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := someRules(t)
@@ -146,17 +153,23 @@ func TestAgainstSlowModel(t *testing.T) {
 			addr netip.Addr
 		}
 		last := map[place]outcome{}
+		late := make([]bool, len(events)) // came inside a ban
+		inside := func(ban outcome, banned bool, t int64) bool {
+			return banned && (ban.until == 0 || t < ban.until)
+		}
 		for i, e := range events {
 			r, at := rules[e.Jail], place{e.Jail, e.Addr}
+			net := place{e.Jail, netip.PrefixFrom(e.Addr, r.Subnets.IPv4).Masked().Addr()}
+			net.jail += "/"
 			ban, banned := last[at]
-			if banned && (ban.until == 0 || e.Time < ban.until) {
+			netBan, netBanned := last[net]
+			if late[i] = inside(ban, banned, e.Time) || inside(netBan, netBanned, e.Time); late[i] {
 				continue
 			}
 			sum := 0
-			for _, f := range events[:i+1] {
-				inside := banned && f.Time >= ban.since && f.Time < ban.until
+			for k, f := range events[:i+1] {
 				before := banned && f.Time <= ban.since
-				if f.Jail == e.Jail && f.Addr == e.Addr && f.Time > e.Time-r.FindTime.Seconds() && !inside && !before {
+				if f.Jail == e.Jail && f.Addr == e.Addr && f.Time > e.Time-r.FindTime.Seconds() && !late[k] && !before {
 					sum += f.Weight
 				}
 			}
@@ -169,6 +182,22 @@ func TestAgainstSlowModel(t *testing.T) {
 			}
 			last[at] = b
 			want = append(want, b)
+			if r.Subnets.Count == 0 || r.Ignored.entries[netip.MustParsePrefix("203.0.113.0/32")] != "" && net.addr == netip.MustParseAddr("203.0.113.0") {
+				continue
+			}
+			members := map[string]bool{}
+			for _, m := range want {
+				a, err := netip.ParseAddr(m.key)
+				if err == nil && m.jail == e.Jail && netip.PrefixFrom(a, r.Subnets.IPv4).Masked().Addr() == net.addr &&
+					m.since > e.Time-r.FindTime.Seconds() && (!netBanned || m.since > netBan.since) {
+					members[m.key] = true
+				}
+			}
+			if len(members) >= r.Subnets.Count {
+				b.key = fmt.Sprint(net.addr, "/", r.Subnets.IPv4)
+				last[net] = b
+				want = append(want, b)
+			}
 		}
 		for i := range want { // n counts within memory only
 			want[i].n = 0

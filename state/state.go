@@ -73,15 +73,16 @@ type Key struct{ netip.Prefix }
 type Ban struct {
 	Jail     string
 	Key      Key
-	Addr     netip.Addr // of the deciding failure; invalid for a CIDR banned by hand
+	Addr     netip.Addr // of the deciding failure; invalid for a network, and for a CIDR banned by hand
 	Since    int64      // seconds since the Unix epoch: the time of the deciding failure
 	Until    int64      // the ban is over when now >= Until; 0: never
-	Failures int        // the weights that led to it
+	Failures int        // the weights that led to it; of a network: how many bans
 	Late     int        // failures of the key while the ban was in force
 	Users    []string   // at most MaxUsers, in the order seen
 	N        int        // the how-manieth ban of this key, 1 for the first
 	Rule     string     // of the deciding failure
 	ByHand   bool       // decided by an admin
+	Members  []Key      // of a network: the keys whose bans led to it, in their order; see Subnets
 	Forced   bool       // by an admin who knew that it is to be ignored
 	Ended    bool       // its end has been announced; it stays until the log has passed it
 	Enforced int64      // since when the kernel is known to hold it, by the clock; 0: not known. Judging ignores it
@@ -109,6 +110,7 @@ type Policy struct {
 	Spare      Duration   `toml:"spare"`       // no ban within this time after a successful log-in; 0: off
 	MaxTracked int        `toml:"max_tracked"` // keys whose windows are kept, at least 1
 	Instant    []string   `toml:"instant"`     // rules of which one failure bans
+	Subnets    Subnets    `toml:"subnets"`     // when a network is banned as a whole
 }
 
 // Escalation lengthens the bans of those who come back. The n-th ban of a key

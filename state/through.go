@@ -61,8 +61,10 @@ func (j *Judge) through(jail *Jail, key Key, f Failure) {
 	if f.Lingers {
 		return
 	}
-	if b := jail.Bans()[key]; b != nil {
-		jail.cameThrough(b, f, j.Held)
+	for _, b := range [2]*Ban{jail.Bans()[key], jail.banOf(j.rules[jail.Name], f.Addr)} {
+		if b != nil {
+			jail.cameThrough(b, f, j.Held)
+		}
 	}
 	for _, name := range j.closing() {
 		other := j.state.Jails[name]

@@ -126,6 +126,7 @@ func (j *Jail) check(report func(key, problem string)) {
 	}
 	span("escalation", e.Max, 0)
 	span("escalation", e.Jitter, 0)
+	p.Subnets.Check(p, report)
 	for _, protocol := range r.Protocol {
 		if protocol != "tcp" && protocol != "udp" {
 			report("protocol", fmt.Sprintf("%q is not a protocol (tcp, udp)", protocol))

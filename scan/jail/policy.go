@@ -104,7 +104,8 @@ func (c *Config) policy(rules map[string]*state.Rules, text string, only []strin
 }
 
 // policyKeys are those that make sense in a comparison.
-var policyKeys = []string{"maxretry", "findtime", "bantime", "ipv4_prefix", "ipv6_prefix", "forgive", "spare", "escalation.factor", "escalation.max", "escalation.across_jails"}
+var policyKeys = []string{"maxretry", "findtime", "bantime", "ipv4_prefix", "ipv6_prefix", "forgive", "spare", "escalation.factor", "escalation.max", "escalation.across_jails",
+	"subnets.count", "subnets.ipv4", "subnets.ipv6"}
 
 // assignments makes TOML of KEY=VALUE,...: numbers and true and false as they are,
 // anything else as a string.

@@ -235,6 +235,9 @@ func (p *Pass) floor() int64 {
 			longest = most
 		}
 		back = max(back, r.FindTime.Seconds()+longest)
+		if r.Subnets.Count > 0 { // log-ins that speak for a network
+			back = max(back, state.GuestSpan)
+		}
 	}
 	return p.Now.Unix() - min(back, most)
 }

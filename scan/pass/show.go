@@ -53,7 +53,11 @@ func (p *Pass) Guards() (lines []string) {
 		if r.BanTime == state.Permanent {
 			ban = "ban for ever"
 		}
-		lines = append(lines, fmt.Sprintf("%s %s %s: %d %s within %s %s", name, verb, r.Ports.Words(), r.MaxRetry, what, r.FindTime, ban))
+		line := fmt.Sprintf("%s %s %s: %d %s within %s %s", name, verb, r.Ports.Words(), r.MaxRetry, what, r.FindTime, ban)
+		if r.Subnets.Count > 0 {
+			line += ", " + r.Subnets.Words() + " the network"
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -257,17 +257,24 @@ func (s *survey) loggedIn(h *side) func(state.Event) {
 			}
 			for name := range p.Rules {
 				key, _ := h.judges[i].Key(name, e.Addr)
-				list := p.by[at{h.host, name, key}]
-				for _, b := range slices.Backward(list) {
-					if e.Time-b.Since > collateral {
-						break
-					}
-					if b.login == nil && e.Time >= b.Since {
-						b.login = &report.Collateral{Jail: b.Jail, Address: e.Addr.String(), Key: b.Key.String(), Since: report.UTC(b.Since), Login: report.UTC(e.Time),
-							User: e.User, Host: h.host, Line: s.line()}
-					}
+				s.hit(p.by[at{h.host, name, key}], h, e)
+				if network, ok := h.judges[i].Network(name, e.Addr); ok {
+					s.hit(p.by[at{h.host, name, network}], h, e)
 				}
 			}
+		}
+	}
+}
+
+// hit notes of the bans that one who logs in was under of late that they hit him.
+func (s *survey) hit(list []*ban, h *side, e state.Event) {
+	for _, b := range slices.Backward(list) {
+		if e.Time-b.Since > collateral {
+			break
+		}
+		if b.login == nil && e.Time >= b.Since {
+			b.login = &report.Collateral{Jail: b.Jail, Address: e.Addr.String(), Key: b.Key.String(), Since: report.UTC(b.Since), Login: report.UTC(e.Time),
+				User: e.User, Host: h.host, Line: s.line()}
 		}
 	}
 }
@@ -378,6 +385,9 @@ func (p *policy) told() report.Policy {
 	var changes []change
 	for _, b := range p.bans {
 		banned[at{key: b.Key}] = true
+		if b.IsNetwork() {
+			t.Networks++
+		}
 		if b.login != nil {
 			t.Collateral = append(t.Collateral, *b.login)
 		}

@@ -22,7 +22,7 @@ const mostLines = 50
 func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error) {
 	addr = addr.Unmap().WithZone("")
 	w := &report.Why{Address: addr.String(), Never: !state.Countable(addr), Jails: []report.WhyJail{}}
-	ends, banned, err := decided(p, addr)
+	ends, networks, banned, err := decided(p, addr)
 	names, _ := p.Jails(nil)
 	if !slices.Contains(names, state.ByHand) { // the ledger forgets it with its last ban
 		names = append(names, state.ByHand)
@@ -33,13 +33,13 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 		if why := p.NotJudged(name); why != "" {
 			w.NotJudged = append(w.NotJudged, report.NotJudged{Jail: name, Reason: why})
 		}
-		j := inJail(p, name, addr, ends[name])
+		j := inJail(p, name, addr, ends[name], networks[name])
 		if j == nil {
 			continue
 		}
 		if r := p.Rules[name]; r != nil {
 			began := p.Now.Unix()
-			if j.Ban != nil {
+			if j.Ban != nil || j.Network != nil {
 				began = j.Since()
 			} else if end := ends[name]; end != nil {
 				began = end.Since
@@ -67,25 +67,34 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 }
 
 // decided is what the history says of the address: by jail, the decision that ended its
-// last ban, the ban itself where it ended by its own time; and all its bans.
-func decided(p *pass.Pass, addr netip.Addr) (ends map[string]*state.Decision, banned []state.Decision, err error) {
-	ends = map[string]*state.Decision{}
+// last ban, the ban itself where it ended by its own time, the same of its networks; and
+// all its own bans.
+func decided(p *pass.Pass, addr netip.Addr) (ends, networks map[string]*state.Decision, banned []state.Decision, err error) {
+	ends, networks = map[string]*state.Decision{}, map[string]*state.Decision{}
 	err = p.History(func(d state.Decision) {
 		if d.Key == nil || !d.Key.Contains(addr) {
 			return
 		}
 		switch d.Verb {
 		case state.Banned:
+			if len(d.Members) > 0 {
+				networks[d.Jail] = &d
+				break
+			}
 			banned = append(banned, d)
 			ends[d.Jail] = &d
 		case state.Expired, state.Released, state.Unbanned:
-			if was := ends[d.Jail]; was != nil {
+			of := ends
+			if was := networks[d.Jail]; was != nil && *was.Key == *d.Key {
+				of = networks
+			}
+			if was := of[d.Jail]; was != nil {
 				d.Since, d.N, d.Until = was.Since, was.N, was.Until
-				ends[d.Jail] = &d
+				of[d.Jail] = &d
 			}
 		}
 	})
-	return ends, banned, err
+	return ends, networks, banned, err
 }
 
 // others are the bans of other jails since that second: what a recidive jail counts.
@@ -102,14 +111,18 @@ func others(p *pass.Pass, banned []state.Decision, since int64) []report.Evidenc
 }
 
 // inJail is what one jail makes of the address; nil: nothing.
-func inJail(p *pass.Pass, name string, addr netip.Addr, end *state.Decision) *report.WhyJail {
+func inJail(p *pass.Pass, name string, addr netip.Addr, end, network *state.Decision) *report.WhyJail {
 	now, jail := p.Now.Unix(), p.Ledger.Jail(name)
 	w := &report.WhyJail{Jail: name, Key: addr.String(), Lines: []report.Evidence{}}
 	for _, b := range jail.Live(now) {
 		if b.Key.Contains(addr) {
 			shown := report.FromBan(b)
 			shown.Observed = !jail.Reach.Enforce
-			w.State, w.Ban, w.Key = report.IsBanned, &shown, b.Key.String()
+			if w.State = report.IsBanned; b.IsNetwork() {
+				w.Network = &shown
+			} else {
+				w.Ban, w.Key = &shown, b.Key.String()
+			}
 		}
 	}
 	r := p.Rules[name]
@@ -150,6 +163,9 @@ func inJail(p *pass.Pass, name string, addr netip.Addr, end *state.Decision) *re
 		w.State = report.IsCounted
 	case pardon > 0:
 		w.State, w.Ended = report.IsPardoned, report.UTC(pardon)
+	case network != nil && (end == nil || network.Time > end.Time):
+		over(w, network)
+		w.OfNetwork = network.Key.String()
 	case end != nil:
 		over(w, end)
 	case last > 0:

@@ -117,6 +117,7 @@ func (l *Line) Fields() map[string]string {
 	put("FAILURES", strconv.Itoa(b.Failures))
 	put("LATE", strconv.Itoa(b.Late))
 	put("N", strconv.Itoa(b.N))
+	put("MEMBERS", strings.Join(b.Members, ", "))
 	put("USERS", strings.Join(names, ", "))
 	put("RULE", Clean(b.Rule))
 	if b.Observed {

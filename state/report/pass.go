@@ -93,7 +93,7 @@ func fromDecision(d state.Decision) Ban {
 		until = *d.Until
 	}
 	b := &state.Ban{Jail: d.Jail, Key: *d.Key, Since: d.Since, Until: until, Failures: d.Failures, Late: d.Late,
-		Users: d.Users, N: d.N, Rule: d.Rule, ByHand: d.ByHand}
+		Users: d.Users, N: d.N, Rule: d.Rule, Members: d.Members, ByHand: d.ByHand}
 	shown := FromBan(b)
 	shown.id = d.ID
 	if d.Address != "" {
@@ -111,8 +111,11 @@ func until(end int64) string {
 
 func why(b *state.Ban) string {
 	text := Plural(b.Failures, "failure")
-	if b.ByHand {
+	switch {
+	case b.ByHand:
 		text = "by hand"
+	case b.IsNetwork():
+		text = fmt.Sprintf("%d of its addresses were banned", len(b.Members))
 	}
 	if b.N > 1 {
 		text += fmt.Sprintf(", ban number %d", b.N)

@@ -100,6 +100,7 @@ type Policy struct {
 	Policy     string       `json:"policy"`
 	Banned     int          `json:"banned"` // addresses, or their networks
 	Bans       int          `json:"bans"`
+	Networks   int          `json:"networks"` // of these bans, of whole networks: see subnets
 	Prevented  int          `json:"failures_prevented"`
 	LetThrough int          `json:"failures_let_through"`
 	AliveMost  int          `json:"alive_most"` // bans in the kernel at a time

@@ -101,6 +101,7 @@ func (p *Past) HTML(w io.Writer) error {
 		out.raw(`<p class="soft">Countries and operators are not known: there is no database of them.</p>`)
 	}
 	out.table("Networks", nets("NETWORK", p.Networks, shownInPage))
+	out.table("Networks banned", p.bannedNetworks(shownInPage))
 	out.table("Operators", nets("OPERATOR", p.ASNs, shownInPage))
 	out.table("User names", p.userTable(shownInPage))
 	out.table("Hosts", p.hostTable())

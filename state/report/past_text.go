@@ -51,6 +51,7 @@ func (p *Past) Write(w io.Writer) {
 	p.chart(w, width)
 	out.section("Worst addresses", p.addressTable(width, worst))
 	out.section("Networks", nets("NETWORK", p.Networks, worst))
+	out.section("Networks banned", p.bannedNetworks(worst))
 	out.section("Operators", nets("OPERATOR", p.ASNs, worst))
 	if !p.Located && len(p.Addresses) > 0 {
 		fmt.Fprintln(w, "\nCountries and operators are not known: there is no database of them in\n/usr/share/GeoIP or /var/lib/GeoIP (GeoLite2, DB-IP, ip-location-db; see [geo]).")
@@ -134,6 +135,21 @@ func nets(name string, list []Network, rows int) table {
 	return t
 }
 
+// bannedNetworks are the bans of whole networks by the first policy, the latest first.
+func (p *Past) bannedNetworks(rows int) table {
+	t := table{heading: []string{"NETWORK", "JAIL", "SINCE", "LATE", "N", "BANNED BEFORE"}, right: map[int]bool{3: true, 4: true}}
+	for _, b := range slices.Backward(p.Bans) {
+		switch {
+		case len(b.Members) == 0:
+		case len(t.rows) == rows:
+			t.more++
+		default:
+			t.rows = append(t.rows, []string{b.Key, Clean(b.Jail), p.moment(b.Since), grouped(b.Late), strconv.Itoa(b.N), strings.Join(b.Members, " ")})
+		}
+	}
+	return t
+}
+
 func (p *Past) userTable(rows int) table {
 	t := table{heading: []string{"USER", "FAILURES"}, right: map[int]bool{1: true}}
 	for _, u := range p.Users[:min(rows, len(p.Users))] {
@@ -171,10 +187,21 @@ func policyName(name string, wide int) []string {
 
 // policyTable has names of policies in lines of at most name characters.
 func (p *Past) policyTable(name int) table {
+	networks := slices.ContainsFunc(p.Policies, func(q Policy) bool { return q.Networks > 0 })
+	if networks {
+		name = max(name-10, 12)
+	}
 	t := table{heading: []string{"POLICY", "BANNED", "BANS", "PREVENTED", "THROUGH", "KERNEL", "COLLATERAL"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
+	if networks {
+		t.heading, t.right[7] = append(t.heading, "NETWORKS"), true
+	}
 	for _, q := range p.Policies {
 		lines := policyName(q.Policy, name)
-		t.rows = append(t.rows, []string{lines[0], grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))})
+		row := []string{lines[0], grouped(q.Banned), grouped(q.Bans), grouped(q.Prevented), grouped(q.LetThrough), grouped(q.AliveMost), grouped(len(q.Collateral))}
+		if networks {
+			row = append(row, grouped(q.Networks))
+		}
+		t.rows = append(t.rows, row)
 		for _, rest := range lines[1:] {
 			t.rows = append(t.rows, []string{rest})
 		}

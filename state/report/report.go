@@ -26,7 +26,7 @@ import (
 // Ban is a ban as every command shows it in JSON.
 type Ban struct {
 	Jail     string   `json:"jail"`
-	Address  string   `json:"address"` // of the deciding failure; the key for a CIDR banned by hand
+	Address  string   `json:"address"` // of the deciding failure; the key for a network, and for a CIDR banned by hand
 	Key      string   `json:"key"`
 	Since    string   `json:"since"`
 	Until    *string  `json:"until"` // null: permanent
@@ -35,6 +35,7 @@ type Ban struct {
 	Users    []string `json:"users"`
 	N        int      `json:"n"`
 	Rule     string   `json:"rule,omitempty"`
+	Members  []string `json:"members,omitempty"` // of a network: what was banned before it
 	ByHand   bool     `json:"by_hand,omitempty"`
 	Observed bool     `json:"observed,omitempty"` // by a jail that leaves the kernel alone: nobody is kept out
 	Packets  *uint64  `json:"packets"`            // dropped by the kernel; null: not known
@@ -49,6 +50,9 @@ func FromBan(b *state.Ban) Ban {
 		Late: b.Late, Users: append([]string{}, b.Users...), N: b.N, Rule: b.Rule, ByHand: b.ByHand, ban: b}
 	if b.Addr.IsValid() {
 		shown.Address = b.Addr.String()
+	}
+	for _, key := range b.Members {
+		shown.Members = append(shown.Members, key.String())
 	}
 	if b.Until != 0 {
 		until := UTC(b.Until)

@@ -38,7 +38,8 @@ type WhyJail struct {
 	Key      string `json:"key"` // what it is counted for: itself, or the network that it shares
 	State    string `json:"state"`
 	Recidive bool   `json:"recidive,omitempty"` // its failures are the bans of the other jails
-	Ban      *Ban   `json:"ban"`                // null: it is not banned
+	Ban      *Ban   `json:"ban"`                // null: it is not banned by itself
+	Network  *Ban   `json:"network,omitempty"`  // that of its network, in force
 	Waiting  int    `json:"failures"`           // within findtime, that may still lead to a ban
 	MaxRetry int    `json:"maxretry,omitempty"` // that many ban
 	FindTime string `json:"findtime,omitempty"`
@@ -48,12 +49,19 @@ type WhyJail struct {
 	Ended    string `json:"ended,omitempty"`   // when its ban ended or its failures were forgiven
 	How      string `json:"how,omitempty"`     // it ended
 
+	OfNetwork string `json:"of_network,omitempty"` // it was the ban of this network that ended
+
 	Lines []Evidence `json:"evidence"` // the latest
 	More  int        `json:"more,omitempty"`
 }
 
-// Since is when the ban began, in seconds.
-func (w *WhyJail) Since() int64 { return w.Ban.ban.Since }
+// Since is when the ban began, in seconds: its own, or else that of its network.
+func (w *WhyJail) Since() int64 {
+	if w.Ban == nil {
+		return w.Network.ban.Since
+	}
+	return w.Ban.ban.Since
+}
 
 // Evidence is a line of a log.
 type Evidence struct {
@@ -108,32 +116,16 @@ func (j *WhyJail) write(out *clipped, address string) {
 	}
 	switch j.State {
 	case IsBanned:
-		b := j.Ban
-		until := End(b.ban.Until)
-		if b.Until != nil {
-			until = "until " + until
-		}
-		say("%s is banned in jail %s %s", b.Key, j.Jail, until)
-		if b.Observed {
-			say("  the jail only observes: nobody is kept out")
-		}
-		if b.ByHand {
-			say("  by hand, at %s", local(b.Since))
+		if j.Ban != nil {
+			j.Ban.explain(say, failure)
+			if j.Ban.Until != nil {
+				again("then ", " again")
+			}
 		} else {
-			line := fmt.Sprintf("  %s led to it at %s (%s)", Plural(b.Failures, failure), local(b.Since), Clean(b.Rule))
-			if b.Late > 0 {
-				line += fmt.Sprintf(", %d came after", b.Late)
-			}
-			if b.N > 1 {
-				line += fmt.Sprintf("; it is ban %d of it", b.N)
-			}
-			say("%s", line)
-			if len(b.Users) > 0 {
-				say("  users tried: %s", users(b.Users))
-			}
+			say("%s is banned in jail %s %s", address, j.Jail, until(j.Network.ban.Until))
 		}
-		if b.Until != nil {
-			again("then ", " again")
+		if j.Network != nil {
+			j.Network.explainNetwork(say, j.Ban == nil)
 		}
 	case IsIgnored:
 		say("%s is not banned in jail %s: it is ignored by %s", address, j.Jail, Clean(j.Ignored))
@@ -144,7 +136,11 @@ func (j *WhyJail) write(out *clipped, address string) {
 		say("%s is not banned in jail %s: its failures up to %s were forgiven by an unban", address, j.Jail, local(j.Ended))
 		again("", "")
 	case IsOver:
-		say("%s is not banned in jail %s: its ban ended at %s (%s)", address, j.Jail, local(j.Ended), Clean(j.How))
+		whose := "its ban"
+		if j.OfNetwork != "" {
+			whose = "the ban of its network " + j.OfNetwork
+		}
+		say("%s is not banned in jail %s: %s ended at %s (%s)", address, j.Jail, whose, local(j.Ended), Clean(j.How))
 		again("", " again")
 	case IsStale:
 		say("%s is not banned in jail %s: its last failure, at %s, is older than %s", address, j.Jail, local(j.Last), j.FindTime)
@@ -153,7 +149,7 @@ func (j *WhyJail) write(out *clipped, address string) {
 		say("  all addresses of %s are counted and banned together", j.Key)
 	}
 	if len(j.Lines) == 0 {
-		if j.State != IsIgnored && j.State != IsPardoned && j.MaxRetry > 0 && (j.Ban == nil || !j.Ban.ByHand) {
+		if j.State != IsIgnored && j.State != IsPardoned && j.OfNetwork == "" && (j.Ban != nil || j.Network == nil) && j.MaxRetry > 0 && (j.Ban == nil || !j.Ban.ByHand) {
 			say("  the log no longer holds what led to it")
 		}
 		return
@@ -169,6 +165,47 @@ func (j *WhyJail) write(out *clipped, address string) {
 		}
 		say("  %s  %s", local(e.Time), Clean(rule))
 		out.line("    " + Clean(e.Line))
+	}
+}
+
+// explain says why the key of a jail is banned.
+func (b *Ban) explain(say func(string, ...any), failure string) {
+	say("%s is banned in jail %s %s", b.Key, b.Jail, until(b.ban.Until))
+	if b.Observed {
+		say("  the jail only observes: nobody is kept out")
+	}
+	if b.ByHand {
+		say("  by hand, at %s", local(b.Since))
+	} else {
+		line := fmt.Sprintf("  %s led to it at %s (%s)", Plural(b.Failures, failure), local(b.Since), Clean(b.Rule))
+		if b.Late > 0 {
+			line += fmt.Sprintf(", %d came after", b.Late)
+		}
+		if b.N > 1 {
+			line += fmt.Sprintf("; it is ban %d of it", b.N)
+		}
+		say("%s", line)
+		if len(b.Users) > 0 {
+			say("  users tried: %s", users(b.Users))
+		}
+	}
+}
+
+// explainNetwork says of an address why its network is banned; alone: nothing else is.
+func (b *Ban) explainNetwork(say func(string, ...any), alone bool) {
+	end := ""
+	if !alone {
+		end = " " + until(b.ban.Until) + ","
+	}
+	say("  its network %s is banned%s since %s, when %d of its addresses had been banned: %s", b.Key, end, local(b.Since), len(b.Members), strings.Join(b.Members, ", "))
+	if b.Late > 0 {
+		say("  %s of the network came after", Plural(b.Late, "failure"))
+	}
+	if b.N > 1 {
+		say("  it is ban %d of the network", b.N)
+	}
+	if alone && b.Observed {
+		say("  the jail only observes: nobody is kept out")
 	}
 }
 
