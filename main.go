@@ -145,9 +145,11 @@ func finish(ctx context.Context, w io.Writer, o *options, p *pass.Pass, dry bool
 	return tell(w, o, p, dry)
 }
 
-// restore needs no configuration, but for the bound of [kernel].
+// restore needs no configuration, but for [kernel] and the lists.
 func restore(ctx context.Context, o *options) error {
-	bans, err := pass.Restore(ctx, o.state, jail.Kernel(o.config), time.Now())
+	setup := jail.Restoring(o.config)
+	setup.StatePath, setup.Now = o.state, time.Now()
+	bans, err := pass.Restore(ctx, setup)
 	if o.verbose {
 		fmt.Fprintf(os.Stderr, "%s in the kernel\n", report.Plural(bans, "ban"))
 	}

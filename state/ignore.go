@@ -1,6 +1,7 @@
 package state
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 )
@@ -84,4 +85,12 @@ func family(a netip.Addr) int {
 		return 0
 	}
 	return 1
+}
+
+// Prefixes are the entries, in no order.
+func (g *Ignored) Prefixes() []netip.Prefix {
+	if g == nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(g.entries))
 }

@@ -16,6 +16,7 @@ type Volatile struct {
 	LastRun *LastRun         `json:"last_run,omitempty"`
 	Good    int64            `json:"good,omitempty"`  // second of the last pass without an error
 	Noted   map[string]int64 `json:"noted,omitempty"` // warnings that the history has, by what they have in common, with the second of the last pass that had them
+	Lists   json.RawMessage  `json:"lists,omitempty"` // what is known of the lists that others keep
 	Held    int64            `json:"held,omitempty"`  // since when the kernel holds the bans without a break, as far as is known; see Judge
 }
 

@@ -106,7 +106,7 @@ func (p Plan) anew(want *arrangement) Plan {
 	for _, h := range want.sets {
 		fresh.compareSet(nil, nil, h, 0)
 	}
-	p.rebuild, p.Changes = true, fresh.Changes
+	p.rebuild, p.Changes, p.Unread = true, fresh.Changes, fresh.Unread
 	return p
 }
 
@@ -227,6 +227,9 @@ func (l *link) commitPieces(pieces []piece, failed map[string]error) (commits in
 	if !errors.As(err, &no) && !errors.Is(err, unix.EMSGSIZE) || errors.Is(err, fs.ErrPermission) {
 		return 0, explain(fmt.Errorf("write elements of table inet %s: %w", tableName, err))
 	}
+	if len(pieces) == 1 && pieces[0].how == rewrite && len(pieces[0].entries) > perCommit && errors.Is(err, unix.EMSGSIZE) {
+		return l.commitParts(pieces[0], failed)
+	}
 	if len(groups) == 1 {
 		failed[groups[0]] = fmt.Errorf("the kernel refused %d of its elements: %w", len(pieces[0].entries), err)
 		return 0, nil
@@ -237,6 +240,22 @@ func (l *link) commitPieces(pieces []piece, failed map[string]error) (commits in
 		if err != nil {
 			return commits, err
 		}
+	}
+	return commits, nil
+}
+
+// commitParts rewrites a set in several transactions, where one is more than the socket
+// may send, as in a container of an ordinary user.
+func (l *link) commitParts(p piece, failed map[string]error) (commits int, err error) {
+	for rest := p.entries; len(rest) > 0 && failed[p.group] == nil; {
+		n := min(len(rest), perCommit)
+		part := p
+		part.entries, rest = rest[:n], rest[n:]
+		n, err := l.commitPieces([]piece{part}, failed)
+		if commits += n; err != nil {
+			return commits, err
+		}
+		p.how = insert
 	}
 	return commits, nil
 }

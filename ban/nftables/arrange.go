@@ -21,7 +21,8 @@ type set struct {
 	name  string
 	group string
 	v6    bool
-	bits  int // length of its keys; 0: ranges, an interval set
+	bits  int  // length of its keys; 0: ranges, an interval set
+	still bool // of a list: ranges without timeouts and counters
 }
 
 // comment is what the kernel keeps with the set: all that is needed to read it
@@ -47,6 +48,7 @@ type holding struct {
 	set
 	keys   map[netip.Addr]time.Duration // 0: for ever
 	ranges []span                       // disjoint, sorted
+	list   *List                        // of a list's set, which is compared by its print and has neither
 }
 
 // arrangement is what must be in the kernel: sets with what they hold, and the
@@ -140,7 +142,7 @@ func (a *arrangement) hash(o Options) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "at most %d\n", o.MaxBans)
 	for _, h := range a.sets {
-		fmt.Fprintf(&text, "set %s %v %q\n", h.name, h.v6, h.comment())
+		fmt.Fprintf(&text, "set %s %v %q %v\n", h.name, h.v6, h.comment(), h.still)
 	}
 	for _, r := range a.rules {
 		fmt.Fprintln(&text, r.text)
@@ -203,6 +205,9 @@ func (g Group) shape(keep func(Element) bool) ([]*holding, error) {
 		}
 		exact[family] = exact[family] || p.IsSingleIP()
 		ranges[family] = ranges[family] || !p.IsSingleIP()
+	}
+	if g.List != nil {
+		return g.listed(), nil
 	}
 	var list []*holding
 	for family, prefix := range []netip.Prefix{

@@ -55,6 +55,7 @@ type liveSet struct {
 	rawComment string
 	counter    bool
 	elements   []liveElement
+	print      print         // of a list's set, instead of its elements
 	ports      []portElement // of an anonymous set
 }
 
@@ -89,7 +90,9 @@ func be64(b []byte) uint64 {
 func cstring(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }
 
 // readTable reads our table with all it holds. A table that is not there is no error.
-func (l *link) readTable() (*liveTable, error) {
+// The sets of lists, which may be big, are told by their prints, and with lists false
+// not read.
+func (l *link) readTable(lists bool) (*liveTable, error) {
 	t := &liveTable{taken: time.Now()}
 	for _, step := range []struct {
 		what string
@@ -107,6 +110,9 @@ func (l *link) readTable() (*liveTable, error) {
 		}
 	}
 	for _, s := range t.sets {
+		if s.ours && s.still && !lists {
+			continue
+		}
 		if err := l.readElements(s); err != nil && !errors.Is(err, unix.ENOENT) {
 			return nil, explain(fmt.Errorf("read set %s of table inet %s: %w", s.name, tableName, err))
 		}
@@ -242,6 +248,7 @@ func (s *liveSet) understand() {
 	} else {
 		s.ours = s.rawComment[at+1:] == "ranges" && s.rawFlags&unix.NFT_SET_INTERVAL != 0
 	}
+	mine.still = mine.bits == 0 && s.rawFlags&unix.NFT_SET_TIMEOUT == 0
 	if s.ours = s.ours && s.rawFlags&(unix.NFT_SET_MAP|unix.NFT_SET_ANONYMOUS) == 0; s.ours {
 		s.set = mine
 	}

@@ -54,7 +54,7 @@ func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice boo
 		b.text(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
 		b.text(unix.NFTA_SET_ELEM_LIST_SET, s.name)
 	}, func() {
-		bounds, told, s.ports = nil, told[:0], nil
+		bounds, told, s.ports, s.print = nil, told[:0], nil, print{}
 	}, func(data []byte) error {
 		each(data, func(kind uint16, value []byte) {
 			if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
@@ -65,6 +65,8 @@ func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice boo
 				switch {
 				case s.anonymous:
 					s.ports = append(s.ports, portElement{bytes.Clone(key), end})
+				case s.ours && s.still:
+					s.print.bound(key, end)
 				case interval:
 					bounds = append(bounds, bound{e, end})
 				case e.from.IsValid():

@@ -104,7 +104,7 @@ func (p *Plan) compareStructure(t *liveTable, want *arrangement) map[string]*liv
 // is tells whether the kernel's set is what it should be.
 func (s *liveSet) is(want set) bool {
 	return s.ours && s.set == want && s.rawFlags == want.flags() && s.rawType == want.keyType() &&
-		s.rawComment == want.comment() && s.counter && s.rawTimeout == 0
+		s.rawComment == want.comment() && s.counter != want.still && s.rawTimeout == 0
 }
 
 // compareSet finds the elements of one set that are missing, wrong or too many.
@@ -112,6 +112,10 @@ func (s *liveSet) is(want set) bool {
 func (p *Plan) compareSet(live *liveSet, known, want *holding, elapsed time.Duration) {
 	if live == nil {
 		live = &liveSet{}
+	}
+	if want.list != nil {
+		p.compareList(want, live.print.String(), known != nil && known.list != nil && known.print() == want.print())
+		return
 	}
 	if want.bits == 0 {
 		p.compareRanges(live, known, want, elapsed)

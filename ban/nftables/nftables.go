@@ -28,6 +28,9 @@
 //	NAME4_net NAME6_net keys of any other length: one interval set, made disjoint,
 //	                   the longest end winning
 //
+// A group that is a [List] has instead two interval sets, NAME4 and NAME6, without
+// timeouts and counters.
+//
 // The first pair exists for every group, the others only while the group holds
 // such a key. A set's comment is the group's name and the length of its keys,
 // "sshd /64", or "sshd ranges": [Dump] needs no configuration to read them.
@@ -73,6 +76,7 @@ type Group struct {
 	Reach                  state.Reach // no ports: all of them
 	IPv4Prefix, IPv6Prefix int         // nominal lengths of its keys; 0: 32 and 64
 	Elements               []Element
+	List                   *List // instead of Elements
 }
 
 // Options are the settings of this package: [kernel].
@@ -170,7 +174,7 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 		result.Plan = planFromLedger(known, wanted)
 	} else {
 		result.Dumped = true
-		live, err := link.readTable()
+		live, err := link.readTable(true)
 		if err != nil {
 			return result, err
 		}
@@ -180,6 +184,9 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 		result.Plan = planFromKernel(live, known, wanted, memory != nil && memory.Structure == now.Structure)
 	}
 	result.Plan.Reason = reason
+	for group, err := range result.Plan.Unread {
+		result.Failed[group] = err
+	}
 	result.Added, result.Removed, result.Repaired = result.Plan.Added, result.Plan.Removed, result.Plan.Repaired
 
 	commits, err := link.apply(ctx, result.Plan, wanted, result.Failed)
@@ -243,13 +250,13 @@ func Dump(ctx context.Context) (Kernel, error) {
 		return Kernel{}, err
 	}
 	defer link.close()
-	t, err := link.readTable()
+	t, err := link.readTable(false)
 	if err != nil {
 		return Kernel{}, err
 	}
 	var k Kernel
 	for _, s := range t.sets {
-		if s.anonymous || !s.ours {
+		if s.anonymous || !s.ours || s.still {
 			continue
 		}
 		for _, e := range s.elements {

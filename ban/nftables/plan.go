@@ -17,6 +17,8 @@ type Plan struct {
 
 	Added, Removed, Repaired int // as in Result
 
+	Unread map[string]error // groups whose list could not be read: they are left as they are
+
 	rebuild bool     // the table itself is wrong: delete and make it anew, in one transaction
 	drop    []string // sets to delete
 	create  []string // sets to make
@@ -104,10 +106,23 @@ func near(a, b, within time.Duration) bool {
 // the cheap question: "no" may only mean another order.
 func sameInOrder(was, want []Group) bool {
 	return slices.EqualFunc(was, want, func(a, b Group) bool {
-		return a.Name == b.Name && slices.EqualFunc(a.Elements, b.Elements, func(x, y Element) bool {
+		return a.Name == b.Name && samePrints(a.List, b.List) && slices.EqualFunc(a.Elements, b.Elements, func(x, y Element) bool {
 			return x.Key == y.Key && near(x.Left, y.Left, tolerance)
 		})
 	})
+}
+
+// samePrints tells whether two lists hold the same, as far as is known.
+func samePrints(a, b *List) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	for i := range a.Prints {
+		if a.Prints[i] != b.Prints[i] && b.Prints[i] != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // planFromLedger is the difference between two ledgers of the same structure,
@@ -124,6 +139,14 @@ func planFromLedger(was, want *arrangement) Plan {
 		before := old[h.name]
 		if before == nil {
 			before = &holding{}
+		}
+		if h.list != nil {
+			has := ""
+			if before.list != nil {
+				has = before.print()
+			}
+			p.compareList(h, has, false)
+			continue
 		}
 		if h.bits == 0 {
 			if !sameRanges(before.ranges, h.ranges, tolerance) {

@@ -75,6 +75,9 @@ func (b *batch) addSet(s set) {
 	b.sets++
 	b.number(unix.NFTA_SET_ID, b.sets)
 	b.attr(unix.NFTA_SET_USERDATA, append([]byte{udataComment, byte(len(s.comment()) + 1)}, s.comment()+"\x00"...))
+	if s.still {
+		return
+	}
 	counter := b.nest(nftaSetExpr)
 	b.text(unix.NFTA_EXPR_NAME, "counter")
 	b.shut(b.nest(unix.NFTA_EXPR_DATA))
@@ -82,7 +85,10 @@ func (b *batch) addSet(s set) {
 }
 
 func (s set) flags() uint32 {
-	if s.bits == 0 {
+	switch {
+	case s.still:
+		return unix.NFT_SET_INTERVAL
+	case s.bits == 0:
 		return unix.NFT_SET_TIMEOUT | unix.NFT_SET_INTERVAL
 	}
 	return unix.NFT_SET_TIMEOUT

@@ -70,7 +70,7 @@ type probe struct {
 // The probes that depend on whose rights the process has, on the logs, and on the
 // host.
 var (
-	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}, {"deliveries", deliveries}}
+	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}, {"deliveries", deliveries}, {"lists", lists}}
 	ofLogs = []probe{{"jails", logs}}
 	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
 		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"journald", journald}}

@@ -8,6 +8,7 @@
 //	[defaults]          every jail inherits these
 //	[jail.NAME]         a filter of that name, or of `filter = "..."`
 //	[state] [kernel] [geo]   settings that no jail owns
+//	[list.NAME]         addresses that another program keeps up to date
 //	[mail] [[hook]]          who is told, and how
 //
 // [Load] reads the main file and then conf.d/*.toml beside it, in the order of
@@ -23,6 +24,7 @@ import (
 
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/deliver/metrics"
+	"scan2ban/ban/list"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -52,6 +54,7 @@ type Config struct {
 	Geo     geo.Options
 	Deliver deliver.Config
 	Metrics metrics.Config
+	Lists   []*list.Options  // by name
 	Jails   []*Jail          // the enabled and valid ones, by name
 	Off     []string         // jails that say enabled = false
 	Broken  map[string]error // jails with an error, by name: every error of the jail, joined
@@ -59,6 +62,7 @@ type Config struct {
 
 	Root string // before the paths of the container engines; empty but in tests
 
+	base   Jail            // [defaults]
 	failed map[string]bool // keys of the jail being read whose values could not be
 }
 

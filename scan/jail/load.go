@@ -29,11 +29,8 @@ type file struct {
 	jail map[string]any // [jail.NAME], by name
 }
 
-// later are sections that the file may have and this program does not act on.
-var later = []string{"list"}
-
 // sections are the names that may stand at the top of a file.
-var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "hook", "metrics"}
+var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "hook", "metrics", "list"}
 
 // Load reads the file at path and conf.d beside it. Where path is empty the
 // host's file is read if there is one, else the built-in default holds. The
@@ -56,6 +53,9 @@ func Load(path string) (*Config, error) {
 			errs = append(errs, fmt.Errorf("%s: %s", lastPlace(files, "defaults", key), problem))
 		})
 	}
+	if len(errs) == 0 {
+		errs = c.checkLists(files)
+	}
 	if len(base.Container) > 0 {
 		errs = append(errs, fmt.Errorf("%s: container belongs into [jail.NAME]", lastPlace(files, "defaults", "container")))
 	}
@@ -68,6 +68,7 @@ func Load(path string) (*Config, error) {
 	if err := c.enforcers(files); err != nil {
 		return nil, err
 	}
+	c.base = base
 	c.jails(files, base)
 	if err := c.untrusted(); err != nil {
 		return nil, err
@@ -191,14 +192,12 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 		return c.mail(f)
 	case "hook":
 		return c.hooks(f)
+	case "list":
+		return c.lists(f)
 	case "metrics":
 		errs := f.decode([]string{name}, f.root[name], &c.Metrics, c)
 		c.Metrics.Check(func(key, problem string) { errs = append(errs, fmt.Errorf("%s: %s", f.place(name, key), problem)) })
 		return errs
-	}
-	if slices.Contains(later, name) {
-		c.Notes = append(c.Notes, fmt.Sprintf("%s: [%s] has no effect in this version", f.place(name), name))
-		return nil
 	}
 	hint := filter.DidYouMean(name, sections)
 	if slices.Contains(keysOf(&Jail{}), name) {

@@ -18,7 +18,7 @@ import (
 // kept as it is: without them the wrong ones could be banned.
 func (c *Config) Setup() pass.Setup {
 	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, Causes: maps.Clone(c.Broken),
-		State: c.State, Kernel: c.Kernel, Deliver: c.Deliver, Metrics: c.Metrics, Notes: slices.Clone(c.Notes)}
+		State: c.State, Kernel: c.Kernel, Deliver: c.Deliver, Metrics: c.Metrics, Notes: slices.Clone(c.Notes), Lists: c.Lists}
 	fail := func(errs ...error) {
 		for _, err := range errs {
 			if err != nil {
@@ -35,9 +35,14 @@ func (c *Config) Setup() pass.Setup {
 	for _, name := range c.Off {
 		s.Off[name] = true
 	}
+	allowed, missing := c.allowed(&s)
 	for _, j := range c.Jails {
 		ignored, unread, err := j.Ignored(self)
 		fail(unread...)
+		ignored.AddAll(allowed)
+		if err == nil && missing != nil {
+			err = fmt.Errorf("jail %q: %w", j.Name, missing)
+		}
 		if err != nil {
 			s.Kept[j.Name], s.Causes[j.Name] = true, err
 			fail(fmt.Errorf("%w: not judged in this pass", err))
@@ -62,6 +67,7 @@ func (c *Config) Setup() pass.Setup {
 				Paths: j.Paths(), Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location})
 		}
 	}
+	s.Spared = c.spared(&s, self, allowed)
 	return s
 }
 
@@ -89,12 +95,12 @@ func Filters(path string) []string {
 // be it sound or not.
 func FilterDir(path string) string { return (&Config{Path: path}).FilterDir() }
 
-// Kernel is [kernel] of the configuration at path, the default where that cannot be
-// read.
-func Kernel(path string) nftables.Options {
+// Restoring is what brings the kernel back by the configuration at path; where that
+// cannot be read, what it takes for the bans alone. The caller adds path and time.
+func Restoring(path string) pass.Setup {
 	c, err := Load(path)
 	if err != nil {
-		return nftables.DefaultOptions()
+		return pass.Setup{Kernel: nftables.DefaultOptions()}
 	}
-	return c.Kernel
+	return c.Setup()
 }

@@ -26,6 +26,7 @@ import (
 	"scan2ban/ban"
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/deliver/metrics"
+	"scan2ban/ban/list"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
@@ -43,6 +44,9 @@ type Setup struct {
 	State   state.Options
 	Kernel  nftables.Options
 	Deliver deliver.Config
+	Lists   []*list.Options // that others keep
+	Allowed []list.Known    // of the allow lists among them, as they were read
+	Spared  *state.Ignored  // who is in no list; nil: that is not known
 	Metrics metrics.Config
 	Version string   // of this program, for the metrics
 	Errs    []error  // of the configuration: the pass goes on without what they name
@@ -425,6 +429,11 @@ func (p *Pass) enforce(ctx context.Context) {
 			was = ban.Later(was, elapsed)
 		}
 	}
+	listed, before, known := p.look(knownLists(p.volatile), func(err error) { p.Warn("%v", err) })
+	want = slices.Concat(listed, want)
+	if was != nil {
+		was = slices.Concat(before, was)
+	}
 	result, err := p.Kernel.Sync(ctx, want, was, memory)
 	if err != nil {
 		p.failFor(fmt.Errorf("the bans are decided and not enforced: %w", err), p.enforcing()...)
@@ -435,8 +444,10 @@ func (p *Pass) enforce(ctx context.Context) {
 		p.Trace = append(p.Trace, "kernel: "+strings.TrimSpace(line))
 	}
 	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
-		p.failFor(fmt.Errorf("jail %q: its bans are not all enforced: %w", name, result.Failed[name]), name)
+		p.failFor(refused(name, result.Failed[name]), name)
 	}
+	p.volatile.Lists, err = json.Marshal(known)
+	p.fail(err)
 	p.held(&result)
 	if result.LeftOut > 0 {
 		p.Warn("%d bans are beyond max_bans = %d: in the ledger, not in the kernel", result.LeftOut, p.Kernel.MaxBans)

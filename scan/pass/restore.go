@@ -2,10 +2,10 @@ package pass
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"time"
+	"slices"
 
 	"scan2ban/ban"
 	"scan2ban/ban/nftables"
@@ -15,8 +15,9 @@ import (
 // Restore brings the kernel to what the ledger said after the last pass and reads
 // no log: for the moment before the network comes up, and after another firewall
 // has flushed ours away. It gives the number of bans, and nothing for a host on
-// which no pass has run or that is paused.
-func Restore(ctx context.Context, path string, kernel nftables.Options, now time.Time) (bans int, err error) {
+// which no pass has run or that is paused. The lists that others keep come with them.
+func Restore(ctx context.Context, s Setup) (bans int, err error) {
+	path := s.StatePath
 	store, ledger, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -24,25 +25,29 @@ func Restore(ctx context.Context, path string, kernel nftables.Options, now time
 		return 0, err
 	}
 	defer store.Close()
-	if store.Paused() != nil || kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
+	if store.Paused() != nil || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
 		return 0, nil
 	}
-	groups := ban.Groups(ledger, now)
+	groups := ban.Groups(ledger, s.Now)
 	for _, g := range groups {
 		bans += len(g.Elements)
 	}
-	result, err := kernel.Sync(ctx, groups, nil, nil)
+	var errs []error
+	v := state.LoadVolatile(state.VolatilePath(path))
+	listed, _, known := s.look(knownLists(v), func(err error) { errs = append(errs, err) })
+	result, err := s.Kernel.Sync(ctx, slices.Concat(listed, groups), nil, nil)
 	if err != nil {
 		return 0, err
 	}
 	if result.Commits > 0 { // what was logged until now came while the kernel held nothing
-		v := state.LoadVolatile(state.VolatilePath(path))
-		v.Held = now.Unix()
+		v.Held = s.Now.Unix()
+		if v.Lists, err = json.Marshal(known); err != nil {
+			return 0, err
+		}
 		_ = v.Save(state.VolatilePath(path))
 	}
-	var errs []error
 	for name, err := range result.Failed {
-		errs = append(errs, fmt.Errorf("jail %q: its bans are not all enforced: %w", name, err))
+		errs = append(errs, refused(name, err))
 	}
 	return bans, errors.Join(errs...)
 }

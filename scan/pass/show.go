@@ -34,6 +34,7 @@ func (p *Pass) Status(names []string) (*report.Status, error) {
 	for _, name := range names {
 		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.condition(name)))
 	}
+	s.Lists = p.listsShown()
 	return s, nil
 }
 

@@ -32,6 +32,7 @@ type Jail struct {
 type Status struct {
 	Jails    []Jail   `json:"jails"`
 	LastRun  *LastRun `json:"last_run"` // null: none is known since the host started
+	Lists    []List   `json:"lists,omitempty"`
 	Warnings []string `json:"warnings"`
 
 	now int64 // seconds since the Unix epoch
@@ -104,6 +105,9 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 			strconv.Itoa(j.Banned), number(j.BannedTotal), health})
 	}
 	t.write(w)
+	if !addresses {
+		writeLists(w, s.Lists, s.now)
+	}
 	if addresses {
 		for _, j := range s.Jails {
 			for _, a := range j.Addresses {

@@ -14,6 +14,7 @@ import (
 
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/deliver/metrics"
+	"scan2ban/ban/list"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/jail"
 	"scan2ban/state"
@@ -88,6 +89,7 @@ func TestEveryKey(t *testing.T) {
 	walk("", reflect.TypeFor[jail.Jail]())
 	walk("[state] ", reflect.TypeFor[state.Options]())
 	walk("[kernel] ", reflect.TypeFor[nftables.Options]())
+	walk("[list.NAME] ", reflect.TypeFor[list.Options]())
 	walk("[mail] ", reflect.TypeFor[deliver.Mail]())
 	walk("[metrics] ", reflect.TypeFor[metrics.Config]())
 	walk("[[hook]] ", reflect.TypeFor[deliver.Hook]())

@@ -1,0 +1,216 @@
+package list
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"scan2ban/ban/nftables"
+	"scan2ban/state"
+)
+
+// The bounds of a file. FireHOL's and Spamhaus' lists have up to some ten thousand lines.
+const (
+	mostBytes   = 128 << 20
+	mostEntries = 2_000_000
+	mostAllowed = 100_000 // of an allow list, which every pass reads
+	toldMost    = 10      // lines that cannot be understood and are named
+	widest4     = 3       // a shorter IPv4 prefix is wide
+	widest6     = 8       // a shorter IPv6 prefix is wide
+)
+
+// Content is what a file holds.
+type Content struct {
+	Ranges  []nftables.Range // sorted, disjoint, not touching
+	Entries int              // lines that were understood
+	Bad     int              // lines that were not
+	Errs    []error          // of those, the first few, by file and line
+}
+
+// Read reads a file. The error says why nothing of it is to be used; Content tells what
+// was found all the same.
+func (o *Options) Read() (c Content, err error) {
+	f, err := open(o.File)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	before, err := f.Stat()
+	if err != nil {
+		return c, err
+	}
+	if before.Size() > mostBytes {
+		return c, fmt.Errorf("%s has %d MB, more than the %d that are read", o.File, before.Size()>>20, mostBytes>>20)
+	}
+	most := mostEntries
+	if o.Allow {
+		most = mostAllowed
+	}
+	if c, err = parse(f, o.File, o.Wide, most); err != nil {
+		return c, err
+	}
+	if after, err := f.Stat(); err != nil || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+		return c, fmt.Errorf("%s %w", o.File, errWritten)
+	}
+	switch {
+	case c.Bad > c.Entries:
+		return c, fmt.Errorf("%s is mostly rubbish: %d of %d lines are no address", o.File, c.Bad, c.Bad+c.Entries)
+	case c.Entries == 0 && !o.Empty:
+		return c, fmt.Errorf("%s is empty (write empty = true if it may be)", o.File)
+	}
+	return c, nil
+}
+
+var errWritten = errors.New("was written while it was read (whoever updates it should rename the new one into its place)")
+
+// open opens a regular file, which a symbolic link may lead to, and never waits for one
+// who writes into a pipe.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// parse reads lines. name stands in the errors.
+func parse(r io.Reader, name string, wide bool, most int) (c Content, err error) {
+	lines := bufio.NewReaderSize(io.LimitReader(r, mostBytes+1), 4096)
+	for number := 1; ; number++ {
+		line, more, err := lines.ReadLine()
+		text := string(line) // until the next reading
+		for rest := more; rest && err == nil; {
+			_, rest, err = lines.ReadLine()
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return c, fmt.Errorf("read %s: %w", name, err)
+		}
+		text = strings.TrimSpace(uncommented(strings.TrimPrefix(text, "\uFEFF")))
+		if text == "" {
+			continue
+		}
+		r, err := parseRange(text, wide)
+		if err != nil {
+			if c.Bad++; c.Bad <= toldMost {
+				c.Errs = append(c.Errs, fmt.Errorf("%s:%d: %w", name, number, err))
+			}
+			continue
+		}
+		if c.Entries++; c.Entries > most {
+			return c, fmt.Errorf("%s has more than the %d entries that are read", name, most)
+		}
+		c.Ranges = append(c.Ranges, r)
+	}
+	c.Ranges = joined(c.Ranges)
+	return c, nil
+}
+
+// uncommented is a line without its comment.
+func uncommented(line string) string {
+	if i := strings.IndexAny(line, "#;"); i >= 0 {
+		line = line[:i]
+	}
+	line, _, _ = strings.Cut(line, "//")
+	return line
+}
+
+// parseRange reads "192.0.2.1", "192.0.2.0/24" or "192.0.2.1-192.0.2.9".
+func parseRange(text string, wide bool) (nftables.Range, error) {
+	const longest = 60 // bytes of a line in an error
+	if len(text) > 100 {
+		return nftables.Range{}, fmt.Errorf("%q... is not an address or CIDR", text[:longest])
+	}
+	if a, b, ok := strings.Cut(text, "-"); ok {
+		from, err := netip.ParseAddr(strings.TrimSpace(a))
+		to, err2 := netip.ParseAddr(strings.TrimSpace(b))
+		r := nftables.Range{From: from.Unmap(), To: to.Unmap()}
+		if err != nil || err2 != nil || from.Zone()+to.Zone() != "" || r.From.BitLen() != r.To.BitLen() || r.To.Less(r.From) {
+			return r, fmt.Errorf("%q is not a range of addresses", text)
+		}
+		if common, _ := r.From.Prefix(widest(r.From)); !wide && !common.Contains(r.To) {
+			return r, tooWide(text)
+		}
+		return r, nil
+	}
+	p, err := state.ParsePrefix(text)
+	if err != nil {
+		return nftables.Range{}, err
+	}
+	if !wide && p.Bits() < widest(p.Addr()) {
+		return nftables.Range{}, tooWide(text)
+	}
+	return nftables.RangeOf(p.Prefix), nil
+}
+
+func widest(a netip.Addr) int {
+	if a.Is4() {
+		return widest4
+	}
+	return widest6
+}
+
+func tooWide(text string) error {
+	return fmt.Errorf("%q holds a great part of all addresses (write wide = true if that is meant)", text)
+}
+
+// joined sorts ranges and joins those that overlap or touch. It writes into list.
+func joined(list []nftables.Range) []nftables.Range {
+	slices.SortFunc(list, func(a, b nftables.Range) int { return a.From.Compare(b.From) })
+	kept := list[:0]
+	for _, r := range list {
+		if n := len(kept); n > 0 {
+			top := &kept[n-1]
+			if next := top.To.Next(); top.To.BitLen() == r.From.BitLen() && (!next.IsValid() || !next.Less(r.From)) {
+				if top.To.Less(r.To) {
+					top.To = r.To
+				}
+				continue
+			}
+		}
+		kept = append(kept, r)
+	}
+	return kept
+}
+
+// without is what of list is not in out; both are as joined makes them.
+func without(list, out []nftables.Range) []nftables.Range {
+	kept := make([]nftables.Range, 0, len(list))
+	i := 0
+	for _, r := range list {
+		for i < len(out) && out[i].To.Less(r.From) {
+			i++
+		}
+		rest := true
+		for k := i; k < len(out) && !r.To.Less(out[k].From); k++ {
+			if r.From.Less(out[k].From) {
+				kept = append(kept, nftables.Range{From: r.From, To: out[k].From.Prev()})
+			}
+			if !out[k].To.Less(r.To) {
+				rest = false
+				break
+			}
+			r.From = out[k].To.Next()
+		}
+		if rest {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
