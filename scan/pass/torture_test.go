@@ -47,7 +47,7 @@ type torturePass struct {
 }
 
 var tortureJails = map[string]modelJail{
-	"sshd":     {maxretry: 3, findtime: 600, bantime: 1200, factor: 2},
+	"sshd":     {maxretry: 3, findtime: 600, bantime: 1200, factor: 2, count: 2, net4: 29, net6: 62},
 	"vsftpd":   {maxretry: 4, findtime: 900, bantime: 900},
 	"recidive": {maxretry: 3, findtime: 4 * 3600, bantime: 6 * 3600, ledger: true},
 }
@@ -60,6 +60,7 @@ func tortureSetup(dir string) (Setup, error) {
 		policy := state.DefaultPolicy()
 		policy.MaxRetry, policy.FindTime, policy.BanTime = j.maxretry, seconds(j.findtime), seconds(j.bantime)
 		policy.Escalation.Factor = float64(j.factor)
+		policy.Subnets = state.Subnets{Count: j.count, IPv4: j.net4, IPv6: j.net6}
 		s.Rules[name] = &state.Rules{Policy: policy, Reach: reach(), Ignored: state.NewIgnored(), Ledger: j.ledger}
 		if j.ledger {
 			continue
@@ -168,8 +169,14 @@ func TestTorture(t *testing.T) {
 	}
 	h.pass(h.now + 1)
 	bans, _ := modelBans(tortureJails, h.events, h.pardons)
-	t.Logf("seed %d: %d steps, %d passes, %d of them killed, %d met a fault, %d harms between passes; %d failures, %d bans, %d unbans; 0 violations",
-		*tortureSeed, *tortureSteps, h.passes, h.kills, h.faults, h.harms, len(h.events), len(bans), len(h.pardons))
+	networks := 0
+	for _, b := range bans {
+		if b.network {
+			networks++
+		}
+	}
+	t.Logf("seed %d: %d steps, %d passes, %d of them killed, %d met a fault, %d harms between passes; %d failures, %d bans, %d of them of networks, %d unbans; 0 violations",
+		*tortureSeed, *tortureSteps, h.passes, h.kills, h.faults, h.harms, len(h.events), len(bans), networks, len(h.pardons))
 	if *tortureSteps >= 50 && (len(bans) < *tortureSteps/20 || h.kills < *tortureSteps/20) {
 		t.Errorf("few bans or kills: the torture tortures little")
 	}
@@ -369,8 +376,8 @@ func (h *house) kernel() map[string]bool {
 				Name string `json:"name"`
 				Elem []struct {
 					Elem struct {
-						Val     string `json:"val"`
-						Expires int    `json:"expires"` // whole seconds
+						Val     json.RawMessage `json:"val"`
+						Expires int             `json:"expires"` // whole seconds
 					} `json:"elem"`
 				} `json:"elem"`
 			} `json:"set"`
@@ -385,14 +392,17 @@ func (h *house) kernel() map[string]bool {
 			continue
 		}
 		for _, e := range o.Set.Elem {
-			addr, err := netip.ParseAddr(e.Elem.Val)
+			name := strings.TrimRight(strings.TrimSuffix(o.Set.Name, "_net"), "46")
+			keys, err := elementKeys(tortureJails[name], e.Elem.Val)
 			if err != nil {
 				h.t.Fatalf("set %s: %v\n%s", o.Set.Name, err, text)
 			}
-			if e.Elem.Expires <= fading {
-				h.spent[strings.TrimRight(o.Set.Name, "46")+" "+shown(modelKey(addr))] = true
+			for _, key := range keys {
+				if e.Elem.Expires <= fading {
+					h.spent[name+" "+shown(key)] = true
+				}
+				held[name+" "+shown(key)] = true
 			}
-			held[strings.TrimRight(o.Set.Name, "46")+" "+shown(modelKey(addr))] = true
 		}
 	}
 	return held

@@ -185,15 +185,20 @@ func policyName(name string, wide int) []string {
 	return lines
 }
 
+// bansNetworks tells whether any of the policies banned a network as a whole.
+func (p *Past) bansNetworks() bool {
+	return slices.ContainsFunc(p.Policies, func(q Policy) bool { return q.Networks > 0 })
+}
+
 // policyTable has names of policies in lines of at most name characters.
 func (p *Past) policyTable(name int) table {
-	networks := slices.ContainsFunc(p.Policies, func(q Policy) bool { return q.Networks > 0 })
+	networks := p.bansNetworks()
 	if networks {
-		name = max(name-10, 12)
+		name = max(name-6, 12)
 	}
 	t := table{heading: []string{"POLICY", "BANNED", "BANS", "PREVENTED", "THROUGH", "KERNEL", "COLLATERAL"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
 	if networks {
-		t.heading, t.right[7] = append(t.heading, "NETWORKS"), true
+		t.heading, t.right[7] = append(t.heading, "NETS"), true
 	}
 	for _, q := range p.Policies {
 		lines := policyName(q.Policy, name)
@@ -213,6 +218,9 @@ func (p *Past) policyTable(name int) table {
 func (p *Past) told(out *clipped) {
 	out.section("Policies", p.policyTable(max(out.width-56, 12)))
 	fmt.Fprintln(out.w, "A ban takes hold with the next full minute. PREVENTED are failures after that,\nwhile it lasts; KERNEL the most bans at a time; COLLATERAL bans on an address\nthat logged in within seven days after.")
+	if p.bansNetworks() {
+		fmt.Fprintln(out.w, "NETS are bans of whole networks, see subnets.")
+	}
 	for _, q := range p.Policies {
 		for i, c := range q.Collateral {
 			if i == worst {
