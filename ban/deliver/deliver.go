@@ -73,8 +73,8 @@ func Run(ctx context.Context, o Options) error {
 	errs := make([]error, len(sinks))
 	var all sync.WaitGroup
 	for i, s := range sinks {
-		p := r.at.Sinks[s.name()]
-		if !s.due(p, r.seq, o.Now.Unix()) {
+		p := r.at.Sinks[s.name()].copy() // this one's own: the others save while it works
+		if p.name = s.name(); !s.due(p, r.seq, o.Now.Unix()) {
 			continue
 		}
 		all.Go(func() {
@@ -181,11 +181,12 @@ func (r *round) save() error {
 	return r.at.save(r.store)
 }
 
-// set changes a position and saves all of them.
-func (r *round) set(change func()) error {
+// set changes a position, which is the caller's alone, and saves all of them.
+func (r *round) set(p *position, change func()) error {
+	change()
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	change()
+	r.at.Sinks[p.name] = p.copy()
 	return r.at.save(r.store)
 }
 

@@ -129,7 +129,7 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 			done[e.seq] = true
 			if time.Since(saved) > savedEach {
 				saved = time.Now()
-				_ = r.set(func() { p.advance(events, done, 0) }) // the end of the round tells
+				_ = r.set(p, func() { p.advance(events, done, 0) }) // the end of the round tells
 			}
 		})
 	}
@@ -137,7 +137,7 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 	if failed == nil {
 		failed = ctx.Err()
 	}
-	return errors.Join(failed, r.set(func() {
+	return errors.Join(failed, r.set(p, func() {
 		if failed == nil {
 			p.advance(events, done, r.seq)
 			p.went()
@@ -188,10 +188,10 @@ func (h *hookSink) again(ctx context.Context, r *round, p *position) error {
 	}
 	for _, e := range events {
 		if err := h.run(ctx, r, e); err != nil {
-			return errors.Join(err, r.set(func() { p.failed(now, err) }))
+			return errors.Join(err, r.set(p, func() { p.failed(now, err) }))
 		}
 	}
-	return r.set(func() { p.Boot = bootID(); p.went() })
+	return r.set(p, func() { p.Boot = bootID(); p.went() })
 }
 
 // outputMost is how much of a run's output is passed on, in bytes.

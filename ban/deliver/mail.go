@@ -24,7 +24,7 @@ const (
 // once it has, and else waits for another try of the same mail, or gives it up.
 func (m *Mail) send(ctx context.Context, r *round, p *position, mail *message, upto int64, gone func()) error {
 	_, err := m.hand(ctx, mail, r.host)
-	return errors.Join(err, r.set(func() {
+	return errors.Join(err, r.set(p, func() {
 		if err != nil {
 			p.failed(r.Now.Unix(), err)
 			p.Upto, p.Made = upto, mail.time.Unix()
@@ -79,7 +79,7 @@ func (m *eachMail) deliver(ctx context.Context, r *round, p *position) error {
 	now := r.Now.Unix()
 	events := m.events(r, r.after(p.Seq, upto))
 	if len(events) == 0 {
-		return r.set(func() { p.Seq = upto })
+		return r.set(p, func() { p.Seq = upto })
 	}
 	if p.recent(now) >= m.MaxPerHour {
 		return m.full(ctx, r, p, len(events))
@@ -202,11 +202,11 @@ func (m *digestMail) deliver(ctx context.Context, r *round, p *position) error {
 	upto, made := p.upto(r)
 	d, err := m.digest(r, p, upto, made.Unix())
 	if err != nil {
-		return errors.Join(err, r.set(func() { p.failed(r.Now.Unix(), err) }))
+		return errors.Join(err, r.set(p, func() { p.failed(r.Now.Unix(), err) }))
 	}
 	after := func() { p.Last, p.Health = made.Unix(), d.HealthNow() }
 	if d.Empty() { // no news is no mail
-		return r.set(func() { p.Seq = upto; p.went(); after() })
+		return r.set(p, func() { p.Seq = upto; p.went(); after() })
 	}
 	if m.Whois {
 		d.Contacts = map[string]string{}

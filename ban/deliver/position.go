@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"scan2ban/state"
@@ -37,6 +39,15 @@ type position struct {
 	Health map[string]string `json:"health,omitempty"` // of the jails as of the last digest
 
 	Boot string `json:"boot,omitempty"` // in which the bans in force were sent; of hooks that enforce
+
+	name string // of the sink
+}
+
+// copy shares nothing with p.
+func (p *position) copy() *position {
+	c := *p
+	c.Done, c.Sent, c.Health = slices.Clone(p.Done), slices.Clone(p.Sent), maps.Clone(p.Health)
+	return &c
 }
 
 const fileName = "deliver"

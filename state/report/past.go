@@ -100,11 +100,11 @@ type Policy struct {
 	Policy     string       `json:"policy"`
 	Banned     int          `json:"banned"` // addresses, or their networks
 	Bans       int          `json:"bans"`
-	Networks   int          `json:"networks"` // of these bans, of whole networks: see subnets
 	Prevented  int          `json:"failures_prevented"`
 	LetThrough int          `json:"failures_let_through"`
 	AliveMost  int          `json:"alive_most"` // bans in the kernel at a time
 	Collateral []Collateral `json:"collateral"`
+	Networks   int          `json:"networks"` // bans of these that are of whole networks: see subnets
 }
 
 // Collateral is a ban on an address that logged in within seven days after.
