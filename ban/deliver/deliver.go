@@ -98,7 +98,15 @@ type round struct {
 	host    string
 	damaged error
 
-	lock sync.Mutex // of at, and of Out
+	lock   sync.Mutex // of at, and of Out
+	asking sync.Mutex // of ledger, which reads its bans when it is asked for them
+}
+
+// event tells of a decision, see there.
+func (r *round) event(d state.Decision) (Event, bool) {
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	return event(d, r.ledger, r.host)
 }
 
 // look reads ledger and history.

@@ -77,7 +77,7 @@ func (h *hookSink) waiting(r *round, p *position) (events []*Event) {
 		if slices.Contains(p.Done, d.Seq) || d.Summed && !h.resend {
 			continue
 		}
-		if e, ok := event(d, r.ledger, r.host); ok && h.takes(&e) {
+		if e, ok := r.event(d); ok && h.takes(&e) {
 			events = append(events, &e)
 		}
 	}
@@ -175,15 +175,10 @@ func (p *position) advance(events []*Event, done map[int64]bool, end int64) {
 func (h *hookSink) again(ctx context.Context, r *round, p *position) error {
 	var events []*Event
 	now := r.Now.Unix()
-	for _, name := range r.ledger.Names() {
-		if !r.ledger.Jails[name].Reach.Enforce {
-			continue
-		}
-		for _, b := range r.ledger.Jails[name].Live(now) {
-			if e, ok := event(b.Decision(), r.ledger, r.host); ok && h.takes(&e) {
-				e.Again, e.seq = true, 0
-				events = append(events, &e)
-			}
+	for _, d := range r.live(now) {
+		if e, ok := r.event(d); ok && h.takes(&e) {
+			e.Again, e.seq = true, 0
+			events = append(events, &e)
 		}
 	}
 	for _, e := range events {
@@ -192,6 +187,21 @@ func (h *hookSink) again(ctx context.Context, r *round, p *position) error {
 		}
 	}
 	return r.set(p, func() { p.Boot = bootID(); p.went() })
+}
+
+// live are the decisions that laid the enforced bans in force.
+func (r *round) live(now int64) (list []state.Decision) {
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	for _, name := range r.ledger.Names() {
+		if !r.ledger.Jails[name].Reach.Enforce {
+			continue
+		}
+		for _, b := range r.ledger.Jails[name].Live(now) {
+			list = append(list, b.Decision())
+		}
+	}
+	return list
 }
 
 // outputMost is how much of a run's output is passed on, in bytes.

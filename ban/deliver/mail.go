@@ -102,7 +102,7 @@ func (m *eachMail) full(ctx context.Context, r *round, p *position, waiting int)
 // events are those that a mail tells of.
 func (m *eachMail) events(r *round, list []state.Decision) (events []*Event) {
 	for _, d := range list {
-		e, ok := event(d, r.ledger, r.host)
+		e, ok := r.event(d)
 		if ok && !d.Summed && slices.Contains([]string{"ban", "rebuild", "repair", "warning"}, e.Event) {
 			events = append(events, &e)
 		}
@@ -233,6 +233,8 @@ func (m *digestMail) digest(r *round, p *position, upto, made int64) (*report.Di
 			before++
 		}
 	}
+	r.asking.Lock()
+	defer r.asking.Unlock()
 	d := report.NewDigest(r.after(p.Seq, upto), r.ledger, from, made)
 	d.Host, d.Before, d.Status, d.Was, d.Where = r.host, before, status, p.Health, r.Where
 	return d, nil
