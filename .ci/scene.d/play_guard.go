@@ -214,7 +214,14 @@ func (a *act) endsByItself() {
 	a.configure(hour)
 	a.pass()
 	a.wantNoBan(mallory3)
+	a.told("expiry", "ffa9b514110d69168a4f3d8890361c9f", mallory3)
 	a.run("systemctl start scan2ban.timer")
+}
+
+// told fails unless the real journal holds an entry of the kind, and its catalogue
+// explains it.
+func (a *act) told(what, id, word string) {
+	a.want(what, a.run("journalctl --sync; journalctl -x -o short --no-pager _SYSTEMD_UNIT=scan2ban.service MESSAGE_ID=%s", id), word, "Subject: ")
 }
 
 func (a *act) flushed() {
@@ -226,6 +233,7 @@ func (a *act) flushed() {
 	a.pass()
 	a.shut(mallory, sshPort(mallory))
 	a.shut(beside6, sshPort(beside6))
+	a.told("repair", "4c96dd3f24191617fbb6da5f00d3bd81", "mended")
 }
 
 func (a *act) firewallRestarted() {

@@ -93,7 +93,7 @@ func TestEntries(t *testing.T) {
 	if e := (*entries)[1]; e.fields["SCAN2BAN_UNTIL"] != "permanent" || e.fields["SCAN2BAN_RULE"] != "" {
 		t.Errorf("by hand: %v", e.fields)
 	}
-	if e := (*entries)[2]; e.priority != journal.PriInfo || e.fields["MESSAGE_ID"] != MessageIDs[state.Expired] || e.fields["SCAN2BAN_LATE"] != "3" {
+	if e := (*entries)[2]; e.priority != journal.PriNotice || e.fields["MESSAGE_ID"] != MessageIDs[state.Expired] || e.fields["SCAN2BAN_LATE"] != "3" {
 		t.Errorf("expiry: %+v", e)
 	}
 	if e := (*entries)[3]; e.fields["MESSAGE_ID"] != MessageIDs[state.Repaired] || e.fields["SCAN2BAN_JAIL"] != "" {
@@ -119,7 +119,7 @@ func TestText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(*entries) != 1 || !regexp.MustCompile(`^<5>by-hand: banned .*\n<6>sshd: ban of .*\n<5>the kernel .*\n<4>scan2ban: warning: .*\n$`).Match(got) {
+	if len(*entries) != 1 || !regexp.MustCompile(`^<5>by-hand: banned .*\n<5>sshd: ban of .*\n<5>the kernel .*\n<4>scan2ban: warning: .*\n$`).Match(got) {
 		t.Errorf("after %d entries:\n%s", len(*entries), got)
 	}
 }

@@ -18,12 +18,10 @@ type Line struct {
 	Ban   *Ban   // that it tells of; nil: none
 }
 
-// The levels of syslog(3) that lines have. The unit hides what is below a notice:
-// that a ban ended by itself is no news.
+// The levels of syslog(3) that lines have. The unit hides what is below a notice.
 const (
 	levelWarning = 4
 	levelNotice  = 5
-	levelInfo    = 6
 )
 
 // Lines say what happened, one for each thing that did; an idle pass says nothing.
@@ -63,7 +61,7 @@ func (p *Pass) Lines() (lines []Line) {
 		}
 		return ""
 	}
-	of(p.Expired, levelInfo, func(b *Ban) (state.Verb, string) {
+	of(p.Expired, levelNotice, func(b *Ban) (state.Verb, string) {
 		return state.Expired, fmt.Sprintf("%sban of %s is over (%s while it lasted)", seen(b), b.Key, Plural(b.Late, "failure"))
 	})
 	of(p.Released, levelNotice, func(b *Ban) (state.Verb, string) { return state.Released, seen(b) + "released " + b.Key })

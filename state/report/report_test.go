@@ -72,7 +72,7 @@ func TestPassText(t *testing.T) {
 	}
 	write(pass())
 	want := `<5>sshd: banned 203.0.113.7 until 2023-11-14 23:13:20 UTC (5 failures, ban number 2, users root, yyyyyyyyyyyyyyyyyyy…, \x1b[31m)
-<6>sshd: ban of 203.0.113.7 is over (1 failure while it lasted)
+<5>sshd: ban of 203.0.113.7 is over (1 failure while it lasted)
 `
 	if out.String() != want {
 		t.Errorf("says\n%swant\n%s", out.String(), want)
