@@ -187,3 +187,47 @@ func FuzzDates(f *testing.F) {
 		}
 	})
 }
+
+// Slow lines are told of; when they have had their time the rest is refused, and blames
+// nobody. What a slow ignore may have said is not taken for a failure.
+func TestScriptSlow(t *testing.T) {
+	const slow = `^(?=(\w+\s?)*$)(?:(?:a+)+)+b from`
+	long := []byte(strings.Repeat("a", 60) + " ! from 192.0.2.1")
+	f, err := Parse("test", "test.toml", "[script]\nignore = ['"+slow+"']\nbacktracks = ['ignore-1']\n[[script.failure]]\nname = \"fast\"\npattern = 'from <ADDR>$'\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := f.Compile(Normal)
+	if v := m.MatchDated(long, "", scriptNow); v.Kind != Refused || v.Reason != reasonSlowSkip {
+		t.Errorf("%v (%s)", v.Kind, v.Reason)
+	}
+	if v := m.MatchDated([]byte("x from 192.0.2.1"), "", scriptNow); v.Kind != Failure {
+		t.Errorf("%v (%s)", v.Kind, v.Reason)
+	}
+	if told := m.Slow(); len(told) != 1 || !strings.Contains(told[0], "1 lines were given up after 50ms each by the expression ignore-1") {
+		t.Errorf("%q", told)
+	}
+	m.memory.slow.spent = slowLimit
+	if v := m.MatchDated([]byte("x from 192.0.2.1"), "", scriptNow); v.Kind != Refused || v.Addr.IsValid() || len(m.Slow()) != 2 {
+		t.Errorf("%v (%s), %q", v.Kind, v.Reason, m.Slow())
+	}
+	m.Recall(m.Recalled()) // another pass
+	if v := m.MatchDated([]byte("x from 192.0.2.1"), "", scriptNow); v.Kind != Failure || len(m.Slow()) != 0 {
+		t.Errorf("%v (%s), %q", v.Kind, v.Reason, m.Slow())
+	}
+}
+
+// Whatever an attacker writes, what is remembered has bounds; and it is forgotten.
+func TestScriptRecallIsBounded(t *testing.T) {
+	m := openScript(t, "[[script.failure]]\nname = \"a\"\npattern = '^(?P<mlfid>\\d+) (?P<user>.*)$'\n")
+	for i := range 3 * maxConnections {
+		m.Dated(strings.Repeat("1", 1+i%7)+strings.Repeat("0", i%90)+strings.Repeat("2", i%41)+" "+strings.Repeat("u", i%3000), scriptNow)
+		if len(m.order) > maxConnections || len(m.order) != len(m.sessions) || m.bytes > maxRecall {
+			t.Fatalf("%d connections of %d bytes", len(m.order), m.bytes)
+		}
+	}
+	m.Dated("5 x", scriptNow.Add((recallSpan+1)*time.Second))
+	if left := m.keep(1); len(left.Connections) != 1 {
+		t.Errorf("%d connections are left", len(left.Connections))
+	}
+}
