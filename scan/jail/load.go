@@ -85,11 +85,19 @@ func (c *Config) untrusted() error {
 			bad[others.Error()] = others
 		}
 	}
+	var spares []string // files that say whom not to ban
 	for _, j := range c.Jails {
-		if j.IgnoreFile == "" {
-			continue
+		if j.IgnoreFile != "" {
+			spares = append(spares, j.IgnoreFile)
 		}
-		if others := (*trust.Error)(nil); errors.As(trust.Check(j.IgnoreFile), &others) {
+	}
+	for _, o := range c.Lists {
+		if o.Allow {
+			spares = append(spares, o.File)
+		}
+	}
+	for _, path := range spares {
+		if others := (*trust.Error)(nil); errors.As(trust.Check(path), &others) {
 			bad[others.Error()] = others
 		}
 	}

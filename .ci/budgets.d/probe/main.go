@@ -5,6 +5,7 @@
 //	probe track STATE N END  puts N keys with one failure each, up to the second END, into the sshd jail
 //	probe resave STATE       reads a state with all its windows and saves it
 //	probe ban FILE           brings the bans of FILE into a kernel that has none
+//	probe list LIST          reads a list of addresses and brings it into a kernel that has none
 //	probe compare FILE       reads the table back and compares it with FILE, which it must equal
 //
 // FILE has an address or CIDR and the end of its ban, in Unix seconds, on each line.
@@ -52,6 +53,8 @@ func run(args []string) error {
 		})
 	case len(args) == 2 && args[0] == "ban":
 		return ban(args[1])
+	case len(args) == 2 && args[0] == "list":
+		return load(args[1])
 	case len(args) == 2 && args[0] == "compare":
 		return compare(args[1])
 	}
