@@ -64,6 +64,7 @@ func (b *bench) run(inMemory bool) error {
 		{"1", b.idle}, {"1b", b.idleGrown}, {"2", b.idleMany}, {"2b", b.manyJails}, {"3", b.idleTracked}, {"5", b.idleMemory},
 		{"6", b.catchUpRow}, {"7", b.scanRow}, {"7b", b.regexRow}, {"8", b.bansRow(false)}, {"8b", b.bansRow(true)},
 		{"8c", b.listRow}, {"9", b.dumpRow(false)}, {"9b", b.dumpRow(true)}, {"10", b.stateRow}, {"11", b.binaryRow}, {"12", b.reportRow},
+		{"13", b.floodRow(false)}, {"13b", b.floodRow(true)},
 	} {
 		if len(b.only) > 0 && !slices.Contains(b.only, row.number) {
 			continue
