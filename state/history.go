@@ -99,7 +99,7 @@ func (s *Store) Prior(vouch Vouch) func() (*Prior, error) {
 		}
 		p := NewPrior()
 		err := s.History(&vouch, func(d Decision, _ int64) {
-			if d.Verb == Banned && d.Key != nil && !d.ByHand {
+			if d.Verb == Banned && d.Key != nil && !d.ByHand && d.Rule != adopted {
 				p.Add(d.Jail, *d.Key, d.Since)
 			}
 		})

@@ -80,6 +80,22 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// TestAdoptedIsNoEarlierBan: what was taken over from the kernel may be a ban that the
+// history has; it makes the next one no longer.
+func TestAdoptedIsNoEarlierBan(t *testing.T) {
+	store, b := openStore(t, t.TempDir()), newBench(nil)
+	if !b.Adopt("sshd", Key(must("203.0.113.1")), T, time.Minute) {
+		t.Fatal("not taken over")
+	}
+	if err := store.Commit(b.state, b.Decisions, T); err != nil {
+		t.Fatal(err)
+	}
+	prior, err := store.Prior(b.state.History)()
+	if n := prior.Count("sshd", Key(must("203.0.113.1")), 0, T+1000, false); n != 0 || err != nil {
+		t.Errorf("%d earlier bans, %v", n, err)
+	}
+}
+
 // TestRebuildRemembers what no log tells any more: the bans that recidive counts,
 // what was forgiven, and which ends were announced.
 func TestRebuildRemembers(t *testing.T) {
