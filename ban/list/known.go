@@ -15,14 +15,15 @@ import (
 // Known is what one pass leaves to the next of a list. It may be lost: then the file is
 // read again.
 type Known struct {
-	File    string    `json:"file"`    // what names this state of the file; empty: it is to be read again
-	Without string    `json:"without"` // what names what was taken out, and how the file was read
-	Prints  [2]string `json:"prints"`  // of what the kernel is to hold; empty: not known, what is there is right
-	Entries int       `json:"entries"` // of the last good reading
-	Ranges  int       `json:"ranges"`  // what they came to
-	Bad     int       `json:"bad"`     // lines of it that were no address
-	Time    int64     `json:"time"`    // of the last good reading, in seconds; 0: there was none
-	Problem string    `json:"problem"` // why the newest file is not used; empty: it is
+	File    string       `json:"file"`              // what names this state of the file; empty: it is to be read again
+	Without string       `json:"without"`           // what names what was taken out, and how the file was read
+	Samples []netip.Addr `json:"samples,omitempty"` // of what the prints are of
+	Prints  [2]string    `json:"prints"`            // of what the kernel is to hold; empty: not known, what is there is right
+	Entries int          `json:"entries"`           // of the last good reading
+	Ranges  int          `json:"ranges"`            // what they came to
+	Bad     int          `json:"bad"`               // lines of it that were no address
+	Time    int64        `json:"time"`              // of the last good reading, in seconds; 0: there was none
+	Problem string       `json:"problem"`           // why the newest file is not used; empty: it is
 }
 
 // Spared are never in a list's set, whatever it says: this network, private use, carrier
@@ -67,7 +68,7 @@ func (o *Options) Look(was Known, out []nftables.Range, now int64) (known Known,
 				read = func() ([]nftables.Range, error) { return nil, nil }
 			}
 		}
-		return was, &nftables.List{Prints: was.Prints, Read: read}, nil
+		return was, &nftables.List{Prints: was.Prints, Samples: was.Samples, Read: read}, nil
 	}
 	known = was
 	c, err := o.Read()
@@ -78,18 +79,18 @@ func (o *Options) Look(was Known, out []nftables.Range, now int64) (known Known,
 		}
 		kept := "what the kernel holds is kept"
 		if was.Without != "" && was.Without != taken {
-			known.Prints, known.Ranges = none, 0
+			known.Prints, known.Samples, known.Ranges = none, nil, 0
 			kept = "its set is emptied, for other addresses are ignored than before"
 			read = func() ([]nftables.Range, error) { return nil, nil }
 		} else {
 			read = func() ([]nftables.Range, error) { return nil, err }
 		}
 		known.Without = taken
-		return known, &nftables.List{Prints: known.Prints, Read: read}, append(c.Told(), fmt.Errorf("list %q is not read anew: %w; %s", o.Name, err, kept))
+		return known, &nftables.List{Prints: known.Prints, Samples: known.Samples, Read: read}, append(c.Told(), fmt.Errorf("list %q is not read anew: %w; %s", o.Name, err, kept))
 	}
 	ranges := without(c.Ranges, out)
-	known = Known{File: file, Without: taken, Prints: nftables.PrintsOf(ranges), Entries: c.Entries, Ranges: len(ranges), Bad: c.Bad, Time: now}
-	return known, &nftables.List{Prints: known.Prints, Read: func() ([]nftables.Range, error) { return ranges, nil }}, c.Told()
+	known = Known{File: file, Without: taken, Prints: nftables.PrintsOf(ranges), Samples: nftables.SamplesOf(ranges), Entries: c.Entries, Ranges: len(ranges), Bad: c.Bad, Time: now}
+	return known, &nftables.List{Prints: known.Prints, Samples: known.Samples, Read: func() ([]nftables.Range, error) { return ranges, nil }}, c.Told()
 }
 
 // none are the prints of empty sets.

@@ -220,7 +220,20 @@ func (l *link) commitPieces(pieces []piece, failed map[string]error) (commits in
 		byGroup[p.group] = append(byGroup[p.group], p)
 		p.write(b)
 	}
-	if err = l.commit(b); err == nil {
+	var before, after uint32
+	emptying := !slices.ContainsFunc(pieces, func(p piece) bool { return p.how != rewrite || len(p.entries) > 0 })
+	if emptying {
+		if before, err = l.generation(); err != nil {
+			return 0, err
+		}
+	}
+	if err = l.commit(b); err == nil && emptying {
+		if after, err = l.generation(); err != nil {
+			return 0, err
+		}
+		return int(min(after-before, 1)), nil // to empty what is empty is no transaction
+	}
+	if err == nil {
 		return 1, nil
 	}
 	var no *refusal

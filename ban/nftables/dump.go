@@ -55,7 +55,8 @@ type liveSet struct {
 	rawComment string
 	counter    bool
 	elements   []liveElement
-	print      print         // of a list's set, instead of its elements
+	count      uint32        // of its elements as the kernel counts them; 0: the kernel does not tell (before Linux 6.17)
+	holds      bool          // a list's set: what was put there is there, as far as was looked
 	ports      []portElement // of an anonymous set
 }
 
@@ -90,9 +91,8 @@ func be64(b []byte) uint64 {
 func cstring(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }
 
 // readTable reads our table with all it holds. A table that is not there is no error.
-// The sets of lists, which may be big, are told by their prints, and with lists false
-// not read.
-func (l *link) readTable(lists bool) (*liveTable, error) {
+// The sets of lists are not read, see [List].
+func (l *link) readTable() (*liveTable, error) {
 	t := &liveTable{taken: time.Now()}
 	for _, step := range []struct {
 		what string
@@ -110,7 +110,7 @@ func (l *link) readTable(lists bool) (*liveTable, error) {
 		}
 	}
 	for _, s := range t.sets {
-		if s.ours && s.still && !lists {
+		if s.ours && s.still {
 			continue
 		}
 		if err := l.readElements(s); err != nil && !errors.Is(err, unix.ENOENT) {
@@ -211,6 +211,8 @@ func (l *link) readSets(t *liveTable) error {
 				s.rawTimeout = be64(value)
 			case unix.NFTA_SET_USERDATA:
 				s.rawComment = comment(value)
+			case nftaSetCount:
+				s.count = be32(value)
 			case nftaSetExpr:
 				each(value, func(kind uint16, value []byte) {
 					s.counter = s.counter || kind == unix.NFTA_EXPR_NAME && cstring(value) == "counter"

@@ -54,7 +54,7 @@ func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice boo
 		b.text(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
 		b.text(unix.NFTA_SET_ELEM_LIST_SET, s.name)
 	}, func() {
-		bounds, told, s.ports, s.print = nil, told[:0], nil, print{}
+		bounds, told, s.ports = nil, told[:0], nil
 	}, func(data []byte) error {
 		each(data, func(kind uint16, value []byte) {
 			if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
@@ -65,8 +65,6 @@ func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice boo
 				switch {
 				case s.anonymous:
 					s.ports = append(s.ports, portElement{bytes.Clone(key), end})
-				case s.ours && s.still:
-					s.print.bound(key, end)
 				case interval:
 					bounds = append(bounds, bound{e, end})
 				case e.from.IsValid():
@@ -173,6 +171,14 @@ func parseCounter(data []byte) (packets, octets uint64) {
 func (l *link) confirm(t *liveTable, want *arrangement) error {
 	for _, h := range want.sets {
 		i := slices.IndexFunc(t.sets, func(s *liveSet) bool { return s.name == h.name && s.is(h.set) })
+		if i >= 0 && h.list != nil {
+			holds, err := l.holds(t.sets[i], h)
+			if err != nil {
+				return err
+			}
+			t.sets[i].holds = holds
+			continue
+		}
 		if i < 0 || h.bits == 0 || len(t.sets[i].elements) == 0 {
 			continue
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 )
 
 // Range is the addresses From to To, inclusive, of one family.
@@ -16,29 +18,36 @@ func RangeOf(p netip.Prefix) Range { return Range{p.Masked().Addr(), last(p)} }
 // date. They may be many, so they are compared by a print, and read only when the kernel
 // must be told of them, all of them in one transaction. Their sets have neither timeouts
 // nor counters.
+//
+// The kernel tells of an interval set in time that grows with the square of its size (half
+// a million ranges: half a minute), so theirs are never read back. Where the ruleset was
+// changed by somebody, the number of elements is compared, which Linux 6.17 and newer
+// tell, and some ranges are asked for one by one: a set that was flushed or is another is
+// found, and written anew; before 6.17 not a single range that somebody took out or put in.
 type List struct {
 	// Prints of what the sets of IPv4 and IPv6 are to hold, see [PrintsOf]; empty: what
 	// they hold is right.
 	Prints [2]string
+	// Samples are the first addresses of some of the ranges, see [SamplesOf].
+	Samples []netip.Addr
 	// Read gives all ranges, sorted, disjoint and not touching. On its error the sets are
 	// left as they are and the group is in Result.Failed.
 	Read func() ([]Range, error)
 }
 
-// print sums up what an interval set holds, in any order, so that a set of half a
-// million ranges can be compared while the kernel tells of it.
+// print sums up what an interval set is to hold.
 type print struct {
-	count uint64
+	count uint64 // of its elements, an end being one too
 	sums  [2]uint64
 }
 
 // bound adds where a range begins or where it is over.
 func (p *print) bound(key []byte, end bool) {
+	p.count++
 	if end {
 		p.mix(key, 2)
 		return
 	}
-	p.count++
 	p.mix(key, 1)
 }
 
@@ -71,6 +80,54 @@ func PrintsOf(ranges []Range) [2]string {
 		}
 	}
 	return [2]string{both[0].String(), both[1].String()}
+}
+
+// sampled is how many ranges of a family are asked for.
+const sampled = 64
+
+// SamplesOf chooses ranges of each family that are spread over all.
+func SamplesOf(ranges []Range) []netip.Addr {
+	var samples []netip.Addr
+	var byFamily [2][]Range
+	for i, r := range ranges { // sorted: IPv4 first
+		if r.From.Is6() {
+			byFamily[0], byFamily[1] = ranges[:i], ranges[i:]
+			break
+		}
+		byFamily[0] = ranges[:i+1]
+	}
+	for _, list := range byFamily {
+		step := max(1, len(list)/sampled)
+		for i := step / 2; i < len(list); i += step {
+			samples = append(samples, list[i].From)
+		}
+	}
+	return samples
+}
+
+// holds tells whether a list's set holds what was put there, as far as can be seen.
+func (l *link) holds(s *liveSet, want *holding) (bool, error) {
+	number, _, _ := strings.Cut(want.print(), ":")
+	if count, err := strconv.ParseUint(number, 10, 32); s.count != 0 && (err != nil || !s.counts(uint32(count))) {
+		return false, nil
+	}
+	for _, addr := range want.list.Samples {
+		if addr.Is6() != want.v6 {
+			continue
+		}
+		if _, ok, err := l.lookUp(s.name, addr); err != nil {
+			return false, explain(fmt.Errorf("look up %v in set %s: %w", addr, s.name, err))
+		} else if !ok {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// counts tells whether the kernel's number of elements is that of so many bounds: it
+// tells ranges, as half of the bounds that it holds.
+func (s *liveSet) counts(bounds uint32) bool {
+	return s.count == bounds/2 || s.count == (bounds+1)/2 || s.count == bounds
 }
 
 // listed are the two sets of a list's group.

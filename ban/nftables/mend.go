@@ -110,11 +110,18 @@ func (s *liveSet) is(want set) bool {
 // compareSet finds the elements of one set that are missing, wrong or too many.
 // live is nil when the set is new, known when the ledger is.
 func (p *Plan) compareSet(live *liveSet, known, want *holding, elapsed time.Duration) {
-	if live == nil {
+	fresh := live == nil
+	if fresh {
 		live = &liveSet{}
 	}
 	if want.list != nil {
-		p.compareList(want, live.print.String(), known != nil && known.list != nil && known.print() == want.print())
+		has, same := "", known != nil && known.list != nil && known.print() == want.print()
+		if fresh {
+			has = print{}.String()
+		} else if same && live.holds {
+			has = want.print()
+		}
+		p.compareList(want, has, same)
 		return
 	}
 	if want.bits == 0 {

@@ -174,7 +174,7 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 		result.Plan = planFromLedger(known, wanted)
 	} else {
 		result.Dumped = true
-		live, err := link.readTable(true)
+		live, err := link.readTable()
 		if err != nil {
 			return result, err
 		}
@@ -250,7 +250,7 @@ func Dump(ctx context.Context) (Kernel, error) {
 		return Kernel{}, err
 	}
 	defer link.close()
-	t, err := link.readTable(false)
+	t, err := link.readTable()
 	if err != nil {
 		return Kernel{}, err
 	}

@@ -233,7 +233,7 @@ func TestConfirm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	live, err := l.readTable(true)
+	live, err := l.readTable()
 	if err != nil {
 		t.Fatal(err)
 	}

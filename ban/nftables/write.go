@@ -13,6 +13,7 @@ import (
 
 // What golang.org/x/sys/unix lacks of linux/netfilter/nf_tables.h.
 const (
+	nftaSetCount = 20 // NFTA_SET_COUNT
 	nftaSetExpr  = 17 // NFTA_SET_EXPR: an expression that every element gets, Linux 5.7
 	keyIPv4      = 7  // nft's own numbers of key types: TYPE_IPADDR, TYPE_IP6ADDR, TYPE_INET_SERVICE
 	keyIPv6      = 8

@@ -35,7 +35,7 @@ func (s *Setup) look(was lists, warn func(error)) (want, before []nftables.Group
 		if o.Allow {
 			continue
 		}
-		share := &nftables.List{Prints: was[o.Name].Prints, Read: func() ([]nftables.Range, error) {
+		share := &nftables.List{Prints: was[o.Name].Prints, Samples: was[o.Name].Samples, Read: func() ([]nftables.Range, error) {
 			return nil, fmt.Errorf("it is not known who is to be ignored: a jail or an allow list is broken")
 		}}
 		known[o.Name] = was[o.Name]
