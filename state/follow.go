@@ -35,7 +35,7 @@ func (j *Judge) Key(jail string, addr netip.Addr) (key Key, ok bool) {
 // under is the ban in force that should have kept a failure out: the key's own, that of
 // its network, or one by a jail that closes every port; of several the eldest, which was
 // in the kernel first.
-func (j *Judge) under(jail *Jail, key Key, f Failure) (eldest *Ban) {
+func (j *Judge) under(jail *Jail, r *Rules, key Key, f Failure) (eldest *Ban) {
 	older := func(b *Ban) {
 		if b == nil || !b.covers(f.Time) {
 			return
@@ -45,7 +45,7 @@ func (j *Judge) under(jail *Jail, key Key, f Failure) (eldest *Ban) {
 		}
 	}
 	older(jail.Bans()[key])
-	older(jail.banOf(j.rules[jail.Name], f.Addr))
+	older(jail.banOf(r, f.Addr))
 	for name, r := range j.rules {
 		other := j.state.Jails[name]
 		if other == nil || other == jail || !r.Ports.All() {

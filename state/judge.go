@@ -173,16 +173,18 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	}
 	f.User = cleanUser(f.User)
 	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
-	j.through(jail, key, f)
+	j.through(jail, r, key, f)
 	if j.OnFailure != nil {
-		j.OnFailure(f, key, j.under(jail, key, f))
+		j.OnFailure(f, key, j.under(jail, r, key, f))
 	}
-	for _, b := range [2]*Ban{jail.Bans()[key], jail.banOf(r, f.Addr)} {
-		if b != nil && b.covers(f.Time) {
-			b.late(f)
-			jail.changed = true
-			return true
-		}
+	b := jail.Bans()[key]
+	if b == nil || !b.covers(f.Time) {
+		b = jail.banOf(r, f.Addr)
+	}
+	if b != nil && b.covers(f.Time) {
+		b.late(f)
+		jail.changed = true
+		return true
 	}
 	findtime := r.FindTime.Seconds()
 	if slices.Contains(r.Instant, f.Rule) {

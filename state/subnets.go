@@ -88,14 +88,17 @@ func (r *Rules) Network(addr netip.Addr) (n Key, ok bool) {
 
 // banOf is the ban of the network of addr in the jail, over or not; nil: there is none.
 func (j *Jail) banOf(r *Rules, addr netip.Addr) *Ban {
-	if r == nil || r.Subnets.Count == 0 {
+	if r.Subnets.Count == 0 {
 		return nil
 	}
-	n, ok := r.Network(addr)
-	if !ok {
-		return nil
+	return j.networkBan(r, addr)
+}
+
+func (j *Jail) networkBan(r *Rules, addr netip.Addr) *Ban {
+	if n, ok := r.Network(addr); ok {
+		return j.Bans()[n]
 	}
-	return j.Bans()[n]
+	return nil
 }
 
 // remember tells the jails for how many seconds log-ins matter: where one bans networks,

@@ -57,14 +57,15 @@ func (j *Jail) unenforced() {
 
 // through notes a failure of a key of jail that a ban should have kept from happening: one
 // of its own, or one of a jail that closes every port.
-func (j *Judge) through(jail *Jail, key Key, f Failure) {
+func (j *Judge) through(jail *Jail, r *Rules, key Key, f Failure) {
 	if f.Lingers {
 		return
 	}
-	for _, b := range [2]*Ban{jail.Bans()[key], jail.banOf(j.rules[jail.Name], f.Addr)} {
-		if b != nil {
-			jail.cameThrough(b, f, j.Held)
-		}
+	if b := jail.Bans()[key]; b != nil {
+		jail.cameThrough(b, f, j.Held)
+	}
+	if b := jail.banOf(r, f.Addr); b != nil {
+		jail.cameThrough(b, f, j.Held)
 	}
 	for _, name := range j.closing() {
 		other := j.state.Jails[name]
