@@ -127,27 +127,44 @@ func TestIptablesRules(t *testing.T) {
 	})
 }
 
-// A ban ends by itself.
+// A ban ends by itself; so it does with the older iptables, which has a lock.
 func TestIptablesEnds(t *testing.T) {
-	r := &runner{shell: shells["dash"], dir: t.TempDir(), before: deliverer}
-	for _, f := range Files(r.dir) {
-		if err := os.WriteFile(filepath.Join(r.dir, f.Name), f.Text, f.Mode); err != nil {
+	each(t, func(t *testing.T, r *runner) {
+		if !r.dash() {
+			return
+		}
+		n := wire(t)
+		old := t.TempDir()
+		for _, name := range []string{"iptables", "iptables-restore", "ip6tables", "ip6tables-restore"} {
+			if err := os.Symlink("/usr/sbin/xtables-legacy-multi", filepath.Join(old, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.before, r.path = append([]string{"env", "XTABLES_LOCKFILE=" + filepath.Join(r.dir, "lock")}, deliverer...), old+":"+os.Getenv("PATH")
+		open(t, r.dir)
+		open(t, old)
+		if err := os.Chmod(r.dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
-	}
-	n := wire(t)
-	open(t, r.dir)
-	start := time.Now()
-	r.went(t, "iptables", banOf("10.77.0.2", "SECONDS", "3"))
-	n.mustNot(t, "banned", "10.77.0.2", 22)
-	for n.talks(t, n.client, "10.77.0.2", "10.77.0.1", 22, 100*time.Millisecond) != nil {
-		if time.Since(start) > time.Minute {
-			t.Fatal("still banned")
+		start := time.Now()
+		r.went(t, "iptables", banOf("10.77.0.2", "SECONDS", "3"))
+		r.went(t, "iptables", banOf("fd77:1::2"))
+		n.mustNot(t, "banned", "10.77.0.2", 22)
+		n.mustNot(t, "banned", "fd77:1::2", 22)
+		if got := sh(t, "iptables-legacy -t mangle -S SCAN2BAN; iptables-legacy -t mangle -S PREROUTING"); strings.Count(got, "-j DROP") != 1 || strings.Count(got, "-j SCAN2BAN") != 1 {
+			t.Errorf("the older iptables has\n%s", got)
 		}
-	}
-	if d := time.Since(start); d < 2*time.Second {
-		t.Errorf("over after %v", d)
-	}
+		for n.talks(t, n.client, "10.77.0.2", "10.77.0.1", 22, 100*time.Millisecond) != nil {
+			if time.Since(start) > time.Minute {
+				t.Fatal("still banned")
+			}
+		}
+		if d := time.Since(start); d < 2*time.Second {
+			t.Errorf("over after %v", d)
+		}
+		r.went(t, "iptables", banOf("fd77:1::2", "EVENT", "expire"))
+		n.must(t, "over", "fd77:1::2", 22)
+	})
 }
 
 // open lets the user of the deliveries reach the scripts, as those laid down are.
