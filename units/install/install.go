@@ -1,7 +1,7 @@
 // Package install lays scan2ban down on a host, and takes it away again.
 //
 //	in, err := install.New(options)
-//	in.Lay(ctx)          program, units, user, configuration, manual; nothing is started
+//	in.Lay(ctx)          program, units, user, configuration, recipes, manual; nothing is started
 //	...                  the first pass: main's business
 //	in.Start(ctx, ...)   the timer, or the lines for cron
 //

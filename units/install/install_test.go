@@ -186,6 +186,12 @@ func TestInstallAndUninstall(t *testing.T) {
 	b.must(b.do(Options{}))
 	b.has("/usr/local/sbin/scan2ban", "/etc/systemd/system/scan2ban.service", "/etc/systemd/system/scan2ban-restore.service", "/etc/sysusers.d/scan2ban.conf",
 		"/usr/local/share/man/man8/scan2ban.8", "/usr/local/share/zsh/site-functions/_scan2ban", configPath)
+	for name, mode := range map[string]os.FileMode{"webhook": 0o755, "iptables": 0o755, "send.sh": 0o644} {
+		name = "/usr/local/share/scan2ban/recipes/" + name
+		if info, err := os.Stat(b.path(name)); err != nil || info.Mode().Perm() != mode || strings.Contains(b.read(name), "@RECIPES@") {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
 	b.runs("systemd-sysusers /etc/sysusers.d/scan2ban.conf", "systemctl daemon-reload", "systemctl enable --quiet scan2ban.timer scan2ban-restore.service scan2ban-deliver.path", "systemctl restart scan2ban-deliver.path scan2ban.timer")
 	if !strings.Contains(b.read("/etc/systemd/system/scan2ban.service"), "ExecStart=/usr/local/sbin/scan2ban run") {
 		t.Error("the unit does not start the program")

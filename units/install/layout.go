@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"scan2ban/units/host"
+	"scan2ban/units/recipes"
 )
 
 // file is one of those that are laid down.
@@ -72,6 +73,10 @@ func (in *Install) layout(packaged bool) []file {
 			list = append(list, in.trialUnits()...)
 		}
 		list = append(list, file{sysusers, 0o644, marked(host.Sysusers())}, file{path.Join(in.Prefix, "lib/systemd/catalog/scan2ban.catalog"), 0o644, host.Catalog()})
+	}
+	dir := path.Join(in.Prefix, "share/scan2ban/recipes")
+	for _, f := range recipes.Files(dir) {
+		list = append(list, file{path.Join(dir, f.Name), f.Mode, f.Text})
 	}
 	for _, f := range in.Manual {
 		name, text := path.Join(in.Prefix, "share", f.Path), f.Text
