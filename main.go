@@ -56,20 +56,22 @@ func exitCode(err error, w io.Writer) int {
 	switch {
 	case errors.Is(err, state.ErrLocked):
 		return 3
-	case errors.Is(err, errUsage):
+	case errors.As(err, new(usage)):
 		return 2
 	}
 	return 1
 }
 
-var errUsage = errors.New("usage")
-
 // usage marks an error as one of usage or configuration: exit code 2.
 type usage struct{ error }
 
-func (usage) Is(target error) bool { return target == errUsage }
-
-func wrong(err error) error { return usage{err} }
+// wrong is usage of an error, and nil of none.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usage{err}
+}
 
 // options are the global flags.
 type options struct {
@@ -110,11 +112,11 @@ func runCommand(o *options) *cobra.Command {
 		} else if restoring {
 			return restore(c.Context(), o)
 		}
-		past := c.Flags().Changed("now")
-		if past && !dry {
+		then := c.Flags().Changed("now")
+		if then && !dry {
 			return usage{errors.New("--now goes with --dry-run")}
 		}
-		p, err := begin(o, at, !dry, past, nil)
+		p, err := begin(o, at, !dry, then, nil)
 		if paused := (*state.PausedError)(nil); errors.As(err, &paused) {
 			if report.Level(os.Stderr, 4) == "" { // the journal need not hear it every minute
 				warn(o, []string{paused.Error()}, nil)
@@ -128,10 +130,7 @@ func runCommand(o *options) *cobra.Command {
 	}}
 	c.Flags().BoolVar(&dry, "dry-run", false, "write nothing, show who would be banned")
 	c.Flags().BoolVar(&restoring, "restore", false, "read no log: bring the bans of the last pass back into the kernel")
-	c.Flags().Func("now", "with --dry-run: the time `T` of the pass (RFC 3339, 2026-11-20, or 30d for that long ago)", func(text string) (err error) {
-		at, err = state.ParseTime(text, at)
-		return err
-	})
+	c.Flags().Func("now", "with --dry-run: the time `T` of the pass (RFC 3339, 2026-11-20, or 30d for that long ago)", past.Moment(&at))
 	return c
 }
 
@@ -358,11 +357,7 @@ func filtersCommand(o *options) *cobra.Command {
 	c.Flags().BoolVar(&text, "toml", false, "print the filter's file")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if text {
-			err := filter.Print(c.OutOrStdout(), args, jail.FilterDir(o.config))
-			if err != nil {
-				err = usage{err}
-			}
-			return err
+			return wrong(filter.Print(c.OutOrStdout(), args, jail.FilterDir(o.config)))
 		}
 		subject := jail.Subject(o.config)
 		subject.JournalPath, subject.Now = o.journal, time.Now()
@@ -425,15 +420,12 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	if in.Manual, err = manual.Files(c.Root()); err != nil {
 		return err
 	}
-	in.Table, in.Host.Systemd = nftables.Remove, host.Systemd()
-	in.Host.Fail2Ban, _ = host.Fail2Ban()
+	in.Table = nftables.Remove
+	if err := in.Here(c.Name() == "install" && in.Dest == ""); err != nil {
+		warn(o, []string{err.Error()}, nil)
+	}
 	if !o.quiet {
 		in.Out = c.OutOrStdout()
-	}
-	if c.Name() == "install" && in.Dest == "" {
-		if in.Host.SSHPorts, in.Host.PortsFrom, err = host.SSHPorts(); err != nil {
-			warn(o, []string{err.Error()}, nil)
-		}
 	}
 	i, err := install.New(in)
 	if err != nil {
@@ -482,29 +474,22 @@ func importCommand(o *options) *cobra.Command {
 			in.Dir = args[0]
 		}
 		in.JSON = o.json
-		if err := in.Run(c.OutOrStdout()); err != nil {
-			return usage{err}
-		}
-		return nil
+		return wrong(in.Run(c.OutOrStdout()))
 	}}
 	in.Flags(c.Flags())
 	return c
 }
 
 func deliverCommand(o *options) *cobra.Command {
-	test := ""
+	var how deliver.How
 	c := &cobra.Command{Use: "deliver", Short: "Send the mail and run the hooks that are due", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		send, err := jail.Deliveries(o.config, o.state, o.journal)
+		what, err := jail.Deliveries(o.config, o.state, o.journal)
 		if err != nil {
 			return usage{err}
 		}
-		send.Out = os.Stderr
-		if test != "" {
-			return deliver.Test(c.Context(), c.OutOrStdout(), send, test)
-		}
-		return deliver.Run(c.Context(), send)
+		return how.Do(c.Context(), c.OutOrStdout(), what)
 	}}
-	c.Flags().StringVar(&test, "test", "", "try one way, `mail or hook`, now, whatever is due, and show what came of it")
+	how.Flags(c.Flags())
 	return c
 }
 
@@ -512,10 +497,6 @@ func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "The version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		v := units.Version()
 		v.Journal = journal.Default()
-		if o.json {
-			return report.JSON(c.OutOrStdout(), v)
-		}
-		fmt.Fprintf(c.OutOrStdout(), "scan2ban %s, %s, reads journals with %s\n", v.Version, v.Go, v.Journal)
-		return nil
+		return report.Show(c.OutOrStdout(), v, o.json)
 	}}
 }

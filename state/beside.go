@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,4 +47,21 @@ func (s *Store) PutBeside(name string, data []byte) error {
 // it until Close; see Lock.
 func (s *Store) LockBeside(name string, wait time.Duration) error {
 	return s.lockFile(s.beside(name)+".lock", wait)
+}
+
+// Signal writes a file at path for others to see that it changed. Its directory may be
+// another user's: like the state it is not written through a link, nor to what that user
+// has planted, and gets the directory's owner.
+func Signal(path, text string) error {
+	s, err := OpenStore(path, false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	f, err := s.open(s.name, os.O_WRONLY|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Truncate(int64(len(text))), f.Close())
 }

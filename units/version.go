@@ -2,6 +2,8 @@ package units
 
 import (
 	"cmp"
+	"fmt"
+	"io"
 	"runtime/debug"
 )
 
@@ -10,6 +12,11 @@ type Build struct {
 	Version string `json:"version"` // of the module, or the commit that it was built from
 	Go      string `json:"go"`
 	Journal string `json:"journal"` // how it reads journals
+}
+
+// Write says it in a line.
+func (b Build) Write(w io.Writer) {
+	fmt.Fprintf(w, "scan2ban %s, %s, reads journals with %s\n", b.Version, b.Go, b.Journal)
 }
 
 // version is set when packages are built: -ldflags "-X scan2ban/units.version=1.2.3".

@@ -217,7 +217,7 @@ const (
 func (c *Config) Wake(statePath string, seq int64, now time.Time) {
 	due := c.Due(statePath, seq, now)
 	if len(due) > 0 {
-		_ = os.WriteFile(DuePath(statePath), []byte(strings.Join(due, "\n")+"\n"), 0o600)
+		_ = state.Signal(DuePath(statePath), strings.Join(due, "\n")+"\n")
 	}
 }
 

@@ -480,4 +480,17 @@ func TestWake(t *testing.T) {
 	if d.ban(1); !wake() {
 		t.Error("a ban starts no delivery")
 	}
+	// The directory may be that of a user who has been taken over, and the pass root's.
+	for what, plant := range map[string]func(from, to string) error{"a link": os.Symlink, "a second name": os.Link} {
+		victim := filepath.Join(d.dir, "victim")
+		os.Remove(DuePath(d.StatePath))
+		if err := errors.Join(os.WriteFile(victim, []byte("mine"), 0o600), plant(victim, DuePath(d.StatePath))); err != nil {
+			t.Fatal(err)
+		}
+		d.Wake(d.StatePath, d.ledger.History.Seq, d.Now)
+		if got := d.read("victim"); got != "mine" {
+			t.Errorf("through %s it was written: %q", what, got)
+		}
+		os.Remove(victim)
+	}
 }

@@ -207,20 +207,15 @@ func (r *round) live(now int64) (list []state.Decision) {
 // outputMost is how much of a run's output is passed on, in bytes.
 const outputMost = 4096
 
-// run tells the program of one event. It gets its own process group, so that its
-// children end with it.
+// run tells the program of one event.
 func (h *hookSink) run(ctx context.Context, r *round, e *Event) error {
 	ctx, stop := context.WithTimeout(ctx, time.Duration(h.Timeout))
 	defer stop()
-	c := exec.CommandContext(ctx, h.Run[0], h.Run[1:]...)
-	c.Dir = "/"
+	out := &bounded{most: outputMost}
+	c := program(ctx, out, h.Run[0], h.Run[1:]...)
+	c.Stderr = out
 	c.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SCAN2BAN_") }), e.environment(time.Now())...)
 	c.Stdin = bytes.NewReader(e.json())
-	out := &bounded{most: outputMost}
-	c.Stdout, c.Stderr = out, out
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = time.Second
 	err := c.Run()
 	if c.Process != nil {
 		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // what it left behind
@@ -237,30 +232,4 @@ func (h *hookSink) run(ctx context.Context, r *round, e *Event) error {
 		return fmt.Errorf("%s of %s: %w", e.Event, cmp.Or(e.Key, "this host"), err)
 	}
 	return nil
-}
-
-// bounded keeps the beginning of what is written to it.
-type bounded struct {
-	lock sync.Mutex
-	b    bytes.Buffer
-	most int
-	lost bool
-}
-
-func (w *bounded) Write(text []byte) (int, error) {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	room := min(w.most-w.b.Len(), len(text))
-	w.b.Write(text[:room])
-	w.lost = w.lost || room < len(text)
-	return len(text), nil
-}
-
-func (w *bounded) String() string {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	if w.lost {
-		return w.b.String() + "\n(and more, which is left out)"
-	}
-	return w.b.String()
 }

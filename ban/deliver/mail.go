@@ -93,8 +93,8 @@ func (m *eachMail) deliver(ctx context.Context, r *round, p *position) error {
 func (m *eachMail) full(ctx context.Context, r *round, p *position, waiting int) error {
 	next := time.Unix(p.Sent[0]+hour, 0)
 	mail := &message{id: fmt.Sprintf("full-%d", p.Sent[0]), time: r.Now, subject: fmt.Sprintf("[scan2ban] %s: %d mails in an hour, the next one at %s", r.host, len(p.Sent), next.Format("15:04")),
-		text: fmt.Sprintf("%d mails were sent within an hour, as many as max_per_hour allows. What happens until\n%s comes together in one mail then (%s waiting now).\n\nWho is banned tells \"scan2ban banned\". Fewer mails come with when = \"digest\" or \"hourly\"\nin [mail] of %s.\n",
-			len(p.Sent), next.Format("15:04:05 MST"), report.Plural(waiting, "event"), "/etc/scan2ban/scan2ban.toml")}
+		text: fmt.Sprintf("%d mails were sent within an hour, as many as max_per_hour allows. What happens until\n%s comes together in one mail then (%s waiting now).\n\nWho is banned tells \"scan2ban banned\". Fewer mails come with when = \"digest\" or \"hourly\"\nin [mail] of the configuration.\n",
+			len(p.Sent), next.Format("15:04:05 MST"), report.Plural(waiting, "event"))}
 	seq := p.Seq
 	return m.send(ctx, r, p, mail, seq, func() { p.Told = true })
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"scan2ban/state/report"
@@ -20,28 +19,23 @@ const sendmailLimit = 2 * time.Minute
 // Sendmail hands a message to the host's program of that name: it reads the recipients
 // from the header (-t) and takes a lone dot for text (-i). said is what it printed, in a
 // line; an error holds it too.
-func Sendmail(ctx context.Context, program string, mail []byte) (said string, err error) {
+func Sendmail(ctx context.Context, name string, mail []byte) (said string, err error) {
 	ctx, stop := context.WithTimeout(ctx, sendmailLimit)
 	defer stop()
-	c := exec.CommandContext(ctx, program, "-i", "-t")
-	c.Dir, c.Stdin = "/", bytes.NewReader(mail)
-	c.Env = append(os.Environ(), "LC_ALL=C")
 	out := &bounded{most: 1000}
-	c.Stdout, c.Stderr = out, out
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = time.Second
+	c := program(ctx, out, name, "-i", "-t")
+	c.Stdin, c.Stderr, c.Env = bytes.NewReader(mail), out, append(os.Environ(), "LC_ALL=C")
 	err = c.Run()
 	said = strings.Join(strings.Fields(report.Clean(strings.ReplaceAll(out.String(), "\n", " "))), " ")
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return said, fmt.Errorf("%s did not take the mail within %s", program, sendmailLimit)
+		return said, fmt.Errorf("%s did not take the mail within %s", name, sendmailLimit)
 	case errors.Is(err, os.ErrNotExist):
-		return said, fmt.Errorf("%s: there is no such program (install a mail program that has it: msmtp-mta, dma, postfix, exim; or name yours with sendmail = \"...\")", program)
+		return said, fmt.Errorf("%s: there is no such program (install a mail program that has it: msmtp-mta, dma, postfix, exim; or name yours with sendmail = \"...\")", name)
 	case err == nil || errors.Is(err, exec.ErrWaitDelay): // it may leave a child that delivers
 		return said, nil
 	case said != "":
-		return said, fmt.Errorf("%s: %w: %s", program, err, said)
+		return said, fmt.Errorf("%s: %w: %s", name, err, said)
 	}
-	return said, fmt.Errorf("%s: %w", program, err)
+	return said, fmt.Errorf("%s: %w", name, err)
 }

@@ -1,14 +1,11 @@
 package deliver
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"scan2ban/state/report"
@@ -33,13 +30,8 @@ func contact(ctx context.Context, address string) string {
 func Whois(ctx context.Context, address string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, whoisLimit)
 	defer stop()
-	c := exec.CommandContext(ctx, "whois", "--", address)
-	out := &whoisAnswer{}
-	c.Stdout = out
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = time.Second
-	err := c.Run()
+	out := &bounded{most: whoisMost}
+	err := program(ctx, out, "whois", "--", address).Run()
 	switch found := readWhois(out.String()); {
 	case found != "":
 		return found, nil
@@ -51,24 +43,6 @@ func Whois(ctx context.Context, address string) (string, error) {
 		return "", err
 	}
 	return "", errors.New("the answer names no network")
-}
-
-type whoisAnswer struct {
-	lock sync.Mutex
-	b    bytes.Buffer
-}
-
-func (w *whoisAnswer) Write(text []byte) (int, error) {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	w.b.Write(text[:min(len(text), whoisMost-w.b.Len())])
-	return len(text), nil
-}
-
-func (w *whoisAnswer) String() string {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	return w.b.String()
 }
 
 // whoisAbuse is what RIPE says in a comment before all else.

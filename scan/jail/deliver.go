@@ -51,6 +51,11 @@ func (c *Config) enforcers(files []*file) error {
 	if c.Deliver.Resend = c.Kernel.Backend == nftables.ByHooks; !c.Deliver.Resend {
 		return nil
 	}
+	for _, o := range c.Lists {
+		if !o.Allow && o.Enforce {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s: the list closes nobody out: hooks are told of bans alone (backend = \"hook\")", listPlace(files, o.Name, "")))
+		}
+	}
 	for i := range c.Deliver.Hooks {
 		on := c.Deliver.Hooks[i].On
 		if slices.Contains(on, "ban") && slices.Contains(on, "unban") && slices.Contains(on, "release") {
@@ -78,7 +83,18 @@ func Deliveries(path, statePath, journal string) (o deliver.Options, err error) 
 		defer p.Close()
 		return p.Status(nil)
 	}
-	o.Evidence = func(ctx context.Context, addr netip.Addr) []string { return evidence(ctx, setup, addr) }
+	var read *pass.Pass // one reading for all addresses
+	o.Evidence = func(ctx context.Context, addr netip.Addr) []string {
+		if read == nil {
+			p, err := pass.Begin(setup)
+			if err != nil {
+				return nil
+			}
+			p.Read(ctx)
+			read = p
+		}
+		return evidence(ctx, read, addr)
+	}
 	if where, _ := geo.Open(c.Geo); where != nil {
 		o.Where = where
 	}
@@ -86,13 +102,7 @@ func Deliveries(path, statePath, journal string) (o deliver.Options, err error) 
 }
 
 // evidence are the lines of the log that tell of an address, as far as they can be read.
-func evidence(ctx context.Context, setup pass.Setup, addr netip.Addr) (lines []string) {
-	p, err := pass.Begin(setup)
-	if err != nil {
-		return nil
-	}
-	defer p.Close()
-	p.Read(ctx)
+func evidence(ctx context.Context, p *pass.Pass, addr netip.Addr) (lines []string) {
 	why, _ := past.Why(ctx, p, addr)
 	if why == nil {
 		return nil

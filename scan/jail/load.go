@@ -76,7 +76,7 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// untrusted joins what others may write of the files that jails name: not one jail
+// untrusted joins what others may write of the files that the configuration names: not one jail
 // alone is in doubt then, but who rules here.
 func (c *Config) untrusted() error {
 	bad := map[string]error{} // once each
@@ -85,18 +85,24 @@ func (c *Config) untrusted() error {
 			bad[others.Error()] = others
 		}
 	}
-	var spares []string // files that say whom not to ban
+	var paths []string // files that say whom not to ban, and programs that are started
+	for i := range c.Deliver.Hooks {
+		paths = append(paths, c.Deliver.Hooks[i].Run[0])
+	}
+	if len(c.Deliver.Mail.To) > 0 {
+		paths = append(paths, c.Deliver.Mail.Sendmail)
+	}
 	for _, j := range c.Jails {
 		if j.IgnoreFile != "" {
-			spares = append(spares, j.IgnoreFile)
+			paths = append(paths, j.IgnoreFile)
 		}
 	}
 	for _, o := range c.Lists {
 		if o.Allow {
-			spares = append(spares, o.File)
+			paths = append(paths, o.File)
 		}
 	}
-	for _, path := range spares {
+	for _, path := range paths {
 		if others := (*trust.Error)(nil); errors.As(trust.Check(path), &others) {
 			bad[others.Error()] = others
 		}

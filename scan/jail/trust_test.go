@@ -17,12 +17,12 @@ func TestUntrusted(t *testing.T) {
 		t.Skip("needs root: whoever may not change the kernel reads what it is given")
 	}
 	const own = "[[rule]]\nname = \"a\"\npattern = '^a <ADDR>$'\n"
-	for _, path := range []string{"scan2ban.toml", "conf.d", "conf.d/a.toml", "filters", "filters/mine.toml", "ignored", "allowed"} {
+	for _, path := range []string{"scan2ban.toml", "conf.d", "conf.d/a.toml", "filters", "filters/mine.toml", "ignored", "allowed", "hook", "sendmail"} {
 		dir := t.TempDir()
 		err := errors.Join(os.Mkdir(dir+"/conf.d", 0o755), os.Mkdir(dir+"/filters", 0o755))
 		for name, text := range map[string]string{
-			"scan2ban.toml": "[jail.mine]\nenabled = true\nports = [1]\nlogpath = [\"/x\"]\nignorefile = \"" + dir + "/ignored\"\n[list.office]\nallow = true\nfile = \"" + dir + "/allowed\"\n",
-			"conf.d/a.toml": "[defaults]\nmaxretry = 4\n", "filters/mine.toml": own, "ignored": "192.0.2.1\n", "allowed": "192.0.2.2\n",
+			"scan2ban.toml": "[jail.mine]\nenabled = true\nports = [1]\nlogpath = [\"/x\"]\nignorefile = \"" + dir + "/ignored\"\n[list.office]\nallow = true\nfile = \"" + dir + "/allowed\"\n[[hook]]\nrun = [\"" + dir + "/hook\"]\n[mail]\nto = \"root\"\nsendmail = \"" + dir + "/sendmail\"\n",
+			"conf.d/a.toml": "[defaults]\nmaxretry = 4\n", "filters/mine.toml": own, "ignored": "192.0.2.1\n", "allowed": "192.0.2.2\n", "hook": "", "sendmail": "",
 		} {
 			err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 		}

@@ -20,16 +20,18 @@ type Flags struct {
 	HTML         string
 }
 
+// Moment is for a flag that is a time, see state.ParseTime.
+func Moment(t *time.Time) func(string) error {
+	return func(text string) (err error) {
+		*t, err = state.ParseTime(text, time.Now())
+		return err
+	}
+}
+
 // Add adds them.
 func (f *Flags) Add(flags *pflag.FlagSet) {
-	moment := func(t *time.Time) func(string) error {
-		return func(text string) (err error) {
-			*t, err = state.ParseTime(text, time.Now())
-			return err
-		}
-	}
-	flags.Func("since", "leave out what was logged before `T` (RFC 3339, 2026-11-20, or 30d for that long ago)", moment(&f.Since))
-	flags.Func("until", "leave out what was logged after `T`", moment(&f.Until))
+	flags.Func("since", "leave out what was logged before `T` (RFC 3339, 2026-11-20, or 30d for that long ago)", Moment(&f.Since))
+	flags.Func("until", "leave out what was logged after `T`", Moment(&f.Until))
 	flags.StringArrayVar(&f.Jails, "jail", nil, "only this `JAIL`; may be repeated (default: all)")
 	flags.StringArrayVar(&f.Files, "file", nil, "read this log `FILE`, plain or .gz, instead; may be repeated, in any order")
 	flags.StringArrayVar(&f.Policies, "policy", nil, "compare with this `POLICY`: maxretry=3,findtime=1h or a file; may be repeated")

@@ -52,7 +52,7 @@ func NewDigest(decisions []state.Decision, ledger *state.State, from, to int64) 
 		}
 	}
 	for _, line := range p.spared {
-		d.tell(line)
+		d.tell(Clean(line))
 	}
 	return d
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+
+	"github.com/spf13/pflag"
 
 	"scan2ban/state"
 	"scan2ban/state/report"
@@ -12,6 +15,23 @@ import (
 
 // ErrNothing says that the configuration names nobody to deliver to.
 var ErrNothing = errors.New("the configuration names nobody to be told: neither [mail] with to = [...] nor [[hook]]")
+
+// How is what a round can be told on the command line.
+type How struct{ test string }
+
+// Flags adds that.
+func (h *How) Flags(flags *pflag.FlagSet) {
+	flags.StringVar(&h.test, "test", "", "try one way, `mail or hook`, now, whatever is due, and show what came of it")
+}
+
+// Do is a round, or a trial; what comes of that is said on w, all else on standard error.
+func (h *How) Do(ctx context.Context, w io.Writer, o Options) error {
+	o.Out = os.Stderr
+	if h.test != "" {
+		return Test(ctx, w, o, h.test)
+	}
+	return Run(ctx, o)
+}
 
 // Test tries a way of delivery, "mail" or "hook", whatever is due, moves no position,
 // and says on w what came of it. The mail is a digest of the last span.
