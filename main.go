@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -446,9 +445,7 @@ func pauseCommand(o *options) *cobra.Command {
 
 func resumeCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "resume", Short: "Bring both back", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		if err := pass.Resume(o.state); errors.Is(err, fs.ErrNotExist) {
-			return errors.New("not paused")
-		} else if err != nil {
+		if err := pass.Resume(o.state); err != nil {
 			return err
 		}
 		p, err := begin(o, time.Now(), true, false, host.Guests())

@@ -88,15 +88,18 @@ func Pause(ctx context.Context, path string) (error, error) {
 }
 
 // Resume lets passes change the kernel again; the caller makes one. Without a
-// pause before the error is fs.ErrNotExist.
+// pause before it is an error.
 func Resume(path string) error {
 	store, err := state.OpenStore(path, false)
-	if err != nil {
-		return err
+	if err == nil {
+		defer store.Close()
+		err = store.Lock(lockWait)
 	}
-	defer store.Close()
-	if err := store.Lock(lockWait); err != nil {
-		return err
+	if err == nil {
+		err = store.Resume()
 	}
-	return store.Resume()
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("not paused")
+	}
+	return err
 }
