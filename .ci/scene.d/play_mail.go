@@ -23,7 +23,7 @@ var byMail = play{name: "mail", steps: []step{
 		a.run("./scan2ban install && rm scan2ban && systemctl stop scan2ban.timer")
 		a.must(a.write("usr/local/bin/tell", "#!/bin/sh\necho \"$SCAN2BAN_EVENT $SCAN2BAN_KEY as $(id -un) $(grep CapEff /proc/self/status | tr '\\t' ' ')\"\n"))
 		a.run("chmod 755 /usr/local/bin/tell")
-		a.configure(hour + "[mail]\nto = [\"alice\"]\nwhen = \"each\"\nquote = true\n[[hook]]\nrun = [\"/usr/local/bin/tell\"]\n")
+		a.configure(hour + "[mail]\nto = [\"alice\"]\nwhen = \"each\"\nquote = true\n[[hook]]\nrun = [\"/usr/local/bin/tell\"]\n[metrics]\ntextfile = \"/run/scan2ban/scan2ban.prom\"\n")
 		found, _ := a.try("scan2ban check") // the timer that is stopped is an error
 		a.want("check", found, "each to alice, by /usr/sbin/sendmail")
 		a.pass() // gives both their positions
@@ -31,6 +31,7 @@ var byMail = play{name: "mail", steps: []step{
 			_, code := a.try("test -s /var/lib/scan2ban/deliver.json && systemctl is-active scan2ban-deliver.service | grep -q inactive")
 			return code == 0
 		})
+		a.want("the metrics", a.run("stat -c '%%a %%U' /run/scan2ban/scan2ban.prom; cat /run/scan2ban/scan2ban.prom"), "644 scan2ban", "\nscan2ban_last_good_pass_timestamp_seconds 1", `scan2ban_jail_health{jail="sshd",health="ok"} 1`)
 		a.guesses(mallory, 3)
 		a.pass()
 		box := filepath.Join(a.root, "var/mail/alice")
