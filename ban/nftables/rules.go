@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // rule is one rule of the chain. Its text is nft's language, for people and for
@@ -94,7 +96,7 @@ func merged(ports []state.Port) []state.Port {
 		return nil
 	}
 	ports = slices.Clone(ports)
-	slices.SortFunc(ports, func(a, b state.Port) int { return cmp.Compare(a.From, b.From) })
+	order.By(ports, func(a, b state.Port) int { return cmp.Compare(a.From, b.From) })
 	list := ports[:1]
 	for _, p := range ports[1:] {
 		if top := &list[len(list)-1]; int(p.From) <= int(top.To)+1 {

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 
+	"scan2ban/state/order"
 	"scan2ban/state/report"
 )
 
@@ -57,7 +57,7 @@ func (h *heard) worst(least int) (list []netip.Addr) {
 			list = append(list, addr)
 		}
 	}
-	slices.SortFunc(list, func(a, b netip.Addr) int {
+	order.By(list, func(a, b netip.Addr) int {
 		return cmp.Or(cmp.Compare(h.clients[b].failures, h.clients[a].failures), a.Compare(b))
 	})
 	return list[:min(len(list), worst)]

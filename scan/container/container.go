@@ -35,6 +35,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"scan2ban/state/order"
 )
 
 // Container is one container, running or not.
@@ -111,7 +113,7 @@ func Find(root string, want []string) *Host {
 		h.podman(store)
 	}
 	h.share(docker)
-	slices.SortFunc(h.Containers, func(a, b Container) int {
+	order.By(h.Containers, func(a, b Container) int {
 		switch {
 		case a.Name < b.Name, a.Name == b.Name && a.ID < b.ID:
 			return -1

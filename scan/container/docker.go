@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/order"
 )
 
 // config is what is wanted of config.v2.json.
@@ -97,7 +99,7 @@ func dockerContainer(dir, id string, want []string) (*Container, error) {
 			}
 		}
 	}
-	slices.SortFunc(c.Ports, func(a, b Port) int { return int(a.From) - int(b.From) })
+	order.By(c.Ports, func(a, b Port) int { return int(a.From) - int(b.From) })
 	return c, nil
 }
 

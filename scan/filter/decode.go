@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // Parse reads a filter's text; file is its name in errors. All errors come at
@@ -103,7 +104,7 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 		d.check(f, rules)
 	}
 	if len(d.errs) > 0 {
-		slices.SortStableFunc(d.errs, func(a, b located) int { return a.line - b.line })
+		order.By(d.errs, func(a, b located) int { return a.line - b.line })
 		var errs []error
 		for _, e := range d.errs {
 			errs = append(errs, e)
@@ -303,7 +304,7 @@ func (d *decoder) rules(dst *[]Rule) field {
 				r.Modes = []Mode{Normal}
 			}
 			// Values before expressions, which cost more.
-			slices.SortStableFunc(r.Conditions, func(a, b Condition) int {
+			order.By(r.Conditions, func(a, b Condition) int {
 				return cmp.Or(cmp.Compare(min(len(a.Like), 1), min(len(b.Like), 1)), cmp.Compare(a.Path, b.Path))
 			})
 		}

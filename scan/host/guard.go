@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"strings"
-	"time"
 )
 
 // Fail2Ban tells whether Fail2Ban runs here, how that is known, and its jails
@@ -74,7 +73,7 @@ func (t tree) depth(path string) int {
 
 // answers tells whether somebody listens at a Unix socket.
 func answers(path string) bool {
-	c, err := net.DialTimeout("unix", path, time.Second)
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}) // not Dial, which brings a resolver along
 	if err != nil {
 		return false
 	}

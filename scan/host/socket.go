@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/order"
 )
 
 // Socket is one that waits for clients.
@@ -59,7 +61,7 @@ func Listening(root string) ([]Socket, error) {
 			}
 		}
 	})
-	slices.SortFunc(sockets, func(a, b Socket) int {
+	order.By(sockets, func(a, b Socket) int {
 		return cmp.Or(cmp.Compare(a.Network, b.Network), cmp.Compare(a.AddrPort.Port(), b.AddrPort.Port()), a.AddrPort.Compare(b.AddrPort))
 	})
 	return sockets, errors.Join(errs...)

@@ -11,6 +11,7 @@ import (
 	"scan2ban/scan/container"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // A jail of containers reads what they log, wherever that is: each container says by
@@ -177,7 +178,7 @@ func published(reach state.Reach, here []container.Container) (state.Reach, stri
 	if len(ports) == 0 {
 		return reach, strings.Join(notes, ", ")
 	}
-	slices.SortFunc(ports, func(a, b state.Port) int { return int(a.From) - int(b.From) })
+	order.By(ports, func(a, b state.Port) int { return int(a.From) - int(b.From) })
 	slices.Sort(protocols)
 	reach.Ports, reach.Protocol = ports, protocols
 	return reach, ""

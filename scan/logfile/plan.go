@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // plan is what a pass reads: which files, from where, in which order.
@@ -251,7 +252,7 @@ func (p *plan) positions() []state.FilePosition {
 		}
 		list = append(list, pos)
 	}
-	slices.SortFunc(list, func(a, b state.FilePosition) int { return strings.Compare(a.Path, b.Path) })
+	order.By(list, func(a, b state.FilePosition) int { return strings.Compare(a.Path, b.Path) })
 	return list
 }
 

@@ -3,11 +3,11 @@ package logfile
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // sibling is a file beside a log.
@@ -100,7 +100,7 @@ func (p *plan) regain(e *entry) {
 			}
 		}
 	}
-	slices.SortFunc(packed, func(a, b sibling) int { return int(max(-1, min(1, b.changed-a.changed))) })
+	order.By(packed, func(a, b sibling) int { return int(max(-1, min(1, b.changed-a.changed))) })
 	const most = 8                                      // older ones are of rotations before
 	for i, x := range packed[:min(most, len(packed))] { // the newest first
 		known := e.pos.Bytes > 0 // else there was nothing in it that could tell: all of these came later

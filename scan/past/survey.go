@@ -9,6 +9,7 @@ import (
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
+	"scan2ban/state/order"
 	"scan2ban/state/report"
 )
 
@@ -310,13 +311,13 @@ func (s *survey) finish() *report.Past {
 	if p.Located = s.options.Networks != nil; p.Located {
 		p.Warnings = append(p.Warnings, s.options.Networks.Warnings()...)
 	}
-	slices.SortFunc(p.Addresses, func(a, b report.Attacker) int {
+	order.By(p.Addresses, func(a, b report.Attacker) int {
 		return cmp.Or(b.Failures-a.Failures, cmp.Compare(a.Address, b.Address), cmp.Compare(a.Jail, b.Jail))
 	})
 	for user, n := range s.users {
 		p.Users = append(p.Users, report.Name{User: user, Failures: n})
 	}
-	slices.SortFunc(p.Users, func(a, b report.Name) int {
+	order.By(p.Users, func(a, b report.Name) int {
 		return cmp.Or(b.Failures-a.Failures, cmp.Compare(a.User, b.User))
 	})
 	for _, b := range main.bans {
@@ -330,7 +331,7 @@ func (s *survey) finish() *report.Past {
 	for _, j := range s.jails {
 		p.Jails = append(p.Jails, *j)
 	}
-	slices.SortFunc(p.Jails, func(a, b report.PastJail) int { return cmp.Or(b.Failures-a.Failures, cmp.Compare(a.Name, b.Name)) })
+	order.By(p.Jails, func(a, b report.PastJail) int { return cmp.Or(b.Failures-a.Failures, cmp.Compare(a.Name, b.Name)) })
 	for _, pol := range s.policies {
 		p.Policies = append(p.Policies, pol.told())
 	}
@@ -371,7 +372,7 @@ func (s *survey) days(main *policy) {
 	for _, b := range main.bans {
 		day(b.Since).Bans++
 	}
-	slices.SortFunc(s.past.Days, func(a, b report.Day) int { return cmp.Compare(a.Day, b.Day) })
+	order.By(s.past.Days, func(a, b report.Day) int { return cmp.Compare(a.Day, b.Day) })
 }
 
 // told sums one policy up.
@@ -399,7 +400,7 @@ func (p *policy) told() report.Policy {
 		}
 	}
 	t.Banned = len(banned)
-	slices.SortFunc(changes, func(a, b change) int { return cmp.Or(cmp.Compare(a.second, b.second), a.by-b.by) })
+	order.By(changes, func(a, b change) int { return cmp.Or(cmp.Compare(a.second, b.second), a.by-b.by) })
 	alive := 0
 	for _, c := range changes {
 		alive += c.by

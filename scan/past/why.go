@@ -10,6 +10,7 @@ import (
 	"scan2ban/scan"
 	"scan2ban/scan/pass"
 	"scan2ban/state"
+	"scan2ban/state/order"
 	"scan2ban/state/report"
 )
 
@@ -223,7 +224,7 @@ func evidence(ctx context.Context, p *pass.Pass, addr netip.Addr, since int64) (
 		}
 	})
 	for name := range lines {
-		slices.SortStableFunc(lines[name], func(a, b report.Evidence) int {
+		order.By(lines[name], func(a, b report.Evidence) int {
 			if a.Time < b.Time {
 				return -1
 			} else if a.Time > b.Time {

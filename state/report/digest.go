@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // Digest is what happened in a span of time by the history: for a mail that is read over
@@ -44,7 +45,7 @@ func NewDigest(decisions []state.Decision, ledger *state.State, from, to int64) 
 	d := &Digest{From: from, To: to, days: dayTable(ledger)}
 	p := FromPass(slices.DeleteFunc(slices.Clone(decisions), func(d state.Decision) bool { return d.Summed }), ledger, to)
 	d.Bans, d.expired, d.unbanned = p.Banned, len(p.Expired), len(p.Unbanned)
-	slices.SortStableFunc(d.Bans, func(a, b Ban) int { return cmp.Compare(b.ban.Since, a.ban.Since) })
+	order.By(d.Bans, func(a, b Ban) int { return cmp.Compare(b.ban.Since, a.ban.Since) })
 	for _, one := range decisions {
 		switch one.Verb {
 		case state.Warned, state.Repaired, state.Rebuilt:
@@ -158,7 +159,7 @@ func (d *Digest) attackers() *Past {
 		a.Bans++
 		a.First = b.Since // the latest came first
 	}
-	slices.SortStableFunc(p.Addresses, func(a, b Attacker) int { return cmp.Compare(b.Failures, a.Failures) })
+	order.By(p.Addresses, func(a, b Attacker) int { return cmp.Compare(b.Failures, a.Failures) })
 	p.Nets()
 	return p
 }

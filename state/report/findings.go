@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"scan2ban/state/order"
 )
 
 // Severity is how much a finding matters.
@@ -85,7 +87,7 @@ func (f Findings) Write(w io.Writer, asJSON bool) error {
 	if sorted == nil {
 		sorted = Findings{}
 	}
-	slices.SortStableFunc(sorted, func(a, b Finding) int {
+	order.By(sorted, func(a, b Finding) int {
 		return cmp.Compare(slices.Index(severities, a.Level), slices.Index(severities, b.Level))
 	})
 	if asJSON {

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // Gap is a stretch of the log that could not be read.
@@ -160,7 +160,7 @@ func (p *Pass) writeTable(w io.Writer) {
 
 // sortBans puts bans in the order of their beginnings.
 func sortBans(bans []Ban) {
-	slices.SortStableFunc(bans, func(a, b Ban) int { return cmp.Compare(a.ban.Since, b.ban.Since) })
+	order.By(bans, func(a, b Ban) int { return cmp.Compare(a.ban.Since, b.ban.Since) })
 }
 
 func entries(n int) string {

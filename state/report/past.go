@@ -3,7 +3,8 @@ package report
 import (
 	"cmp"
 	"net/netip"
-	"slices"
+
+	"scan2ban/state/order"
 )
 
 // Past is what was logged in a span of time, and what policies would have done about it.
@@ -181,7 +182,7 @@ func ranked(nets map[string]*Network) []Network {
 			list = append(list, *n)
 		}
 	}
-	slices.SortFunc(list, func(a, b Network) int {
+	order.By(list, func(a, b Network) int {
 		return cmp.Or(b.Failures-a.Failures, b.Addresses-a.Addresses, cmp.Compare(a.Network, b.Network))
 	})
 	return list
