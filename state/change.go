@@ -114,7 +114,7 @@ func (j *Judge) release(jail *Jail, key Key, now int64, why string) {
 // in the file as they were read are left there.
 func (j *Judge) prune(now int64) {
 	horizon, ok := j.state.Sources.Horizon(now)
-	if !ok {
+	if !ok || j.Partial {
 		return
 	}
 	for name, jail := range j.state.Jails {

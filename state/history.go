@@ -14,7 +14,10 @@ import (
 )
 
 // Prior knows when each key was banned before, from the history.
-type Prior struct{ bans map[Key][]priorBan }
+type Prior struct {
+	first map[Key]priorBan // of most keys there is one
+	more  map[Key][]priorBan
+}
 
 type priorBan struct {
 	jail  string
@@ -29,9 +32,15 @@ type priorKey struct {
 
 // Count gives how many bans of key began in (from, to), in the jail or in all.
 func (p *Prior) Count(jail string, key Key, from, to int64, acrossJails bool) (n int) {
-	for _, b := range p.bans[key] {
+	count := func(b priorBan) {
 		if (acrossJails || b.jail == jail) && b.since > from && b.since < to {
 			n++
+		}
+	}
+	if b, ok := p.first[key]; ok {
+		count(b)
+		for _, b := range p.more[key] {
+			count(b)
 		}
 	}
 	return n
@@ -39,8 +48,11 @@ func (p *Prior) Count(jail string, key Key, from, to int64, acrossJails bool) (n
 
 // Add notes that a ban of key began at t.
 func (p *Prior) Add(jail string, key Key, t int64) {
-	if b := (priorBan{jail, t}); !slices.Contains(p.bans[key], b) {
-		p.bans[key] = append(p.bans[key], b)
+	b := priorBan{jail, t}
+	if first, ok := p.first[key]; !ok {
+		p.first[key] = b
+	} else if first != b && !slices.Contains(p.more[key], b) {
+		p.more[key] = append(p.more[key], b)
 	}
 }
 
@@ -97,10 +109,16 @@ func (s *Store) Prior(vouch Vouch) func() (*Prior, error) {
 		if known != nil {
 			return known, nil
 		}
-		p := NewPrior()
+		p, names := NewPrior(), map[string]string{}
+		jail := func(name string) string { // one text for each, not one for each line
+			if names[name] == "" {
+				names[name] = name
+			}
+			return names[name]
+		}
 		err := s.History(&vouch, func(d Decision, _ int64) {
 			if d.Verb == Banned && d.Key != nil && !d.ByHand && d.Rule != adopted {
-				p.Add(d.Jail, *d.Key, d.Since)
+				p.Add(jail(d.Jail), *d.Key, d.Since)
 			}
 		})
 		if err == nil {
@@ -111,7 +129,7 @@ func (s *Store) Prior(vouch Vouch) func() (*Prior, error) {
 }
 
 // NewPrior knows of no ban.
-func NewPrior() *Prior { return &Prior{bans: map[Key][]priorBan{}} }
+func NewPrior() *Prior { return &Prior{first: map[Key]priorBan{}, more: map[Key][]priorBan{}} }
 
 // vouched gives the length of the history that the state vouches for. That is
 // Vouch.Length, unless the history was pruned by a pass that did not live to
@@ -141,20 +159,29 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 	return length, err
 }
 
-// Tidy prunes the history to o.Memory of log time, at most once a day. The state
-// must be committed afterwards.
+// Tidy prunes the history to o.Memory of log time, at most once a day, and to three
+// quarters of o.MaxHistory when it has grown beyond that. The state must be committed
+// afterwards.
 func (s *Store) Tidy(state *State, o Options, now int64) error {
 	horizon, ok := state.Sources.Horizon(now)
-	if !ok || now/86400 == state.Pruned/86400 {
+	most := int64(o.MaxHistory)
+	over := most > 0 && state.History.Length > most
+	if !ok || now/86400 == state.Pruned/86400 && !over {
 		return nil
 	}
 	state.Pruned = now
-	return s.Prune(state, horizon-o.Memory.Seconds())
+	if !over {
+		most = state.History.Length
+	} else {
+		most -= most / 4
+	}
+	return s.Prune(state, horizon-o.Memory.Seconds(), most)
 }
 
 // Prune rewrites the history without the decisions from before cutoff, in
-// seconds. Bans still in force stay.
-func (s *Store) Prune(state *State, cutoff int64) error {
+// seconds, and of the others without those before its last bytes, as many as latest
+// says. Bans still in force stay.
+func (s *Store) Prune(state *State, cutoff, latest int64) error {
 	type laid struct {
 		jail string
 		key  Key
@@ -180,8 +207,9 @@ func (s *Store) Prune(state *State, cutoff int64) error {
 	var length int64
 	var failed error
 	out := io.Discard
-	keep := func(d Decision, _ int64) {
-		if d.Time >= cutoff || d.Key != nil && live[laid{d.Jail, *d.Key}] == d.Seq {
+	from := state.History.Length - latest
+	keep := func(d Decision, end int64) {
+		if d.Time >= cutoff && end > from || d.Key != nil && live[laid{d.Jail, *d.Key}] == d.Seq {
 			n, err := writeDecisions(out, []Decision{d}, d.Seq-1)
 			length, failed = length+n, cmp.Or(failed, err)
 		}

@@ -37,6 +37,8 @@ type Judge struct {
 	memory int64
 	prior  func() (*Prior, error)
 
+	maxLedger int // bans in the ledger of a jail; 0: no limit
+
 	rebuilding bool
 	replay     []*Ban                      // recorded bans that the log has not reached yet
 	known      map[priorKey]map[int64]*Ban // all recorded bans, by their beginnings
@@ -48,6 +50,9 @@ type Judge struct {
 	// Held is since when the kernel has held the bans without a break, by the clock
 	// in seconds; 0: since each was laid. Only Through depends on it.
 	Held int64
+
+	// Partial says that the log was not read to its end: nothing is dropped as too old.
+	Partial bool
 
 	// Who draws a report hears of every failure that counted, with the ban in force that
 	// should have kept it out (nil: none), and of every log-in that is believed. nil:
@@ -62,7 +67,7 @@ type Judge struct {
 // NewJudge judges by rules, a map from jail to its rules. prior gives the bans
 // of the history, and is called when the first ban is decided.
 func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior, error)) *Judge {
-	j := &Judge{state: s, rules: rules, memory: o.Memory.Seconds(), prior: prior}
+	j := &Judge{state: s, rules: rules, memory: o.Memory.Seconds(), maxLedger: o.MaxLedger, prior: prior}
 	for name, r := range rules {
 		jail := s.Jail(name)
 		prefixes := [2]int{r.IPv4Prefix, r.IPv6Prefix}
@@ -78,7 +83,7 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 	remember(rules)
 	slices.Sort(j.recid)
 	for _, jail := range s.Jails {
-		jail.throughBefore, jail.overflowed = jail.Through, false
+		jail.throughBefore, jail.overflowed, jail.crowded = jail.Through, false, false
 	}
 	return j
 }
@@ -297,6 +302,7 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 	d := b.decision(Banned, b.Since)
 	d.Enforced, d.Summed = jail.Reach.Enforce, j.rebuilding
 	j.Decisions = append(j.Decisions, d)
+	j.makeRoom(jail, b.Since)
 }
 
 // end of the n-th ban of key that begins at t; 0: never.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"container/heap"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -86,12 +87,14 @@ type Jail struct {
 	sessions lazy[*Sessions]
 	nextEnd  int64 // the earliest end of a live ban; 0: none ends
 	ranking  *ranking
+	endings  *endings
 	changed  bool  // windows, sessions or bans differ from what was loaded
 	wide     []int // the lengths of the pardons, for that many of them
 	wideOf   int
 
 	throughBefore *Through // Through at the beginning of the judging
 	overflowed    bool     // keys were forgotten in this judging, which has been said
+	crowded       bool     // bans were taken back for want of room, which has been said
 }
 
 // New is the state before the first pass.
@@ -208,6 +211,9 @@ func (b *Ban) outlasts(other *Ban) bool {
 func (j *Jail) setBan(b *Ban) {
 	j.Bans()[b.Key] = b
 	j.changed = true
+	if j.endings != nil && !b.ByHand {
+		heap.Push(j.endings, b)
+	}
 	if b.Until != 0 && (j.nextEnd == 0 || b.Until < j.nextEnd) {
 		j.nextEnd = b.Until
 	}

@@ -83,15 +83,20 @@ func someEvents(t *rapid.T) []Event {
 
 // judged runs the events in passes that end before the given places. Between
 // two passes the state goes through its file form, and n comes from the history.
-func judged(t *rapid.T, rules map[string]*Rules, events []Event, cuts []int) []Decision {
+func judged(t *rapid.T, rules map[string]*Rules, maxLedger int, events []Event, cuts []int) []Decision {
 	state, prior, all := New(), NewPrior(), []Decision(nil)
 	from := 0
 	for _, to := range append(cuts, len(events)) {
 		history := NewPrior()
-		for key, bans := range prior.bans {
-			history.bans[key] = slices.Clone(bans)
+		for key, b := range prior.first {
+			history.Add(b.jail, key, b.since)
 		}
-		j := NewJudge(state, rules, Options{Memory: Duration(2000 * time.Second)}, func() (*Prior, error) { return history, nil })
+		for key, bans := range prior.more {
+			for _, b := range bans {
+				history.Add(b.jail, key, b.since)
+			}
+		}
+		j := NewJudge(state, rules, Options{Memory: Duration(2000 * time.Second), MaxLedger: maxLedger}, func() (*Prior, error) { return history, nil })
 		for _, e := range events[from:to] {
 			j.Event(e)
 			state.Sources.Journal = &JournalPosition{Time: e.Time * 1e6}
@@ -122,8 +127,9 @@ func TestSplitLaw(t *testing.T) {
 		rules, events := someRules(t), someEvents(t)
 		cuts := rapid.SliceOfN(rapid.IntRange(0, len(events)), 0, 6).Draw(t, "cuts")
 		slices.Sort(cuts)
-		whole := outcomes(judged(t, rules, events, nil))
-		cut := outcomes(judged(t, rules, events, cuts))
+		maxLedger := rapid.SampledFrom([]int{0, 1, 2}).Draw(t, "max_ledger")
+		whole := outcomes(judged(t, rules, maxLedger, events, nil))
+		cut := outcomes(judged(t, rules, maxLedger, events, cuts))
 		if !slices.Equal(whole, cut) {
 			t.Fatalf("in one pass %v\ncut at %v  %v", whole, cuts, cut)
 		}
@@ -202,7 +208,7 @@ func TestAgainstSlowModel(t *testing.T) {
 		for i := range want { // n counts within memory only
 			want[i].n = 0
 		}
-		got := outcomes(judged(t, rules, events, nil))
+		got := outcomes(judged(t, rules, 0, events, nil))
 		for i := range got {
 			got[i].n = 0
 		}

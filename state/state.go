@@ -134,8 +134,10 @@ type Reach struct {
 
 // Options are the settings of this package that no jail owns: [state].
 type Options struct {
-	Checkpoint Duration `toml:"checkpoint"` // how long a pass that decided nothing may leave saving
-	Memory     Duration `toml:"memory"`     // how long history is kept and earlier bans count
+	Checkpoint Duration `toml:"checkpoint"`  // how long a pass that decided nothing may leave saving
+	Memory     Duration `toml:"memory"`      // how long history is kept and earlier bans count
+	MaxLedger  int      `toml:"max_ledger"`  // bans in the ledger of a jail, at least 1; 0 in code: no limit
+	MaxHistory Size     `toml:"max_history"` // of history.jsonl: beyond it the oldest decisions go; 0 in code: no limit
 }
 
 // DefaultPolicy is what a jail has that says nothing: five failures in an hour
@@ -154,7 +156,7 @@ func DefaultReach() Reach {
 
 // DefaultOptions are those of [state].
 func DefaultOptions() Options {
-	return Options{Checkpoint: Duration(10 * time.Minute), Memory: Duration(90 * 24 * time.Hour)}
+	return Options{Checkpoint: Duration(10 * time.Minute), Memory: Duration(90 * 24 * time.Hour), MaxLedger: 100_000, MaxHistory: 128 << 20}
 }
 
 // JournalPosition is the last journal entry that has been judged; never ahead

@@ -191,6 +191,12 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 		if c.State.Checkpoint < 0 || c.State.Memory <= 0 {
 			errs = append(errs, fmt.Errorf("%s: checkpoint and memory are spans of time, and memory is not 0", f.place(name)))
 		}
+		if c.State.MaxLedger < 1 {
+			errs = append(errs, fmt.Errorf("%s: max_ledger = %d is out of range (at least 1)", f.place(name, "max_ledger"), c.State.MaxLedger))
+		}
+		if c.State.MaxHistory < 16<<20 {
+			errs = append(errs, fmt.Errorf("%s: max_history is at least 16M", f.place(name, "max_history")))
+		}
 		return errs
 	case "kernel":
 		errs := f.decode([]string{name}, f.root[name], &c.Kernel, c)

@@ -128,6 +128,8 @@ func TestErrors(t *testing.T) {
 		{"list", "[list.drop]\nfile = \"drop.txt\"\nallowed = true\n[list.none]\nports = \"all\"\n", true, []string{`:3: unknown key "allowed" (did you mean "allow"?)`}},
 		{"list as a whole", "[list.drop]\nfile = \"drop.txt\"\nprotocol = [\"icmp\"]\n[list.none]\nports = \"all\"\n[list.Drop]\nfile = \"/drop\"\n", true, []string{":2:", "absolute path", ":3:", "not a protocol", ":4:", "there is no file", ":6:", "not a name for a list"}},
 		{"list that is none", "list = 1\n", true, []string{":1:", "write [list.NAME]"}},
+		{"limits", "[state]\nmax_ledger = 0\nmax_history = \"1M\"\n", true, []string{":2:", "max_ledger", ":3:", "at least 16M"}},
+		{"size", "[state]\nmax_history = \"much\"\n", true, []string{":2:", `"much" is not a size`}},
 		{"kernel", "[kernel]\nmax_bans = 0\n", true, []string{":2:", "max_bans"}},
 	}
 	for _, test := range tests {

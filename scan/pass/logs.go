@@ -186,7 +186,7 @@ func (p *Pass) closeLogs() {
 	for _, w := range p.filed {
 		jails = append(jails, w.Jail)
 	}
-	p.failFor(l.Err(), jails...)
+	p.failFor(p.beside(l.Err()), jails...)
 	p.Trace = append(p.Trace, fmt.Sprintf("log files: %d lines of %s in %d bytes", l.Entries, strings.Join(jails, ", "), l.Bytes()))
 }
 

@@ -87,6 +87,9 @@ type Pass struct {
 	noted    []state.Decision       // warnings that are news
 	saved    *state.JournalPosition // the position on disk
 	lost     string                 // why the state is made anew; empty: it is not
+	most     int                    // decisions after which reading stops; 0: none
+	full     bool                   // they were reached
+	stop     context.CancelFunc     // ends the reading
 	begun    time.Time              // by the real clock
 }
 
@@ -250,14 +253,15 @@ func (p *Pass) floor() int64 {
 func (p *Pass) Read(ctx context.Context) {
 	p.recall()
 	p.choose(ctx)
-	p.openLogs(ctx)
+	reading, stop := p.bounded(ctx)
+	defer stop()
+	p.openLogs(reading)
 	if len(p.entered) > 0 {
-		if err := p.readJournal(ctx); err != nil {
-			p.failFor(err, p.watching()...)
-		}
+		p.failFor(p.beside(p.readJournal(reading)), p.watching()...)
 	}
 	p.closeLogs()
 	p.remembered()
+	p.warnFull()
 	if p.lost != "" && p.Write {
 		p.adopt(ctx)
 	}
@@ -317,6 +321,7 @@ func (p *Pass) judge(f scan.Finding) {
 	}
 	if p.Judge.Event(e) {
 		p.Failures++
+		p.bound()
 	} else if p.spares(f) {
 		p.Shielded[f.Verdict.Addr.String()]++
 	}
@@ -472,6 +477,9 @@ func (p *Pass) save() {
 		return
 	}
 	p.volatile.Journal = nil // the state has it, for the position that it saves
+	if most := p.State.MaxHistory; most > 0 && p.Ledger.History.Length > int64(most) {
+		p.Warn("the history has grown over max_history: its oldest decisions go, and earlier bans may be counted too low")
+	}
 	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
 	if err = errors.Join(err, p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix())); err != nil {
 		p.fail(err)

@@ -1,0 +1,81 @@
+package pass
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// TestFull: where a flood bans more than a pass should hold, the pass stops, says so, and
+// the following ones decide what is left as one would have.
+func TestFull(t *testing.T) {
+	const bans, begin = 6000, 1_795_335_241
+	address := func(i int) string { return fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255) }
+	log := filepath.Join(t.TempDir(), "auth.log")
+	for name, lay := range map[string]func(h *host){
+		"journal": func(h *host) {
+			var log []journaltest.Entry
+			for i := range bans {
+				log = append(log, journaltest.Entry{Time: (begin + 100 + int64(i)/10) * 1e6,
+					Message: "Failed password for root from " + address(i) + " port 1 ssh2",
+					Fields:  map[string]string{"_SYSTEMD_UNIT": "ssh.service", "_UID": "0", "_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "sshd"}})
+			}
+			journaltest.Write(t, h.journal, log)
+		},
+		"log file": func(h *host) {
+			for i := range bans {
+				appendLine(t, log, begin+100+int64(i)/10, address(i))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			h.setup.Rules["sshd"].MaxRetry, h.setup.State.MaxLedger = 1, 2000
+			if journaltest.Write(t, h.journal, journaltest.Attack(begin, 1)); name == "log file" {
+				onFiles(h, log)
+			}
+			h.pass(begin + 50) // not the first one, which must see all
+			lay(h)
+			passes := 0
+			for full := true; full; passes++ {
+				s := h.setup
+				s.Now = time.Unix(begin+1000+int64(passes)*60, 0)
+				p, err := Begin(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.most = 1000
+				p.Read(context.Background())
+				p.Commit(context.Background())
+				p.Close()
+				if full = p.full; full != slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "the next one reads on") }) || len(p.Errs) > 0 {
+					t.Errorf("full %v, warnings %q, errors %v", full, p.Warnings, p.Errs)
+				}
+				if n := len(p.Judge.Decisions); n > 6000 {
+					t.Errorf("%d decisions", n)
+				}
+			}
+			if passes < 3 {
+				t.Errorf("%d passes", passes)
+			}
+			got := map[string]int{}
+			for _, b := range h.bans() {
+				got[strings.Fields(b)[1]]++
+			}
+			for i := range bans {
+				if got[address(i)] != 1 {
+					t.Fatalf("%s was banned %d times", address(i), got[address(i)])
+				}
+			}
+			if held := kernel(t); len(held) != 2000 || !held[address(bans-1)] || held[address(0)] {
+				t.Errorf("the kernel holds %d bans", len(held))
+			}
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMaxLedger: beyond the limit the ban that ends first gives way, those that are over
+// before all, and what an admin laid never.
+func TestMaxLedger(t *testing.T) {
+	rules := map[string]*Rules{"a": {Policy: DefaultPolicy(), Reach: DefaultReach(), Ignored: NewIgnored()}}
+	rules["a"].MaxRetry, rules["a"].BanTime = 1, Duration(100*time.Second)
+	state := New()
+	var told []string
+	judge := func(do func(*Judge)) {
+		j := NewJudge(state, rules, Options{Memory: Duration(time.Hour), MaxLedger: 3}, func() (*Prior, error) { return NewPrior(), nil })
+		do(j)
+		for _, d := range j.Decisions {
+			switch {
+			case d.Verb == Warned:
+				told = append(told, "warning")
+			case d.Verb != Banned:
+				told = append(told, fmt.Sprint(d.Verb, " ", d.Key))
+			}
+		}
+		again, err := Decode(state.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state = again
+	}
+	fail := func(j *Judge, host byte, second int64) {
+		j.Event(Event{Failure: Failure{Jail: "a", Addr: netip.AddrFrom4([4]byte{203, 0, 113, host}), Time: second, Weight: 1, Rule: "r"}})
+	}
+	judge(func(j *Judge) { j.BanByHand("a", Key(must("203.0.113.99")), T-50, T+1, false) })
+	judge(func(j *Judge) {
+		fail(j, 1, T)
+		fail(j, 2, T+10)
+		fail(j, 3, T+20) // 1 gives way, not what was laid by hand
+		fail(j, 4, T+20) // 2
+	})
+	judge(func(j *Judge) {
+		fail(j, 5, T+130) // 3 and 4 are over: expired, one of them now
+		fail(j, 6, T+131) // the other
+		fail(j, 7, T+132) // by hand counts still: 5
+	})
+	want := "release 203.0.113.1, warning, release 203.0.113.2, expiry 203.0.113.3, expiry 203.0.113.4, release 203.0.113.5, warning"
+	if got := strings.Join(told, ", "); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	var left []string
+	for key := range state.Jail("a").Bans() {
+		left = append(left, key.String())
+	}
+	slices.Sort(left)
+	if want := []string{"203.0.113.6", "203.0.113.7", "203.0.113.99"}; !slices.Equal(left, want) {
+		t.Errorf("%q, want %q", left, want)
+	}
+}
+
+// TestMaxHistory: a history that has outgrown its size loses its oldest decisions, but
+// no ban in force.
+func TestMaxHistory(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	state := New()
+	state.Sources.Journal = &JournalPosition{Time: T * 1e6}
+	ban := func(host int, until int64) Decision {
+		return (&Ban{Jail: "sshd", Key: Key(must(fmt.Sprint("203.0.113.", host))), Since: T, Until: until, N: 1}).decision(Banned, T)
+	}
+	decisions := []Decision{ban(1, 0)}
+	for host := 2; host < 200; host++ {
+		decisions = append(decisions, ban(host, T+1))
+		decisions = append(decisions, (&Ban{Jail: "sshd", Key: *decisions[len(decisions)-1].Key, Since: T, Until: T + 1, N: 1}).decision(Expired, T+1))
+	}
+	if err := s.Commit(state, decisions, T); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Memory: Duration(time.Hour), MaxHistory: Size(state.History.Length)}
+	state.Pruned = T
+	if err := s.Tidy(state, o, T); err != nil || state.History.Length != int64(o.MaxHistory) {
+		t.Fatalf("%v, %d bytes: pruned though it is not too long", err, state.History.Length)
+	}
+	o.MaxHistory /= 2
+	if err := s.Tidy(state, o, T); err != nil || state.History.Length > int64(o.MaxHistory)*3/4+300 || state.History.Length < int64(o.MaxHistory)/2 {
+		t.Fatalf("%v, %d bytes of %d", err, state.History.Length, o.MaxHistory)
+	}
+	var first, last string
+	err := s.History(&state.History, func(d Decision, _ int64) {
+		if last = d.Key.String(); first == "" {
+			first = last
+		}
+	})
+	if err != nil || first != "203.0.113.1" || last != "203.0.113.199" {
+		t.Errorf("%v, from %s to %s", err, first, last)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]Size{"1": 1, "64K": 64 << 10, "128M": 128 << 20, "2g": 2 << 30,
+		"": -1, "0": -1, "-1M": -1, "M": -1, "1T": -1, "1.5M": -1, "9223372036854775807K": -1} {
+		size := Size(-1)
+		if err := size.UnmarshalText([]byte(text)); size != want || (err == nil) != (want > 0) {
+			t.Errorf("%q is %d, %v", text, size, err)
+		}
+	}
+}
