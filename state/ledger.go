@@ -121,6 +121,16 @@ func (s *State) Jail(name string) *Jail {
 // Names lists the jails of the state in order.
 func (s *State) Names() []string { return slices.Sorted(maps.Keys(s.Jails)) }
 
+// Loaded is the ledger as it lies in its file, for who asks for its bans before any of s
+// was asked for. It has nothing else of its own.
+func (s *State) Loaded() *State {
+	was := &State{Jails: make(map[string]*Jail, len(s.Jails))}
+	for name, j := range s.Jails {
+		was.Jails[name] = &Jail{Name: j.Name, Reach: j.Reach, Prefixes: j.Prefixes, bans: j.bans}
+	}
+	return was
+}
+
 // Bans are the bans in the ledger of the jail, by key. A ban that is over stays
 // until the log has passed its end, so that what is read late still finds it.
 func (j *Jail) Bans() map[Key]*Ban { return j.bans.get() }

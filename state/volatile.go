@@ -14,10 +14,12 @@ type Volatile struct {
 	Journal json.RawMessage  `json:"journal,omitempty"` // journal files that are read to their end
 	Matches string           `json:"matches,omitempty"` // the journal matches that this holds for
 	LastRun *LastRun         `json:"last_run,omitempty"`
-	Good    int64            `json:"good,omitempty"`  // second of the last pass without an error
-	Noted   map[string]int64 `json:"noted,omitempty"` // warnings that the history has, by what they have in common, with the second of the last pass that had them
-	Lists   json.RawMessage  `json:"lists,omitempty"` // what is known of the lists that others keep
-	Held    int64            `json:"held,omitempty"`  // since when the kernel holds the bans without a break, as far as is known; see Judge
+	Good    int64            `json:"good,omitempty"`     // second of the last pass without an error
+	Noted   map[string]int64 `json:"noted,omitempty"`    // warnings that the history has, by what they have in common, with the second of the last pass that had them
+	Lists   json.RawMessage  `json:"lists,omitempty"`    // what is known of the lists that others keep
+	Settled string           `json:"settled,omitempty"`  // a mark of the bans and the configuration that the kernel was brought to
+	LeftOut int              `json:"left_out,omitempty"` // bans beyond what the kernel gets
+	Held    int64            `json:"held,omitempty"`     // since when the kernel holds the bans without a break, as far as is known; see Judge
 }
 
 // LastRun is what the last pass was.

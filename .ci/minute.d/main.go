@@ -27,6 +27,7 @@ type options struct {
 	rounds  int           // blocks of each variant
 	peer    time.Duration // how long Fail2Ban is watched
 	ablate  bool
+	day     bool
 	only    string // names of Debian releases, comma-separated
 	journal int    // bytes
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "`N` blocks of each variant")
 	flag.DurationVar(&o.peer, "peer", 3*time.Minute, "watch Fail2Ban for that `TIME`")
 	flag.BoolVar(&o.ablate, "ablate", false, "leave out each line of scan2ban.service in turn, instead")
+	flag.BoolVar(&o.day, "day", false, "what a day costs, idle and attacked, beside Fail2Ban and SSHGuard, instead")
 	flag.StringVar(&o.only, "debian", "12,13", "the `RELEASES`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -95,8 +97,11 @@ func measure(ctx context.Context, o options, r release, dir string) error {
 		return err
 	}
 	defer m.stop()
-	if o.ablate {
+	switch {
+	case o.ablate:
 		return ablate(ctx, o, m)
+	case o.day:
+		return day(ctx, o, m)
 	}
 	return table(ctx, o, m)
 }

@@ -16,7 +16,7 @@ import (
 	"scan2ban/units/host"
 )
 
-const packages = "systemd,systemd-sysv,dbus,openssh-server,nftables,iproute2,libsystemd0,fail2ban,python3-systemd"
+const packages = "systemd,systemd-sysv,dbus,openssh-server,nftables,iproute2,libsystemd0,fail2ban,python3-systemd,sshguard"
 
 // prepare gives the root directory of a Debian that has both builds, Fail2Ban with
 // one jail that reads the journal, and a journal of an everyday host.
@@ -36,11 +36,11 @@ func prepare(ctx context.Context, o options, r release, dir string) (string, err
 			return "", err
 		}
 	}
-	if _, err := os.Stat(filepath.Join(root, "usr/bin/fail2ban-server")); err != nil {
-		progress("installing Fail2Ban")
+	if !has(root, "usr/bin/fail2ban-server") || !has(root, "usr/sbin/sshguard") {
+		progress("installing Fail2Ban and SSHGuard")
 		resolv, _ := os.ReadFile("/etc/resolv.conf")
 		os.WriteFile(filepath.Join(root, "etc/resolv.conf"), resolv, 0o644)
-		script := "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends fail2ban python3-systemd"
+		script := "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends fail2ban python3-systemd sshguard"
 		if err := do(ctx, "chroot", root, "sh", "-c", script); err != nil {
 			return "", err
 		}
@@ -55,7 +55,7 @@ func prepare(ctx context.Context, o options, r release, dir string) (string, err
 	}
 	files := map[string][]byte{
 		"etc/machine-id": []byte(machine + "\n"),
-		"etc/fail2ban/jail.d/defaults-debian.conf": []byte("[sshd]\nenabled = true\nbackend = systemd\n"),
+		"etc/fail2ban/jail.d/defaults-debian.conf": []byte("[sshd]\nenabled = true\nbackend = systemd\njournalmatch = SYSLOG_IDENTIFIER=sshd\nbanaction = nftables\n"),
 		"etc/sysusers.d/scan2ban.conf":             host.Sysusers(),
 		"usr/local/sbin/scan2ban-cgo":              must(os.ReadFile(filepath.Join(dir, "cgo"))),
 		"usr/local/sbin/scan2ban-static":           must(os.ReadFile(filepath.Join(dir, "static"))),
@@ -66,12 +66,16 @@ func prepare(ctx context.Context, o options, r release, dir string) (string, err
 			return "", err
 		}
 	}
-	os.Remove(filepath.Join(root, "etc/systemd/system/multi-user.target.wants/fail2ban.service"))
+	for _, peer := range []string{"fail2ban", "sshguard"} {
+		os.Remove(filepath.Join(root, "etc/systemd/system/multi-user.target.wants", peer+".service"))
+	}
 	if err := do(ctx, "systemd-sysusers", "--root="+root); err != nil {
 		return "", err
 	}
 	return root, writeJournal(ctx, root, machine, o.journal)
 }
+
+func has(root, name string) bool { _, err := os.Stat(filepath.Join(root, name)); return err == nil }
 
 // writeJournal makes an archived journal file of about that many bytes.
 func writeJournal(ctx context.Context, root, machine string, size int) error {

@@ -100,6 +100,18 @@ func exposure(ctx context.Context, m *machine, unit string) string {
 	return "?"
 }
 
+// startFail2Ban starts it and waits until it has settled.
+func (m *machine) startFail2Ban(ctx context.Context) error {
+	if err := m.do(ctx, "systemctl", "start", "fail2ban"); err != nil {
+		return err
+	}
+	if !strings.Contains(m.said(ctx, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do fail2ban-client status sshd && break; sleep 1; done"), "Journal matches") {
+		return errors.New("Fail2Ban does not guard sshd by the journal")
+	}
+	time.Sleep(10 * time.Second)
+	return nil
+}
+
 // table prints exposures and costs.
 func table(ctx context.Context, o options, m *machine) error {
 	usual := m.usual(ctx)
@@ -131,13 +143,9 @@ func table(ctx context.Context, o options, m *machine) error {
 		return err
 	}
 	progress("Fail2Ban for %s", o.peer)
-	if err := m.do(ctx, "systemctl", "start", "fail2ban"); err != nil {
+	if err := m.startFail2Ban(ctx); err != nil {
 		return err
 	}
-	if !strings.Contains(m.said(ctx, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do fail2ban-client status sshd && break; sleep 1; done"), "Journal matches") {
-		return errors.New("Fail2Ban does not guard sshd by the journal")
-	}
-	time.Sleep(10 * time.Second)
 	before := m.spent("system.slice/fail2ban.service")
 	time.Sleep(o.peer)
 	peer := time.Duration(float64(m.spent("system.slice/fail2ban.service")-before) * float64(time.Minute) / float64(o.peer))

@@ -211,6 +211,22 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 	return result, nil
 }
 
+// Untouched tells whether nobody has committed anything since memory was taken, no clock
+// was stepped and the host was not suspended: then the kernel holds what it was left
+// with, less what has ended.
+func Untouched(ctx context.Context, memory *Memory) (bool, error) {
+	link, err := open(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer link.close()
+	generation, err := link.generation()
+	if err != nil || memory == nil {
+		return false, err
+	}
+	return memory.differs(identify(generation, memory.Structure)) == "", nil
+}
+
 // Remove deletes our table and every ban in it. A table that is not there is
 // no error.
 func Remove(ctx context.Context) error {

@@ -82,7 +82,7 @@ type Pass struct {
 	bare     map[string]*state.Rules // as configured, where there is a shield
 	failed   map[string]string       // what keeps jails from their work
 	store    *state.Store            // nil: there is no state directory yet
-	was      []nftables.Group
+	was      *state.State // the ledger as it was loaded, which the kernel was brought to; nil: that is not known
 	volatile *state.Volatile
 	noted    []state.Decision       // warnings that are news
 	saved    *state.JournalPosition // the position on disk
@@ -195,7 +195,7 @@ func (p *Pass) load() (err error) {
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
 		if p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "" {
-			p.was = ban.Groups(p.Ledger, p.Now) // else the last pass may not have reached the kernel
+			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
 	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
@@ -399,6 +399,7 @@ func (p *Pass) Commit(ctx context.Context) {
 		p.enforce(ctx)
 		p.note()
 		p.save()
+		p.settled()
 	}
 	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures, Failed: p.failed}
 	for _, d := range p.Judge.Decisions {
@@ -426,8 +427,14 @@ func (p *Pass) enforce(ctx context.Context) {
 	if json.Unmarshal(p.volatile.Kernel, &memory) != nil {
 		memory = nil
 	}
+	if p.calm(ctx, memory) {
+		return
+	}
 	p.volatile.Kernel = nil
-	want, was := ban.Groups(p.Ledger, p.Now), p.was
+	want, was := ban.Groups(p.Ledger, p.Now), []nftables.Group(nil)
+	if p.was != nil {
+		was = ban.Groups(p.was, p.Now)
+	}
 	if elapsed := time.Since(p.begun); elapsed > time.Second { // a long catch-up: ends are on the clock
 		want = ban.Later(want, elapsed)
 		if was != nil {
@@ -454,9 +461,7 @@ func (p *Pass) enforce(ctx context.Context) {
 	p.volatile.Lists, err = json.Marshal(known)
 	p.fail(err)
 	p.held(&result)
-	if result.LeftOut > 0 {
-		p.Warn("%d bans are beyond max_bans = %d: in the ledger, not in the kernel", result.LeftOut, p.Kernel.MaxBans)
-	}
+	p.leftOut(result.LeftOut)
 	if p.was != nil && result.Repaired > 0 {
 		p.Repaired = result.Repaired
 		p.Judge.Repaired(p.Now.Unix(), result.Repaired)

@@ -1,0 +1,67 @@
+package pass
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"scan2ban/ban/nftables"
+	"scan2ban/scan/journal/journaltest"
+	"scan2ban/state"
+)
+
+// TestCalm: a pass that decides nothing over an untouched kernel does not look at the bans;
+// whatever else happened, it does, and the kernel holds them.
+func TestCalm(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	now := int64(begin + 500)
+	pass := func(what string, calm bool) *Pass {
+		t.Helper()
+		now++
+		p := h.pass(now)
+		if got := slices.Contains(p.Trace, "kernel: nothing to do: untouched, and nothing was decided"); got != calm {
+			t.Errorf("%s: calm %v, %q", what, got, p.Trace)
+		}
+		held := kernel(t)
+		for _, b := range p.Ledger.Jail("sshd").Live(now) {
+			if !held[b.Key.String()] {
+				t.Errorf("%s: the kernel does not hold %s", what, b.Key)
+			}
+		}
+		if len(held) == 0 {
+			t.Fatalf("%s: no ban: the test tests nothing", what)
+		}
+		return p
+	}
+	pass("the first", false)
+	pass("idle", true)
+	pass("idle again", true)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin+500, 1)[:1])
+	pass("a failure that bans nobody", true)
+	if err := nftables.Remove(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if p := pass("the table was deleted", false); p.Repaired == 0 {
+		t.Error("nothing was mended")
+	}
+	pass("mended", true)
+	h.setup.Rules["sshd"].Ports = state.Ports{{From: 2222, To: 2222}}
+	pass("another port", false)
+	pass("idle with that", true)
+	h.setup.Kernel.MaxBans = 1
+	p := h.pass(now + 1)
+	if slices.Contains(p.Trace, "kernel: nothing to do: untouched, and nothing was decided") || len(kernel(t)) != 1 || len(p.Warnings) != 1 {
+		t.Errorf("fewer in the kernel: %q, %d held, warnings %q", p.Trace, len(kernel(t)), p.Warnings)
+	}
+	if again := h.pass(now + 2); !slices.Equal(again.Warnings, p.Warnings) || len(kernel(t)) != 1 {
+		t.Errorf("a calm pass warns %q, the one before %q", again.Warnings, p.Warnings)
+	}
+	h.setup.Kernel.MaxBans = 100
+	now += 2
+	pass("as before", false)
+	h.setup.Watches, h.setup.Rules = nil, map[string]*state.Rules{} // the jail is removed
+	if h.pass(now + 1); len(kernel(t)) != 0 {
+		t.Error("bans of a jail that is gone")
+	}
+}
