@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"scan2ban/scan/filter"
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
@@ -150,6 +150,11 @@ func (j *jail) filter() error {
 	for _, line := range warnings {
 		j.left("filter", "filter %s: %s", name, line)
 	}
+	if converted, err := filter.Parse(name, name, text); err == nil && !j.journal {
+		for _, pattern := range converted.Script.Undatable() {
+			j.left("filter", "filter %s: datepattern %s finds no day: of a log file a line without one proves nothing (Fail2Ban takes the time at which it reads)", name, pattern)
+		}
+	}
 	ours := "fail2ban-" + jailName(j.name)
 	j.result.Filters[ours] = text
 	j.set("filter", quote(ours))
@@ -189,8 +194,9 @@ func (j *jail) sources() {
 		j.set("backend", `"file"`)
 	}
 	if zone := j.text("logtimezone"); zone != "" {
-		if _, err := time.LoadLocation(zone); err != nil {
-			j.left("logtimezone", "logtimezone = %s (name a zone, as Europe/Berlin)", zone)
+		var valid filter.Zone
+		if err := valid.UnmarshalText([]byte(zone)); err != nil {
+			j.left("logtimezone", "logtimezone = %s: %v", zone, err)
 		} else {
 			j.set("logtimezone", quote(zone))
 		}
