@@ -121,13 +121,13 @@ func TestDatesOfSeveralJails(t *testing.T) {
 func TestDatesAreSearched(t *testing.T) {
 	var lines []string
 	for i := range 60_000 {
-		at := time.Unix(T-60_000+int64(i), 0).UTC().Format("2006-02-01 15:04:05") // which the layouts read otherwise, or not
+		at := time.Unix(T-60_000+int64(i), 0).UTC().Format("2006/02/01 15:04:05") // which the layouts read otherwise, or not
 		lines = append(lines, at+" wrong 203.0.113.1 and more of it")
 	}
-	lines = append(lines, time.Unix(T, 0).UTC().Format("2006-02-01 15:04:05")+" wrong 203.0.113.1")
+	lines = append(lines, time.Unix(T, 0).UTC().Format("2006/02/01 15:04:05")+" wrong 203.0.113.1")
 	path := writeLog(t, "app.log", lines...)
 	n := 0
-	l := logs(t, logfile.Options{Since: T - 600}, datedWatch(t, "app", `^%Y-%d-%m %H:%M:%S`, time.UTC, path))
+	l := logs(t, logfile.Options{Since: T - 600}, datedWatch(t, "app", `^%Y/%d/%m %H:%M:%S`, time.UTC, path))
 	l.Rest(func(f Finding) { n++ })
 	if n != 1 || l.Entries != 601 || l.Bytes() > 1<<20 {
 		t.Errorf("%d findings of %d lines in %d bytes", n, l.Entries, l.Bytes())

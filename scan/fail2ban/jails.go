@@ -155,11 +155,26 @@ func (j *jail) filter() error {
 			j.left("filter", "filter %s: datepattern %s finds no day: of a log file a line without one proves nothing (Fail2Ban takes the time at which it reads)", name, pattern)
 		}
 	}
+	j.foolable(name, text)
 	ours := "fail2ban-" + jailName(j.name)
 	j.result.Filters[ours] = text
 	j.set("filter", quote(ours))
 	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
 	return nil
+}
+
+// foolable says by which line the converted filter blames somebody else than its writer.
+func (j *jail) foolable(name, text string) {
+	line := fooled(name, text)
+	if line == "" {
+		return
+	}
+	better := ""
+	if own, err := filter.Load(name); err == nil && !blamesVictim(own, []string{line}) {
+		better = "; scan2ban's own filter " + name + " does not (leave --keep-filters out)"
+	}
+	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where the service writes what clients send as it comes%s.\n", victim, report.Clean(line), better)
+	j.left("filter", "filter %s: a client may have others banned through it, by a line as in the jail's warning%s", name, better)
 }
 
 // sources are where the jail reads.

@@ -31,12 +31,14 @@ var samplesNow = time.Unix(1124013600, 0)
 // samples judges sample logs as Fail2Ban's tests of them do.
 type samples struct {
 	t             *testing.T
+	root          string
 	config, logs  string
 	name          string
 	zone          *time.Location
 	total, passed int
 	dayless       int // lines that say at which time they were written and not on which day
 	wrong         []string
+	see           func(c sampleFilter, before []string, line string, want map[string]any) // instead of judging
 	memories      map[string]*opened
 }
 
@@ -49,6 +51,7 @@ type sampleFilter struct {
 
 // opened is a filter as it was converted.
 type opened struct {
+	*filter.Filter
 	*filter.Script
 	memory *filter.Memory
 }
@@ -59,27 +62,13 @@ var annotation = regexp.MustCompile(`^#+ ?(failJSON|fileOptions|filterOptions|ad
 // sample logs that it is tested with: whether it is a failure, whose, when, and what
 // else its annotation says. It prints how many agree.
 func TestSamples(t *testing.T) {
-	root := ""
-	for _, dir := range packageRoots() {
-		if dir != "" && exists(filepath.Join(dir, samplesIn, "files/logs")) {
-			root = dir
-			break
-		}
-	}
-	if root == "" {
-		t.Skip("no Fail2Ban to compare with (install the package fail2ban, or set FAIL2BAN_ROOT to where it is unpacked)")
-	}
-	zone, err := time.LoadLocation("Europe/Zurich")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &samples{t: t, zone: zone, logs: filepath.Join(root, samplesIn, "files/logs")}
+	s := newSamples(t)
 	filters := 0
-	for _, config := range []string{filepath.Join(root, "etc/fail2ban"), own(t, root)} {
+	for _, config := range []string{filepath.Join(s.root, "etc/fail2ban"), own(t, s.root)} {
 		files, _ := filepath.Glob(filepath.Join(config, "filter.d/*.conf"))
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".conf")
-			if strings.HasSuffix(name, "common") || config != filepath.Join(root, "etc/fail2ban") && !strings.HasPrefix(name, "zzz-") {
+			if strings.HasSuffix(name, "common") || config != filepath.Join(s.root, "etc/fail2ban") && !strings.HasPrefix(name, "zzz-") {
 				continue
 			}
 			if Raced && name > "c" { // the detector makes it ten times as slow, and learns nothing new
@@ -97,6 +86,24 @@ func TestSamples(t *testing.T) {
 	if s.total == 0 || s.passed < s.total || s.dayless > 1 {
 		t.Errorf("only %d of %d, %d that name no day", s.passed, s.total, s.dayless)
 	}
+}
+
+func newSamples(t *testing.T) *samples {
+	root := ""
+	for _, dir := range packageRoots() {
+		if dir != "" && exists(filepath.Join(dir, samplesIn, "files/logs")) {
+			root = dir
+			break
+		}
+	}
+	if root == "" {
+		t.Skip("no Fail2Ban to compare with (install the package fail2ban, or set FAIL2BAN_ROOT to where it is unpacked)")
+	}
+	zone, err := time.LoadLocation("Europe/Zurich")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &samples{t: t, zone: zone, root: root, logs: filepath.Join(root, samplesIn, "files/logs")}
 }
 
 // own lays out the tests' own filters as they lie in the source or the package: they
@@ -148,7 +155,7 @@ func (s *samples) open(opts map[string]string) *opened {
 			return nil, err
 		}
 		memory, err := f.Script.Open()
-		return &opened{f.Script, memory}, err
+		return &opened{f, f.Script, memory}, err
 	}()
 	if err != nil {
 		s.say("%s %v: %v", s.name, opts, err)
@@ -167,7 +174,7 @@ func (s *samples) filter() {
 			s.say("%s: %v", s.name, err)
 			continue
 		}
-		common := map[string]string{}
+		common, before := map[string]string{}, []string(nil)
 		lines := strings.SplitAfter(strings.ToValidUTF8(string(text), "\ufffd"), "\n")
 		for n := 0; n < len(lines); n++ {
 			line := strings.TrimRight(lines[n], "\r\n")
@@ -207,6 +214,7 @@ func (s *samples) filter() {
 			} else if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
 				continue
 			}
+			before = append(before, line)
 			if current == nil {
 				current = []sampleFilter{{opened: s.open(nil), opts: map[string]string{}}}
 			}
@@ -217,6 +225,10 @@ func (s *samples) filter() {
 				}
 				s.total++
 				if c.opened == nil {
+					continue
+				}
+				if s.see != nil {
+					s.see(c, before[:len(before)-1], line, want)
 					continue
 				}
 				if what := s.judge(c, line, want); what != "" {
