@@ -201,3 +201,21 @@ func (f *forger) forge(line string) string {
 	}
 	return ""
 }
+
+// TestSlowest: what check says of Fail2Ban's filter for exim: an expression of it takes
+// exponential time.
+func TestSlowest(t *testing.T) {
+	s := newSamples(t)
+	text, _, err := convertFilter(filepath.Join(s.root, "etc/fail2ban"), "exim", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := filter.Parse("exim", "exim.toml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, untried := f.Compile(filter.Normal).Slowest(time.Now().Add(time.Minute))
+	if untried > 0 || !slices.ContainsFunc(slow, func(s filter.Slowest) bool { return len(s.Line) < 100 }) {
+		t.Errorf("%q, %d untried", slow, untried)
+	}
+}
