@@ -41,13 +41,18 @@ func variants(head, own, tail, host string) (all []string) {
 //go:embed testdata/forged.tsv
 var forgedTable string
 
+// unfooled stands in the table for a line, where none of those tried blames the victim.
+const unfooled = "-"
+
 // forgeries are the lines, by the name of a filter of Fail2Ban's, by which it blames a
-// victim.
+// victim; nil where none of those tried does.
 func forgeries() map[string][]string {
 	all := map[string][]string{}
 	for line := range strings.Lines(forgedTable) {
 		if name, text, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); ok && name[0] != '#' {
-			all[name] = strings.Split(unescape(text), "\n")
+			if all[name] = nil; text != unfooled {
+				all[name] = strings.Split(unescape(text), "\n")
+			}
 		}
 	}
 	return all
@@ -76,4 +81,29 @@ func blamesVictim(f *filter.Filter, lines []string) (blamed bool) {
 		blamed = t.Verdict.Addr.String() == victim
 	})
 	return blamed && err == nil
+}
+
+// suspected gives a line by which a converted filter blames the victim, made from its
+// expressions alone: in a line that each of them takes, text that may hold spaces, or a
+// user's name, is replaced. "" where none was found by the deadline, which proves nothing.
+func suspected(f *filter.Filter, deadline time.Time) string {
+	m := f.Compile(filter.Aggressive)
+	for _, line := range m.Examples() {
+		for _, p := range m.Free(line) {
+			if !p.User && !p.Spaced || strings.Contains(line[p.Start:p.End], filter.ExampleHost) {
+				continue
+			}
+			for _, text := range variants(line[:p.Start], line[p.Start:p.End], line[p.End:], filter.ExampleHost) {
+				if time.Now().After(deadline) {
+					return ""
+				}
+				m.Recall(nil)
+				forged := line[:p.Start] + text + line[p.End:]
+				if v := m.MatchDated([]byte(forged), "forged", time.Unix(0, 0)); v.Addr.String() == victim {
+					return forged
+				}
+			}
+		}
+	}
+	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -163,17 +164,25 @@ func (j *jail) filter() error {
 	return nil
 }
 
-// foolable says by which line the converted filter blames somebody else than its writer.
+// suspectLimit is how long forged lines are looked for, a filter.
+const suspectLimit = 5 * time.Second
+
+// foolable says by which line the converted filter blames somebody else than its writer: of
+// Fail2Ban's own what is known, of others what their expressions let suspect.
 func (j *jail) foolable(name, text string) {
-	line := fooled(name, text)
+	line, where, better := fooled(name, text), "the service writes what clients send as it comes", ""
+	if _, known := forgeries()[name]; line == "" && !known {
+		where = "what its expressions leave open there is a client's text, written as it comes"
+		if f, err := filter.Parse(name, name+".toml", text); err == nil {
+			line = suspected(f, time.Now().Add(suspectLimit))
+		}
+	} else if own, err := filter.Load(name); line != "" && err == nil && !blamesVictim(own, []string{line}) {
+		better = "; scan2ban's own filter " + name + " does not (leave --keep-filters out)"
+	}
 	if line == "" {
 		return
 	}
-	better := ""
-	if own, err := filter.Load(name); err == nil && !blamesVictim(own, []string{line}) {
-		better = "; scan2ban's own filter " + name + " does not (leave --keep-filters out)"
-	}
-	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where the service writes what clients send as it comes%s.\n", victim, report.Clean(line), better)
+	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where %s%s.\n", victim, report.Clean(line), where, better)
 	j.left("filter", "filter %s: a client may have others banned through it, by a line as in the jail's warning%s", name, better)
 }
 

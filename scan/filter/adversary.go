@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -98,6 +99,7 @@ func adversaries(pattern string) []string {
 type adversary struct {
 	rest string
 	runs []run
+	full bool // write once what may also be missing, if it may come many times
 }
 
 type run struct{ before, unit string }
@@ -125,8 +127,12 @@ func (a *adversary) branch(before string, depth int) (example string) {
 		if repeated != "" && repeated[0] != '?' {
 			a.repeats(before+example, atom)
 		}
-		if !optional.MatchString(repeated) && len(example) < maxMessage/8 {
-			example += atom
+		if (!optional.MatchString(repeated) || a.full && repeated[0] != '?') && len(example) < maxMessage/8 {
+			n := 1
+			if least := atLeast.FindStringSubmatch(repeated); least != nil {
+				n, _ = strconv.Atoi(least[1])
+			}
+			example += strings.Repeat(atom, min(max(n, 1), maxNested))
 		}
 	}
 	return example
@@ -143,6 +149,7 @@ func (a *adversary) repeats(before, atom string) {
 
 var (
 	quantifier = regexp.MustCompile(`^(?:[*+?]|\{\d*,?\d*\})[?+]?`)
+	atLeast    = regexp.MustCompile(`^\{(\d+)`)
 	optional   = regexp.MustCompile(`^(?:[*?]|\{0?,)`)
 )
 
@@ -150,7 +157,7 @@ var (
 func (a *adversary) atom(before string, depth int) (example string) {
 	if tag := scriptTag.FindString(a.rest); tag != "" {
 		a.rest = a.rest[len(tag):]
-		return "192.0.2.1"
+		return exampleHost
 	}
 	switch a.rest[0] {
 	case '(':
@@ -165,6 +172,9 @@ func (a *adversary) atom(before string, depth int) (example string) {
 			a.rest = ""
 		}
 		a.rest = strings.TrimPrefix(a.rest, ")")
+		if head == "(?P<content>" {
+			return exampleContent
+		}
 		if looks.MatchString(head) {
 			return ""
 		}
@@ -205,12 +215,8 @@ func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // memberOf gives a character of a class.
 func memberOf(class string) string {
-	re, err := regexp.Compile("^" + class + "$")
-	if err != nil {
-		return "a"
-	}
 	for _, c := range "a0 -/:.x_\"'@=,;([<A\t~" {
-		if re.MatchString(string(c)) {
+		if isMember(class, string(c)) {
 			return string(c)
 		}
 	}

@@ -88,12 +88,30 @@ func TestFree(t *testing.T) {
 		m := scriptMatcher(t, "[[script.failure]]\nname = 'one'\n"+c.script+"\n")
 		var got []string
 		for _, at := range m.Free(c.line) {
-			if text := c.line[at[0]:at[1]]; !slices.Contains(got, text) {
+			if text := c.line[at.Start:at.End]; !slices.Contains(got, text) {
 				got = append(got, text)
 			}
 		}
 		if strings.Join(got, "|") != c.want {
 			t.Errorf("%s in %q: %q, want %q", c.script, c.line, got, c.want)
 		}
+	}
+}
+
+// An example is a line that its expression takes.
+func TestExamples(t *testing.T) {
+	for _, c := range []struct{ script, want string }{
+		{`pattern = '^\s*wrong (?P<user>.*) (?:from|by) <HOST>(?: port \d+)?$'`, " wrong a from 192.0.2.1"},
+		{`pattern = '^(?!x)\[[^\]]+\] (?:"|\x27)\w{3} <ADDR>$'` + "\nbacktracks = true", `[a] "aaa 192.0.2.1`},
+		{`pattern = '^(?=x)wrong <HOST>$'` + "\nbacktracks = true", ""}, // there is none
+	} {
+		m := scriptMatcher(t, "[[script.failure]]\nname = 'one'\n"+c.script+"\n")
+		if got := strings.Join(m.Examples(), "|"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.script, got, c.want)
+		}
+	}
+	m := scriptMatcher(t, "prefix = '^\\S* ?app: (?P<content>.+)$'\n[[script.failure]]\nname = 'one'\npattern = '^wrong <HOST>$'\n")
+	if got := m.Examples(); len(got) != 1 || got[0] != "aapp: wrong 192.0.2.1" {
+		t.Errorf("%q", got)
 	}
 }

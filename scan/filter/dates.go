@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Dates finds the time in a line by date patterns, and what is left of the line
@@ -131,7 +132,7 @@ func NewDates(patterns []string) (*Dates, error) {
 		patterns = []string{"{DEFAULT}"}
 	}
 	for _, pattern := range patterns {
-		all, err := dateTemplates(pattern)
+		all, err := usualOr(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("date pattern %q: %w", pattern, err)
 		}
@@ -142,6 +143,17 @@ func NewDates(patterns []string) (*Dates, error) {
 		}
 	}
 	return d, nil
+}
+
+// usualTemplates are those of {DEFAULT}: every script without patterns has them, and is
+// read twice, once to be checked.
+var usualTemplates = sync.OnceValues(func() ([]*dateTemplate, error) { return dateTemplates("{DEFAULT}") })
+
+func usualOr(pattern string) ([]*dateTemplate, error) {
+	if strings.EqualFold(pattern, "{DEFAULT}") {
+		return usualTemplates()
+	}
+	return dateTemplates(pattern)
 }
 
 // Undatable are the script's date patterns that say of no line on which day it was

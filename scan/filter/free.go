@@ -7,26 +7,34 @@ import (
 	"strings"
 )
 
-// Free gives the places in a line, by bytes, where the expressions of the script that make
-// it a failure let text of somebody else's choice stand: what repetitions of many
-// characters have matched, and the groups of users. nil: no failure's expression holds.
+// Place is one in a line where an expression lets other text stand.
+type Place struct {
+	Start, End int  // bytes
+	User       bool // it is the group of a user
+	Spaced     bool // the text may hold spaces
+}
+
+// Free gives the places in a line where the expressions of the script that make it a
+// failure let text of somebody else's choice stand: what repetitions of many characters
+// have matched, and the groups of users. nil: no failure's expression holds.
 //
 // It is for who looks for lines that blame the wrong one; no pass asks.
-func (m *Matcher) Free(line string) (places [][2]int) {
+func (m *Matcher) Free(line string) (places []Place) {
 	m.ready.Do(m.compile)
 	s := m.filter.Script
 	at, _, _ := m.memory.dates.find(line)
 	text, from := line[:at[0]]+line[at[1]:], 0
-	add := func(spans [][2]int) {
-		for _, span := range spans {
-			for i := range span {
-				span[i] += from
-				if span[i] > at[0] || i == 0 && span[i] == at[0] {
-					span[i] += at[1] - at[0]
-				}
+	add := func(found []Place) {
+		for _, p := range found {
+			p.Start, p.End = p.Start+from, p.End+from
+			if p.Start >= at[0] {
+				p.Start += at[1] - at[0]
 			}
-			if !slices.Contains(places, span) {
-				places = append(places, span)
+			if p.End > at[0] {
+				p.End += at[1] - at[0]
+			}
+			if !slices.Contains(places, p) {
+				places = append(places, p)
 			}
 		}
 	}
@@ -51,7 +59,7 @@ func (m *Matcher) Free(line string) (places [][2]int) {
 }
 
 // freeIn gives the free places of one expression in text, and that of its group content.
-func freeIn(pattern string, backtracks, multiline bool, text string) (spans [][2]int, content [2]int, ok bool) {
+func freeIn(pattern string, backtracks, multiline bool, text string) (places []Place, content [2]int, ok bool) {
 	e, err := compileExpression(markFree(pattern), backtracks, multiline)
 	if err != nil {
 		e, err = compileExpression(pattern, backtracks, multiline)
@@ -64,7 +72,7 @@ func freeIn(pattern string, backtracks, multiline bool, text string) (spans [][2
 		case name == "content":
 			content = at
 		case at[1] > at[0] && (strings.HasPrefix(name, freeGroup) || isUser(name) && !fixedUser.MatchString(pattern)):
-			spans = append(spans, at)
+			places = append(places, Place{at[0], at[1], isUser(name), strings.HasPrefix(name, spacedGroup)})
 		}
 	}
 	if e.linear != nil {
@@ -78,7 +86,7 @@ func freeIn(pattern string, backtracks, multiline bool, text string) (spans [][2
 				take(name, [2]int{at[2*i], at[2*i+1]})
 			}
 		}
-		return spans, content, true
+		return places, content, true
 	}
 	match, err := e.slow.FindStringMatch(text)
 	if err != nil || match == nil {
@@ -90,7 +98,7 @@ func freeIn(pattern string, backtracks, multiline bool, text string) (spans [][2
 			take(g.Name, [2]int{start, min(start+length, len(text)-1)})
 		}
 	}
-	return spans, content, true
+	return places, content, true
 }
 
 func isUser(name string) bool { return name == "user" || strings.HasPrefix(name, "alt_user") }
@@ -98,7 +106,11 @@ func isUser(name string) bool { return name == "user" || strings.HasPrefix(name,
 // fixedUser is a user's group that holds one name alone.
 var fixedUser = regexp.MustCompile(`\(\?P<(?:alt_)?user\w*>\w+\)`)
 
-const freeGroup = "free__"
+// Names of the groups around what is repeated; the second where it can hold a space.
+const (
+	freeGroup   = "free__"
+	spacedGroup = freeGroup + "s"
+)
 
 var (
 	numbered   = regexp.MustCompile(`\\[1-9]|\(\?\(\d`)
@@ -139,9 +151,19 @@ func markFree(pattern string) string {
 		}
 		pattern = pattern[len(repeated):]
 		n++
-		b.WriteString("(?P<" + freeGroup + strconv.Itoa(n) + ">" + atom + repeated + ")")
+		name := freeGroup
+		if isMember(atom, " ") {
+			name = spacedGroup
+		}
+		b.WriteString("(?P<" + name + strconv.Itoa(n) + ">" + atom + repeated + ")")
 	}
 	return b.String()
+}
+
+// isMember tells whether a class has that character.
+func isMember(class, c string) bool {
+	re, err := regexp.Compile("^" + class + "$")
+	return err == nil && re.MatchString(c)
 }
 
 // class is the class at the beginning of a pattern.
