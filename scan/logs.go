@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +27,10 @@ type Logs struct {
 	Entries int // lines that were some jail's
 
 	watches []Watch
-	found   [][]Finding // of the line that each log stands at
-	ahead   bool        // the reader stands at a line that was not handed out
-	program []byte      // of the line that is being looked at
+	found   [][]Finding     // of the line that each log stands at
+	ahead   bool            // the reader stands at a line that was not handed out
+	undated map[undated]int // failures that were refused for want of a date
+	program []byte          // of the line that is being looked at
 	tell    func() string
 	tallies []tallies
 }
@@ -42,11 +45,11 @@ type tallies struct {
 // OpenLogs begins to read the log files of the watches. Of the options the groups
 // and what to look at are set here.
 func OpenLogs(ctx context.Context, watches []Watch, o logfile.Options) *Logs {
-	l := &Logs{watches: watches, tallies: make([]tallies, len(watches))}
+	l := &Logs{watches: watches, undated: map[undated]int{}, tallies: make([]tallies, len(watches))}
 	l.tell = func() string { return string(l.program) }
 	o.Groups = nil
 	for _, w := range watches {
-		o.Groups = append(o.Groups, logfile.Group{Paths: w.Paths, Zone: w.Zone})
+		o.Groups = append(o.Groups, w.Group())
 	}
 	o.Look = l.look
 	l.Reader = logfile.Open(ctx, o)
@@ -94,7 +97,23 @@ func (t *tallies) turn(day int64) {
 	t.day, t.now = day, state.Tally{}
 }
 
-const reasonLong = "too long: its end was not looked at"
+const (
+	reasonLong    = "too long: its end was not looked at"
+	reasonUndated = "neither it nor a line before it has a date"
+)
+
+// undated is where failures have no date.
+type undated struct{ jail, path string }
+
+// Warnings are the reader's, and of the jails' lines that have no date.
+func (l *Logs) Warnings() []string {
+	warnings := l.Reader.Warnings()
+	for at, n := range l.undated {
+		warnings = append(warnings, fmt.Sprintf("jail %q: %d lines of %s are refused: no date in them or before them (see dates in its filter's [script], and scan2ban match)", at.jail, n, at.path))
+	}
+	slices.Sort(warnings[len(l.Reader.Warnings()):])
+	return warnings
+}
 
 // look asks the filters of the line's jails, and keeps what there is to judge.
 func (l *Logs) look(line *logfile.Line) bool {
@@ -105,13 +124,16 @@ func (l *Logs) look(line *logfile.Line) bool {
 	l.program = t.prefix.Program
 	owned := false
 	found := l.found[line.Log][:0]
-	for _, g := range line.Groups {
+	for i, g := range line.Groups {
 		w := &l.watches[g]
 		if !w.owns(line, &t) {
 			continue
 		}
 		owned = true
-		f := w.finding(line, &t, l.tell)
+		f := w.finding(line, i, &t, l.tell)
+		if f.Verdict.Reason == reasonUndated {
+			l.undated[undated{w.Jail, line.Path}]++
+		}
 		seen := &l.tallies[g]
 		if day := f.Time / 86400; day != seen.day {
 			seen.turn(day)
@@ -151,6 +173,15 @@ func takeApart(line *logfile.Line) (t parts) {
 	return t
 }
 
+// Group is how the watch reads log files.
+func (w *Watch) Group() logfile.Group {
+	g := logfile.Group{Paths: w.Paths, Zone: w.Zone}
+	if w.Matcher.WholeLine() {
+		g.Dates = w.Matcher
+	}
+	return g
+}
+
 // owns tells whether a line of one of its files is the watch's.
 func (w *Watch) owns(line *logfile.Line, t *parts) bool {
 	if line.Inner && w.Stream != "" && (w.Stream == "stderr") != (line.Stream == 1) {
@@ -159,15 +190,27 @@ func (w *Watch) owns(line *logfile.Line, t *parts) bool {
 	return len(w.Program) == 0 || !t.tagged && !line.Syslog || w.wrote(t.prefix.Program)
 }
 
-// finding asks the filter; program gives the syslog tag.
-func (w *Watch) finding(line *logfile.Line, t *parts, program func() string) Finding {
-	f := Finding{Jail: w.Jail, Time: line.Time / 1e6, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
+// finding asks the filter; program gives the syslog tag. The watch is the line's group of
+// that index.
+func (w *Watch) finding(line *logfile.Line, group int, t *parts, program func() string) Finding {
+	at, dated := line.Time, true
+	if line.Times != nil {
+		at = line.Times[group]
+		dated = at != 0
+	}
+	f := Finding{Jail: w.Jail, Time: at / 1e6, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
+	if !dated {
+		f.Time = line.Time / 1e6
+	}
 	switch {
 	case line.Long:
 	case w.Matcher.WholeLine():
-		f.Verdict = w.Matcher.MatchLine(line.Text, cmp.Or(line.Name, line.Path), time.UnixMicro(line.Time))
+		f.Verdict = w.Matcher.MatchLine(line.Text, cmp.Or(line.Name, line.Path), time.UnixMicro(at))
 	default:
 		f.Verdict = w.Matcher.Match(t.message, program)
+	}
+	if !dated && (f.Verdict.Kind == filter.Failure || f.Verdict.Kind == filter.Success) {
+		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonUndated}
 	}
 	f.Verdict.Weight *= t.times
 	switch {
@@ -181,13 +224,13 @@ func (w *Watch) finding(line *logfile.Line, t *parts, program func() string) Fin
 }
 
 // Line is what the watch makes of one line of a log file; own says whether it is
-// the watch's at all.
-func (w *Watch) Line(line *logfile.Line) (f Finding, own bool) {
+// the watch's at all. The watch is the line's group of that index.
+func (w *Watch) Line(line *logfile.Line, group int) (f Finding, own bool) {
 	t := takeApart(line)
 	if !w.owns(line, &t) {
 		return f, false
 	}
-	return w.finding(line, &t, func() string { return string(t.prefix.Program) }), true
+	return w.finding(line, group, &t, func() string { return string(t.prefix.Program) }), true
 }
 
 // perFile tells whether, in a log that names no processes, the whole file is the

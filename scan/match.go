@@ -27,15 +27,17 @@ type Trial struct {
 // MatchLines tries a filter on the lines of a text, which may be compressed with
 // gzip; path is its name, now the clock for times without a year.
 func MatchLines(in io.Reader, path string, now time.Time, rules *filter.Filter, matcher *filter.Matcher, tried func(Trial)) error {
-	lines, err := logfile.NewStream(in, path, time.Local, now.Unix())
+	w := Watch{Jail: rules.Name, Matcher: matcher, Program: rules.File.Program, Stream: rules.Stream()}
+	lines, err := logfile.NewStream(in, path, []logfile.Group{w.Group()}, now.Unix())
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	w := Watch{Jail: rules.Name, Matcher: matcher, Program: rules.File.Program, Stream: rules.Stream()}
 	count := counter()
 	for lines.Next() {
-		f, own := w.Line(lines.Line())
-		f.Time = lines.Line().Time / 1e6
+		f, own := w.Line(lines.Line(), 0)
+		if !own {
+			f.Time = lines.Line().Time / 1e6
+		}
 		t := Trial{Finding: f, N: lines.Number(), Other: !own, Text: lines.Line().Text, Message: takeApart(lines.Line()).message}
 		t.Counted = own && count(&t.Finding)
 		tried(t)

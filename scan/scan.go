@@ -145,7 +145,7 @@ func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams,
 					line, whole = streams.line(entries)
 					line.Time, joined = second*1e6, true
 				}
-				if f, own := w.Line(&line); own && whole {
+				if f, own := w.Line(&line, 0); own && whole {
 					found(f)
 				}
 				continue

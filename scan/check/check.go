@@ -12,6 +12,7 @@
 //	configuration   what the files say, and what of it is broken
 //	jails           where each reads, what of the last 24 hours it understood, whether
 //	                its ports are those that are listened on, who the worst offenders are
+//	expressions     of converted filters: which of them a line can keep busy
 //	permissions     the journal, the log files, the state and the kernel, as the user of
 //	                scan2ban.service has them: root starts this program a second time
 //	                with that user's rights and asks it
@@ -50,6 +51,7 @@ type Subject struct {
 type Jail struct {
 	Name     string
 	Filter   string
+	File     string         // the admin's own file of the filter; empty: it is a shipped one
 	Backend  filter.Backend // as configured
 	LogPaths []string       // globs of the log files that it reads where it reads files
 	Zone     *time.Location // of times in them that name none; nil: the host's
@@ -71,7 +73,7 @@ type probe struct {
 // host.
 var (
 	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}, {"deliveries", deliveries}, {"lists", lists}}
-	ofLogs = []probe{{"jails", logs}}
+	ofLogs = []probe{{"jails", logs}, {"expressions", expressions}}
 	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
 		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"journald", journald}}
 )

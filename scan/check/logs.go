@@ -227,11 +227,13 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	if c.Watches[i].Container {
 		paths = c.Watches[i].Paths
 	}
-	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{{Paths: paths, Zone: j.Zone}}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
+	group := c.Watches[i].Group()
+	group.Paths, group.Zone = paths, j.Zone
+	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{group}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
 	defer r.Close()
 	for r.Next() {
 		line := r.Line()
-		if f, own := c.Watches[i].Line(line); own {
+		if f, own := c.Watches[i].Line(line, 0); own {
 			h.add(f, line.Text)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"scan2ban/scan/filter"
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
@@ -150,11 +151,39 @@ func (j *jail) filter() error {
 	for _, line := range warnings {
 		j.left("filter", "filter %s: %s", name, line)
 	}
+	if converted, err := filter.Parse(name, name, text); err == nil && !j.journal {
+		for _, pattern := range converted.Script.Undatable() {
+			j.left("filter", "filter %s: datepattern %s finds no day: of a log file a line without one proves nothing (Fail2Ban takes the time at which it reads)", name, pattern)
+		}
+	}
+	j.foolable(name, text)
 	ours := "fail2ban-" + jailName(j.name)
 	j.result.Filters[ours] = text
 	j.set("filter", quote(ours))
 	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
 	return nil
+}
+
+// suspectLimit is how long forged lines are looked for, a filter.
+const suspectLimit = 5 * time.Second
+
+// foolable says by which line the converted filter blames somebody else than its writer: of
+// Fail2Ban's own what is known, of others what their expressions let suspect.
+func (j *jail) foolable(name, text string) {
+	line, where, better := fooled(name, text), "the service writes what clients send as it comes", ""
+	if _, known := forgeries()[name]; line == "" && !known {
+		where = "what its expressions leave open there is a client's text, written as it comes"
+		if f, err := filter.Parse(name, name+".toml", text); err == nil {
+			line = suspected(f, time.Now().Add(suspectLimit))
+		}
+	} else if own, err := filter.Load(name); line != "" && err == nil && !blamesVictim(own, []string{line}) {
+		better = "; scan2ban's own filter " + name + " does not (leave --keep-filters out)"
+	}
+	if line == "" {
+		return
+	}
+	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where %s%s.\n", victim, report.Clean(line), where, better)
+	j.left("filter", "filter %s: a client may have others banned through it, by a line as in the jail's warning%s", name, better)
 }
 
 // sources are where the jail reads.
@@ -189,8 +218,9 @@ func (j *jail) sources() {
 		j.set("backend", `"file"`)
 	}
 	if zone := j.text("logtimezone"); zone != "" {
-		if _, err := time.LoadLocation(zone); err != nil {
-			j.left("logtimezone", "logtimezone = %s (name a zone, as Europe/Berlin)", zone)
+		var valid filter.Zone
+		if err := valid.UnmarshalText([]byte(zone)); err != nil {
+			j.left("logtimezone", "logtimezone = %s: %v", zone, err)
 		} else {
 			j.set("logtimezone", quote(zone))
 		}

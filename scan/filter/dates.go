@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
+	"sync"
 )
 
 // Dates finds the time in a line by date patterns, and what is left of the line
@@ -28,7 +27,6 @@ import (
 type Dates struct {
 	templates []*dateTemplate
 	held      *dateHeld
-	zone      *time.Location
 	timeouts  int
 }
 
@@ -127,15 +125,14 @@ var (
 	edgeBegin     = regexp.MustCompile(`^(?:\{UNB\}|\{\^LN-BEG\})`)
 )
 
-// NewDates reads date patterns; none of them means the usual ones. zone is that of
-// times that name none.
-func NewDates(patterns []string, zone *time.Location) (*Dates, error) {
-	d := &Dates{zone: zone, held: &dateHeld{}}
+// NewDates reads date patterns; none of them means the usual ones.
+func NewDates(patterns []string) (*Dates, error) {
+	d := &Dates{held: &dateHeld{}}
 	if len(patterns) == 0 {
 		patterns = []string{"{DEFAULT}"}
 	}
 	for _, pattern := range patterns {
-		all, err := dateTemplates(pattern)
+		all, err := usualOr(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("date pattern %q: %w", pattern, err)
 		}
@@ -146,6 +143,37 @@ func NewDates(patterns []string, zone *time.Location) (*Dates, error) {
 		}
 	}
 	return d, nil
+}
+
+// usualTemplates are those of {DEFAULT}: every script without patterns has them, and is
+// read twice, once to be checked.
+var usualTemplates = sync.OnceValues(func() ([]*dateTemplate, error) { return dateTemplates("{DEFAULT}") })
+
+func usualOr(pattern string) ([]*dateTemplate, error) {
+	if strings.EqualFold(pattern, "{DEFAULT}") {
+		return usualTemplates()
+	}
+	return dateTemplates(pattern)
+}
+
+// Undatable are the script's date patterns that say of no line on which day it was
+// logged: {NONE}, and those of a clock alone. In a log file that proves nothing.
+func (s *Script) Undatable() (patterns []string) {
+	for _, pattern := range s.Dates {
+		all, err := dateTemplates(pattern)
+		if err == nil && !slices.ContainsFunc(all, func(t *dateTemplate) bool { return t.days() }) {
+			patterns = append(patterns, pattern)
+		}
+	}
+	return patterns
+}
+
+// days tells whether the pattern can say on which day it was.
+func (t *dateTemplate) days() bool {
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(t.e.names, name) })
+	}
+	return t.kind != dateFields || has("d") && has("m", "b", "B") || has("j") && has("Y", "y")
 }
 
 func dateTemplates(pattern string) (all []*dateTemplate, err error) {
@@ -308,8 +336,9 @@ func hasPlainGroup(regex string) bool {
 	return false
 }
 
-// find gives the place of the date in line, and its time.
-func (d *Dates) find(line string, now time.Time) (at [2]int, when time.Time, dated, matched bool) {
+// find gives the place of the date in line, and what it says; dated is false where no
+// pattern holds, and where what stands there is no date.
+func (d *Dates) find(line string) (at [2]int, date Date, dated bool) {
 	try := func(t *dateTemplate) *found {
 		f, err := t.e.find(line)
 		if err != nil {
@@ -351,139 +380,13 @@ func (d *Dates) find(line string, now time.Time) (at [2]int, when time.Time, dat
 		}
 	}
 	if best == nil {
-		return at, when, false, false
+		return at, date, false
 	}
 	*d.held = dateHeld{1 + slices.Index(d.templates, by), best.start, best.end}
 	at = best.first
 	if at[0] == at[1] {
-		return at, when, false, true
+		return at, date, false
 	}
-	when, dated = by.time(best, line[at[0]:at[1]], now, d.zone)
-	return at, when, dated, true
-}
-
-func (t *dateTemplate) time(f *found, text string, now time.Time, zone *time.Location) (time.Time, bool) {
-	switch t.kind {
-	case dateTAI:
-		if len(text) < 17 {
-			return time.Time{}, false
-		}
-		v, err := strconv.ParseInt(text[2:17], 16, 64)
-		return time.Unix(v, 0), err == nil
-	case dateEpoch:
-		digits := epochNumber.FindString(text)
-		v, err := strconv.ParseFloat(digits, 64)
-		if t.long && len(digits) >= 13 {
-			if len(digits) >= 16 && !strings.Contains(digits, ".") {
-				v /= 1e6
-			} else {
-				v /= 1e3
-			}
-		}
-		return time.Unix(int64(v), 0), err == nil && v < 1<<40
-	}
-	return readFields(f.groups, now, zone)
-}
-
-var epochNumber = regexp.MustCompile(`\d{10,}(?:\.\d{1,6})?`)
-
-var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
-
-// readFields makes a time of the fields of a date; what is missing is taken from now.
-func readFields(g map[string]string, now time.Time, zone *time.Location) (when time.Time, ok bool) {
-	number := func(names ...string) (int, bool) {
-		for _, name := range names {
-			if text, ok := g[name]; ok && text != "" {
-				n, err := strconv.Atoi(strings.TrimSpace(text))
-				return n, err == nil
-			}
-		}
-		return 0, false
-	}
-	now = now.In(zone)
-	year, hasYear := number("Y")
-	if y, ok := number("y"); ok {
-		year, hasYear = y+2000, true
-	}
-	month, hasMonth := number("m")
-	if name := g["b"] + g["B"]; len(name) >= 3 {
-		month = slices.Index(months, strings.ToLower(name[:3])) + 1
-		hasMonth = month > 0
-	}
-	day, hasDay := number("d")
-	hour, _ := number("H")
-	if h, ok := number("I"); ok {
-		hour = h % 12
-		if strings.EqualFold(g["p"], "pm") {
-			hour += 12
-		}
-	}
-	minute, _ := number("M")
-	second, _ := number("S")
-	in := zone
-	if text := g["z"] + g["Z"]; text != "" {
-		offset, known := zoneOffset(text)
-		if !known {
-			return when, false
-		}
-		in = time.FixedZone("", offset)
-	}
-	assumeYear := !hasYear
-	if assumeYear {
-		year = now.Year()
-	}
-	if j, ok := number("j"); ok && (!hasMonth || !hasDay) {
-		month, day, hasMonth, hasDay = 1, j, true, true
-	} else if hasDay && !hasMonth || hasMonth && !hasDay {
-		return when, false
-	} else if hasDay && (day < 1 || day > time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()) {
-		return when, false
-	}
-	assumeToday := !hasMonth && !hasDay
-	if assumeToday {
-		month, day = int(now.Month()), now.Day()
-	}
-	if hour > 23 || minute > 59 || second > 61 {
-		return when, false
-	}
-	when = time.Date(year, time.Month(month), day, hour, minute, second, 0, in)
-	if assumeToday && when.After(now) {
-		when = when.AddDate(0, 0, -1)
-	}
-	if assumeYear && when.After(now.AddDate(0, 0, 1)) {
-		when = time.Date(year-1, time.Month(month), day, hour, minute, second, 0, in)
-	}
-	return when, true
-}
-
-var zoneText = regexp.MustCompile(`^([A-Za-z]{0,5})(?:([+-])(\d\d):?(\d\d)?)?$`)
-
-// zoneOffset gives the seconds east of Greenwich of "Z", "CEST", "+0200" or "UTC+02".
-func zoneOffset(text string) (seconds int, ok bool) {
-	m := zoneText.FindStringSubmatch(text)
-	if m == nil {
-		return 0, false
-	}
-	if m[1] != "" {
-		hours, known := zoneHours[strings.ToUpper(m[1])]
-		if !known {
-			return 0, false
-		}
-		seconds = int(hours * 3600)
-	}
-	h, _ := strconv.Atoi(m[3])
-	minutes, _ := strconv.Atoi(m[4])
-	if m[2] == "-" {
-		return seconds - h*3600 - minutes*60, true
-	}
-	return seconds + h*3600 + minutes*60, true
-}
-
-// zoneHours are the abbreviations of zones that are in use; those that name two zones
-// are read as America's.
-var zoneHours = map[string]float64{
-	"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "BST": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2, "SAST": 2, "EEST": 3, "MSK": 3, "MSD": 4,
-	"GST": 4, "PKT": 5, "IST": 5.5, "NPT": 5.75, "ICT": 7, "WIB": 7, "HKT": 8, "SGT": 8, "AWST": 8, "PHT": 8, "JST": 9, "KST": 9, "ACST": 9.5, "AEST": 10,
-	"ACDT": 10.5, "AEDT": 11, "NZST": 12, "NZDT": 13, "BRT": -3, "ART": -3, "NST": -3.5, "NDT": -2.5, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "ET": -5, "CST": -6,
-	"CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "PT": -8, "AKST": -9, "AKDT": -8, "HST": -10,
+	date, dated = by.date(best, line[at[0]:at[1]])
+	return at, date, dated
 }

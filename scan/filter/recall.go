@@ -23,7 +23,8 @@ type recall struct {
 	order    []string // of the sessions, by first sight
 	bytes    int      // that the sessions hold
 	now      int64    // the latest second that was read
-	date     dateHeld
+	date     dateHeld // how the last date was found
+	dated    int64    // it, in microseconds since the Unix epoch; 0: no line had one yet
 }
 
 const (
@@ -112,6 +113,7 @@ type kept struct {
 	Ages        []int64          `json:"ages,omitempty"`
 	Connections []keptConnection `json:"connections,omitempty"`
 	Date        *dateHeld        `json:"date,omitempty"`
+	Dated       int64            `json:"dated,omitempty"`
 }
 
 type keptConnection struct {
@@ -126,7 +128,7 @@ type keptConnection struct {
 
 // keep is what the next pass needs of the log; lines are how many are looked at together.
 func (r *recall) keep(lines int) kept {
-	k := kept{Now: r.now}
+	k := kept{Now: r.now, Dated: r.dated}
 	if n := min(len(r.buffer), lines-1); n > 0 {
 		k.Lines, k.Ages = r.buffer[len(r.buffer)-n:], r.ages[len(r.ages)-n:]
 	}
@@ -143,7 +145,7 @@ func (r *recall) keep(lines int) kept {
 
 func (k *kept) recall() *recall {
 	r := newRecall()
-	r.now = k.Now
+	r.now, r.dated = k.Now, k.Dated
 	if len(k.Lines) == len(k.Ages) {
 		r.buffer, r.ages = k.Lines, k.Ages
 	}

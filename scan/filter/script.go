@@ -19,7 +19,7 @@ import (
 //	prefix  = 'EXPRESSION'      # must match first; its group "content" is what the rest sees
 //	ignore  = ['EXPRESSION']    # a failure in which one of these matches is none
 //	lines   = 10                # how many lines the expressions see at once (default 1)
-//	dates   = ['{^LN-BEG}%Y']   # how to find the time in a line, see Dates; the usual ones if empty
+//	dates   = ['{^LN-BEG}%Y']   # how to find the time in a line of a log file, see Dates; the usual ones if empty
 //	backtracks = ['prefix', 'ignore-1']   # which of them need lookaround or backreferences
 //
 //	[[script.failure]]
@@ -66,8 +66,8 @@ type Memory struct {
 	rules    []Rule
 	*recall  // of the log that is being read
 
-	lastTime time.Time
-	slow     slowness
+	cut  cutLine // the line whose date was looked for last
+	slow slowness
 }
 
 // connection is what the lines of one have said so far.
@@ -82,15 +82,18 @@ type connection struct {
 	touched int64 // where the log stood at its last line, in seconds
 }
 
-// Open compiles the script. zone is that of dates which name none.
-func (s *Script) Open(zone *time.Location) (*Memory, error) {
-	if zone == nil {
-		zone = time.Local
-	}
+// cutLine is a line, and where in it the date stands.
+type cutLine struct {
+	line string
+	at   [2]int
+}
+
+// Open compiles the script.
+func (s *Script) Open() (*Memory, error) {
 	m := &Memory{lines: max(1, s.Lines), recall: newRecall()}
 	var err error
 	multiline := m.lines > 1
-	if m.dates, err = NewDates(s.Dates, zone); err != nil {
+	if m.dates, err = NewDates(s.Dates); err != nil {
 		return nil, err
 	}
 	if s.Prefix != "" {
@@ -137,44 +140,54 @@ type Found struct {
 	Groups  map[string]string
 	Users   []string // of the connection
 	Lines   int      // that the failure was written in
-	Time    time.Time
-	Dated   bool   // Time is the line's own
-	Refused string // why the line proves nothing; empty: it was looked at whole
+	Refused string   // why the line proves nothing; empty: it was looked at whole
 }
 
-// Line judges a line whose time stands in it.
-func (m *Memory) Line(line string, now time.Time) Found {
+// Date gives the time of a line in microseconds since the Unix epoch, as at makes it of
+// the date that stands in the line; of a line without one that of the last line that
+// had one, in this log. ok is false where there was none yet.
+func (m *Memory) Date(line string, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, when, dated, matched := m.dates.find(line, now)
-	switch {
-	case matched && at[0] < at[1]:
-		line = line[:at[0]] + line[at[1]:]
-		if dated {
-			m.lastTime = when
+	if date, dated := m.findDate(line); dated {
+		if t, ok = at(date); ok {
+			m.dated = t
+			return t, true
 		}
 	}
-	if !dated {
-		when = now
-		if !m.lastTime.IsZero() && m.lastTime.After(now.Add(-time.Minute)) {
-			when = m.lastTime
-		}
-	}
-	f := m.judge(line, now)
-	f.Time, f.Dated = when, dated
-	return f
+	return m.dated, m.dated != 0
 }
 
-// Dated judges a line whose time is known and does not stand in it.
+// Line judges a line in which a date may stand, and which was logged at the time when.
+func (m *Memory) Line(line string, when time.Time) Found {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cut.line != line {
+		m.findDate(line)
+	}
+	at := m.cut.at
+	return m.judge(line[:at[0]]+line[at[1]:], when)
+}
+
+// findDate looks for the date in a line, while there is time for what is slow.
+func (m *Memory) findDate(line string) (date Date, dated bool) {
+	m.cut = cutLine{line: line}
+	if m.slow.spent < slowLimit {
+		begun := time.Now()
+		m.cut.at, date, dated = m.dates.find(line)
+		m.slow.spend(time.Since(begun))
+	}
+	return date, dated
+}
+
+// Dated judges a line without a date, which was logged at the time when.
 func (m *Memory) Dated(line string, when time.Time) Found {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f := m.judge(line, when)
-	f.Time, f.Dated = when, true
-	return f
+	return m.judge(line, when)
 }
 
-// judge hears a line that was read at the time now.
+// judge hears a line that was logged at the time now.
 func (m *Memory) judge(line string, now time.Time) (f Found) {
 	m.slow.refuses = ""
 	defer func() { f.Refused = m.slow.refuses }()

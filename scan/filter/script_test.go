@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ func openScript(t *testing.T, text string) *Memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := f.Script.Open(time.UTC)
+	m, err := f.Script.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,33 +124,53 @@ func TestDates(t *testing.T) {
 		pattern, line, rest, want string
 	}{
 		{"", "2026-11-22 08:14:01,123 x", " x", "2026-11-22T08:14:01Z"},
-		{"", "Nov 22 08:14:01 host x", " host x", "2026-11-22T08:14:01Z"},
-		{"", "Dec 24 08:14:01 host x", " host x", "2025-12-24T08:14:01Z"}, // not yet this year
-		{"", "[22/Nov/2026:08:14:01 +0100] x", "[] x", "2026-11-22T07:14:01Z"},
+		{"", "Nov 22 08:14:01 host x", " host x", "0000-11-22T08:14:01Z"},
+		{"", "Dec 24 08:14:01 host x", " host x", "0000-12-24T08:14:01Z"}, // it names no year
+		{"", "[22/Nov/2026:08:14:01 +0100] x", "[] x", "2026-11-22T08:14:01+01:00"},
 		{"{^LN-BEG}EPOCH", "[1795000000] x", "[] x", "2026-11-18T11:06:40Z"},
 		{`^%Y:%m:%d-%H:%M:%S`, "2026:11:22-08:14:01 x", " x", "2026-11-22T08:14:01Z"},
-		{`^t={DATE}`, "t=2026-11-22T08:14:01+01:00 x", " x", "2026-11-22T07:14:01Z"},
+		{`^t={DATE}`, "t=2026-11-22T08:14:01+01:00 x", " x", "2026-11-22T08:14:01+01:00"},
 		{`ts={LEPOCH}`, `a ts=1795000000123 x`, "a  x", "2026-11-18T11:06:40Z"},
 		{"{NONE}", "2026-11-22 08:14:01 x", "2026-11-22 08:14:01 x", ""},
 		{`^%d\.%m\.%y %I:%M %p`, "22.11.26 08:14 PM x", " x", "2026-11-22T20:14:00Z"},
+		{`^%d/%m/%Y %H:%M`, "04/11/2026 08:14 x", " x", "2026-11-04T08:14:00Z"},
+		{`^%m/%d/%Y %H:%M`, "04/11/2026 08:14 x", " x", "2026-04-11T08:14:00Z"},
+		{`^%Y %j %H:%M`, "2026 326 08:14 x", " x", "2026-11-22T08:14:00Z"},
+		{`^%Y %j`, "2026 366 x", " x", ""},     // 2026 has 365 days
+		{`^%j %H:%M`, "326 08:14 x", " x", ""}, // of which year?
+		{`^%H:%M:%S`, "08:14:01 x", " x", ""},  // of which day?
 	} {
 		var patterns []string
 		if c.pattern != "" {
 			patterns = []string{c.pattern}
 		}
-		d, err := NewDates(patterns, time.UTC)
+		d, err := NewDates(patterns)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		at, when, dated, _ := d.find(c.line, scriptNow)
+		at, date, dated := d.find(c.line)
 		got := ""
-		if dated {
-			got = when.UTC().Format(time.RFC3339)
+		switch {
+		case dated && date.Absolute:
+			got = time.UnixMicro(date.Unix).UTC().Format(time.RFC3339)
+		case dated:
+			zone := time.UTC
+			if date.Zoned {
+				zone = time.FixedZone("", date.Offset)
+			}
+			got = time.Date(date.Year, time.Month(date.Month), date.Day, date.Hour, date.Minute, date.Second, 0, zone).Format(time.RFC3339)
 		}
 		if rest := c.line[:at[0]] + c.line[at[1]:]; got != c.want || rest != c.rest {
 			t.Errorf("%q in %q: %q, left %q; want %q, %q", c.pattern, c.line, got, rest, c.want, c.rest)
 		}
+	}
+}
+
+func TestUndatable(t *testing.T) {
+	s := Script{Dates: []string{`{NONE}`, `^%H:%M:%S`, `^{DATE}`, `{^LN-BEG}EPOCH`, `^%j %H:%M`, `^%Y %j`, `{^LN-BEG}`, `TAI64N`, `^%d %H:%M`, `%d %b`}}
+	if got, want := s.Undatable(), []string{`{NONE}`, `^%H:%M:%S`, `^%j %H:%M`, `^%d %H:%M`}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -178,11 +199,11 @@ func FuzzDates(f *testing.F) {
 		if len(pattern) > 200 {
 			return
 		}
-		d, err := NewDates([]string{pattern}, time.UTC)
+		d, err := NewDates([]string{pattern})
 		if err != nil {
 			return
 		}
-		if at, _, _, ok := d.find(line, scriptNow); ok && (at[0] > at[1] || at[1] > len(line)) {
+		if at, _, _ := d.find(line); at[0] > at[1] || at[1] > len(line) {
 			t.Fatalf("%q in %q: %v", pattern, line, at)
 		}
 	})

@@ -70,7 +70,7 @@ func (d *decoder) checkScript(f *Filter, rules []Rule) {
 			d.fail(toml.Key{"script", "failure", index(i)}, "a failure without a name or a pattern")
 		}
 	}
-	if _, err := s.Open(time.UTC); err != nil {
+	if _, err := s.Open(); err != nil {
 		d.fail(at, "%v", err)
 	}
 }
@@ -88,17 +88,36 @@ func (m *Matcher) WholeLine() bool { return m.filter.Script != nil }
 
 // openScript makes the script ready; the filter comes from Parse, which has tried it.
 func (m *Matcher) openScript() {
-	memory, err := m.filter.Script.Open(nil)
+	memory, err := m.filter.Script.Open()
 	if err != nil {
 		panic(err)
 	}
 	m.memory = memory
 }
 
-// MatchLine judges a whole line of a log by a script. now is the line's time as the
-// reader sees it: what a date in it leaves out is taken from there. The lines of each log
-// must come in their order.
-func (m *Matcher) MatchLine(line []byte, log string, now time.Time) Verdict {
+// Date gives the time of a line of a log by a script's date patterns, as Memory.Date. The
+// lines of each log must come in their order, each to MatchLine before the next. Without
+// the name of a log nothing is remembered, and nothing recalled.
+func (m *Matcher) Date(line []byte, log string, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
+	m.ready.Do(m.compile)
+	m.script.Lock()
+	defer m.script.Unlock()
+	if log == "" {
+		m.memory.recall = newRecall()
+		m.memory.dates.hold(&m.memory.recall.date)
+		defer func() { m.memory.cut = cutLine{} }()
+	} else {
+		m.of(log)
+	}
+	if len(line) > maxMessage { // it is refused, and client text may be all that is left of it
+		return m.memory.dated, m.memory.dated != 0
+	}
+	return m.memory.Date(string(line), at)
+}
+
+// MatchLine judges a whole line of a log by a script; when is its time. The lines of each
+// log must come in their order.
+func (m *Matcher) MatchLine(line []byte, log string, when time.Time) Verdict {
 	m.ready.Do(m.compile)
 	if reason := m.unfit(line); reason != "" {
 		return Verdict{Kind: Refused, Reason: reason}
@@ -106,7 +125,7 @@ func (m *Matcher) MatchLine(line []byte, log string, now time.Time) Verdict {
 	m.script.Lock()
 	defer m.script.Unlock()
 	memory := m.of(log)
-	return memory.Verdict(memory.Line(string(line), now))
+	return memory.Verdict(memory.Line(string(line), when))
 }
 
 // MatchDated is MatchLine for a line without its time, which is when.

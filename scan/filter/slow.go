@@ -46,9 +46,7 @@ func (m *Memory) find(e *expression, name, text string) *found {
 	}
 	begun := time.Now()
 	f, err := e.find(text)
-	if took := time.Since(begun); took > aWhile {
-		s.spent += took
-	}
+	s.spend(time.Since(begun))
 	if err != nil {
 		s.count(name)
 		if strings.HasPrefix(name, ignorePrefix) {
@@ -56,6 +54,12 @@ func (m *Memory) find(e *expression, name, text string) *found {
 		}
 	}
 	return f
+}
+
+func (s *slowness) spend(took time.Duration) {
+	if took > aWhile {
+		s.spent += took
+	}
 }
 
 func (s *slowness) count(name string) {

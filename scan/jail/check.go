@@ -1,6 +1,9 @@
 package jail
 
-import "scan2ban/scan/check"
+import (
+	"scan2ban/scan/check"
+	"scan2ban/scan/filter"
+)
 
 // Subject is what `scan2ban check` looks at by the configuration at path, or that it
 // cannot be read; the caller adds the paths and the time.
@@ -11,7 +14,7 @@ func Subject(path string) check.Subject {
 	}
 	s := check.Subject{Setup: c.Setup(), Config: c.Path}
 	for _, j := range c.Jails {
-		of := check.Jail{Name: j.Name, Filter: j.Filter, Backend: j.Backend, Zone: j.LogTimeZone.Location, Containers: j.Container}
+		of := check.Jail{Name: j.Name, Filter: j.Filter, File: filter.Own(j.Filter, c.FilterDir()), Backend: j.Backend, Zone: j.LogTimeZone.Location, Containers: j.Container}
 		switch {
 		case j.Rules.Ledger:
 		case len(j.Container) > 0:

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -86,7 +87,10 @@ type file struct {
 	limit int64
 	cut   cutter
 	clock Clock
-	last  int64 // the time of the line cut last, in microseconds since the Unix epoch
+	dates datings
+	times []int64 // by dates, of the line cut last
+	of    []int   // the groups that it is handed out for
+	last  int64   // the time of the line cut last, in microseconds since the Unix epoch
 
 	ahead    int   // lines later than the clock
 	aheadBy  int64 // the last of them, in seconds
@@ -100,6 +104,9 @@ func (f *file) begin(r *Reader, l *log) error {
 	f.last = f.pos.Time
 	from := f.unwrap(l)
 	f.syslog = f.isSyslog()
+	if f.format() == container.Plain { // else its engine has the time
+		f.dates = newDatings(r.o.Groups, f.groups, r.o.Now*1e6, f.pos.Time)
+	}
 	f.cut = cutter{src: &counted{f, r}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
 	if f.gz {
 		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
@@ -110,7 +117,7 @@ func (f *file) begin(r *Reader, l *log) error {
 		return err
 	}
 	if f.fresh && r.o.Since > 0 {
-		f.cut.offset = f.search(r.o.Since*1e6, l.zone)
+		f.cut.offset = f.begins(r, l.zone)
 		f.skipped()
 	}
 	f.cut.hole = f.hole
@@ -182,6 +189,15 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 		if len(text) == 0 {
 			continue
 		}
+		if f.dates != nil {
+			if f.dated(r, text, line) {
+				line.Long = long
+				if r.o.Look == nil || r.o.Look(line) {
+					return true, nil
+				}
+			}
+			continue
+		}
 		t, timed := f.clock.Read(stamp)
 		if !timed {
 			t = f.before(r)
@@ -201,6 +217,44 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 			return true, nil
 		}
 	}
+}
+
+// dated puts a line into line whose times its groups read by themselves; false where it is
+// for none of them.
+func (f *file) dated(r *Reader, text []byte, line *Line) bool {
+	f.times = f.dates.read(text, cmp.Or(f.pos.Log, f.pos.Path), f.times, func() int64 {
+		t, ok := f.clock.Read(text)
+		if !ok {
+			t = f.before(r)
+		}
+		return t
+	})
+	f.of = f.of[:0]
+	late := false
+	for i, t := range f.times {
+		switch ahead := t/1e6 - r.o.Now; {
+		case ahead > maxAhead:
+			late = true
+			f.aheadBy = ahead
+			continue
+		case t != 0:
+			f.last = t
+		}
+		if t == 0 || !f.fresh || t >= r.o.Since*1e6 {
+			f.times[len(f.of)] = t
+			f.of = append(f.of, f.groups[i])
+		}
+	}
+	if late {
+		f.ahead++
+	}
+	f.times = f.times[:len(f.of)]
+	t := first(f.times)
+	if t == 0 {
+		t = f.before(r)
+	}
+	*line = Line{Log: f.log, Name: f.pos.Log, Text: text, head: f.clock.head, Time: t, Times: f.times, Groups: f.of, Path: f.pos.Path, Syslog: f.syslog}
+	return len(f.of) > 0
 }
 
 // before is the time of a line that has none: that of the line before, at the

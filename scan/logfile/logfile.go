@@ -30,6 +30,10 @@
 // the lines from Options.Since on are looked at; in a large one they are searched
 // for.
 //
+// The time of a line is that at its beginning, in one of a dozen layouts; a group may read
+// it by itself (Group.Dates), and then a line may be of another time, or of none, to each of
+// the groups. It takes its place among the lines of other logs by the first group's.
+//
 // # What costs what
 //
 // An idle pass costs a stat a file. A line costs the search for its end, its time
@@ -77,20 +81,22 @@ type Options struct {
 type Group struct {
 	Paths []string       // globs, as filepath.Match has them
 	Zone  *time.Location // of times that name none; nil: the host's
+	Dates Dates          // reads the times; nil: they are in one of the layouts
 }
 
 // Line is one line of a log.
 type Line struct {
-	Text   []byte // without its end ("\n" or "\r\n")
-	Time   int64  // microseconds since the Unix epoch
-	Groups []int  // that the file belongs to, by index in Options.Groups
-	Path   string // of the file
-	Name   string // of the log, whatever its files were renamed to; empty: Path
-	Log    int    // the number of the log, in which lines keep their order
-	Syslog bool   // the file is a syslog daemon's: its lines have that prefix
-	Long   bool   // only the beginning of the line
-	Inner  bool   // a container's: Time is its engine's, and another may stand at its beginning
-	Stream int    // of a container's line: 0 its stdout, 1 its stderr
+	Text   []byte  // without its end ("\n" or "\r\n")
+	Time   int64   // microseconds since the Unix epoch
+	Groups []int   // that the file belongs to, by index in Options.Groups
+	Times  []int64 // by index in Groups, as Time; 0: of that group there is none. nil: all are Time
+	Path   string  // of the file
+	Name   string  // of the log, whatever its files were renamed to; empty: Path
+	Log    int     // the number of the log, in which lines keep their order
+	Syslog bool    // the file is a syslog daemon's: its lines have that prefix
+	Long   bool    // only the beginning of the line
+	Inner  bool    // a container's: Time is its engine's, and another may stand at its beginning
+	Stream int     // of a container's line: 0 its stdout, 1 its stderr
 
 	head int // where the time at its beginning ends
 }

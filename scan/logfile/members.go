@@ -18,7 +18,7 @@ type member struct {
 	name   string // of the log: one of the names that lead to it
 	linked bool   // that name is a symbolic link
 	groups []int
-	zone   *time.Location
+	zone   *time.Location // of its times by the layouts; nil: no group goes by them
 }
 
 func (g *Group) zone() *time.Location {
@@ -63,7 +63,7 @@ func (p *plan) expand() {
 				p.r.fail(err)
 			}
 			for _, path := range paths {
-				p.join(path, g, group.zone())
+				p.join(path, g)
 			}
 		}
 	}
@@ -72,7 +72,7 @@ func (p *plan) expand() {
 }
 
 // join makes the file at path a member, or one more group's.
-func (p *plan) join(path string, g int, zone *time.Location) {
+func (p *plan) join(path string, g int) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // it may come
@@ -91,7 +91,7 @@ func (p *plan) join(path string, g int, zone *time.Location) {
 	linked := err != nil || link.Mode()&os.ModeSymlink != 0
 	switch {
 	case m == nil:
-		m = &member{status: s, path: real, name: path, linked: linked, zone: zone}
+		m = &member{status: s, path: real, name: path, linked: linked}
 		p.byID[s.id] = m
 		p.members = append(p.members, m)
 		if !s.mode.IsRegular() {
@@ -102,6 +102,13 @@ func (p *plan) join(path string, g int, zone *time.Location) {
 	}
 	if !slices.Contains(m.groups, g) {
 		m.groups = append(m.groups, g)
+	}
+	if p.r.o.Groups[g].Dates != nil {
+		return
+	}
+	zone := p.r.o.Groups[g].zone()
+	if m.zone == nil {
+		m.zone = zone
 	}
 	if zone.String() != m.zone.String() && p.known[s.id] == nil {
 		p.r.warn("log file %s: two jails read it in different zones, %s and %s: the first one holds", path, m.zone, zone)

@@ -59,14 +59,15 @@ func newPlan(r *Reader) *plan {
 	return p
 }
 
-// groups are those whose globs a name fits.
+// groups are those whose globs a name fits, and the zone that its times are in by the
+// layouts.
 func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 	for g, group := range p.r.o.Groups {
 		if slices.ContainsFunc(group.Paths, func(glob string) bool {
 			ok, _ := filepath.Match(glob, name) // the pattern has been expanded
 			return ok || glob == name
 		}) {
-			if groups == nil {
+			if zone == nil && group.Dates == nil {
 				zone = group.zone()
 			}
 			groups = append(groups, g)

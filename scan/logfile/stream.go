@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
-	"time"
 
 	"scan2ban/scan/container"
 	"scan2ban/scan/filter"
@@ -17,6 +16,7 @@ import (
 type Stream struct {
 	cut   cutter
 	clock Clock
+	dates datings
 	line  Line
 	n     int
 	tags  bool // it is a syslog daemon's
@@ -27,8 +27,8 @@ type Stream struct {
 }
 
 // NewStream reads from r; path is the Line's, now in seconds since the Unix epoch,
-// for times without a year.
-func NewStream(r io.Reader, path string, zone *time.Location, now int64) (*Stream, error) {
+// for times without a year. The lines are of all the groups, whatever their paths are.
+func NewStream(r io.Reader, path string, groups []Group, now int64) (*Stream, error) {
 	in := bufio.NewReaderSize(r, firstBuffer)
 	_, _ = in.Peek(1) // of a pipe no more is waited for; an error comes again
 	head, _ := in.Peek(min(in.Buffered(), headSize))
@@ -45,9 +45,18 @@ func NewStream(r io.Reader, path string, zone *time.Location, now int64) (*Strea
 		in = bufio.NewReaderSize(unpacked, firstBuffer)
 		head, _ = in.Peek(headSize)
 	}
-	s := &Stream{cut: cutter{src: in, final: true}, clock: Clock{Zone: zone, Now: now * 1e6}, line: Line{Path: path}}
+	s := &Stream{cut: cutter{src: in, final: true}, clock: Clock{Now: now * 1e6}, line: Line{Path: path}}
+	for i, g := range groups {
+		s.line.Groups = append(s.line.Groups, i)
+		if s.clock.Zone == nil && g.Dates == nil {
+			s.clock.Zone = g.Zone
+		}
+	}
 	s.wrap.Format = container.Wrap(path)
 	s.tags, s.line.Inner = isSyslog(inner(head, &s.wrap)), s.wrap.Format != container.Plain
+	if !s.line.Inner { // else the engine has the time
+		s.dates = newDatings(groups, s.line.Groups, now*1e6, 0)
+	}
 	return s, nil
 }
 
@@ -79,8 +88,19 @@ func (s *Stream) Next() bool {
 		}
 	}
 	s.line.Text, s.line.Long, s.line.Time, s.line.head = text, long, 0, 0
-	if t, timed := s.clock.Read(stamp); timed {
-		s.line.Time, s.line.head = t, s.clock.head
+	byLayout := func() int64 {
+		t, timed := s.clock.Read(stamp)
+		if !timed {
+			return 0
+		}
+		s.line.head = s.clock.head
+		return t
+	}
+	if s.dates == nil {
+		s.line.Time = byLayout()
+	} else {
+		s.line.Times = s.dates.read(stamp, s.line.Path, s.line.Times, byLayout)
+		s.line.Time = first(s.line.Times)
 	}
 	// In a collection of samples a line with a time of its own is of another file.
 	s.line.Syslog = s.tags && s.line.head == 0

@@ -1,6 +1,7 @@
 package past
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/logfile"
@@ -152,13 +152,16 @@ func (l *log) next() bool {
 		if t := l.in.Line().Time; t > 0 {
 			l.time = t
 		}
-		if s := l.time / 1e6; s >= l.Since && (l.Until == 0 || s <= l.Until) {
+		if l.within(l.time / 1e6) {
 			return true
 		}
 	}
 	l.end()
 	return false
 }
+
+// within tells whether a second is of the span.
+func (l *log) within(s int64) bool { return s >= l.Since && (l.Until == 0 || s <= l.Until) }
 
 // begin opens the file.
 func (l *log) begin() bool {
@@ -173,7 +176,7 @@ func (l *log) begin() bool {
 	}
 	if err == nil {
 		// A time without a year is of the last one before the file was written to.
-		l.in, err = logfile.NewStream(logfile.Until(l.ctx, file), l.path, l.zone(), min(info.ModTime().Unix()+86400, l.Setup.Now.Unix()))
+		l.in, err = logfile.NewStream(logfile.Until(l.ctx, file), l.path, l.groups(), min(info.ModTime().Unix()+86400, l.Setup.Now.Unix()))
 	}
 	if err != nil {
 		if l.ctx.Err() == nil {
@@ -195,13 +198,11 @@ func (l *log) end() {
 	l.in = nil
 }
 
-func (l *log) zone() *time.Location {
+func (l *log) groups() (groups []logfile.Group) {
 	for _, i := range l.watches {
-		if zone := l.Setup.Watches[i].Zone; zone != nil {
-			return zone
-		}
+		groups = append(groups, l.Setup.Watches[i].Group())
 	}
-	return time.Local
+	return groups
 }
 
 // judge hands on what the jails make of the line.
@@ -209,9 +210,13 @@ func (l *log) judge() {
 	line := l.in.Line()
 	line.Time = l.time
 	l.line = func() string { return string(line.Text) }
-	for _, i := range l.watches {
-		if f, own := l.Setup.Watches[i].Line(line); own {
-			f.Time = l.time / 1e6
+	for group, i := range l.watches {
+		w := &l.Setup.Watches[i]
+		if line.Times != nil && !w.Matcher.WholeLine() {
+			line.Times[group] = cmp.Or(line.Times[group], l.time) // a layout's: without one, as the line before
+		}
+		f, own := w.Line(line, group)
+		if own && l.within(f.Time) {
 			l.take("", f)
 		}
 	}
