@@ -448,25 +448,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func FuzzHistory(f *testing.F) {
-	_, decisions := sample(&testing.T{})
-	var lines bytes.Buffer
-	if _, err := writeDecisions(&lines, decisions, 0); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(lines.Bytes())
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if _, err := ReadHistory(bytes.NewReader(text), func(d Decision, end int64) {
-			if end > int64(len(text)) {
-				t.Fatal("past the end")
-			}
-			d.Ban()
-		}); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 // BenchmarkResave is a pass's share for a state of 100,000 keys: load, read the
 // windows, save.
 func BenchmarkResave(b *testing.B) {
