@@ -87,13 +87,12 @@ func sameDigits(a, b []byte) bool {
 	return bytes.EqualFold(bytes.TrimRight(a, "\n"), bytes.TrimRight(b, "\n")) && bytes.Equal(a[:bytes.LastIndex(a, []byte(checksum))], b[:bytes.LastIndex(b, []byte(checksum))])
 }
 
-// replayed is what a history makes of the state, its own length aside.
-func replayed(t *testing.T, text []byte) []byte {
-	dir := t.TempDir()
+// replayed is what a history in dir makes of the state, its own length aside.
+func replayed(t *testing.T, dir string, text []byte) []byte {
 	if err := os.WriteFile(filepath.Join(dir, "history.jsonl"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, err := OpenStore(filepath.Join(dir, "state.json"), true)
+	store, err := OpenStore(filepath.Join(dir, "state.json"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +115,7 @@ func FuzzHistory(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(lines.Bytes())
+	dir := f.TempDir()
 	f.Add([]byte("{\"seq\":1,\"kind\":\"ban\",\"jail\":\"by-hand\",\"key\":\"192.0.2.0/24\",\"until\":0,\"by_hand\":true}\n{}\n{\"seq\":2}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		read := func(text []byte) (all []Decision, damaged int) {
@@ -146,7 +146,7 @@ func FuzzHistory(f *testing.F) {
 		if got, _ := read(more); len(first) > 0 && (len(got) < len(first) || !reflect.DeepEqual(got[:len(first)], first)) {
 			t.Fatalf("%q: other lines take decisions away", text)
 		}
-		once, twice := replayed(t, written.Bytes()), replayed(t, bytes.Repeat(written.Bytes(), 2))
+		once, twice := replayed(t, dir, written.Bytes()), replayed(t, dir, bytes.Repeat(written.Bytes(), 2))
 		if !bytes.Equal(once, twice) {
 			t.Fatalf("%q\nonce makes %q\ntwice makes %q", written.Bytes(), once, twice)
 		}

@@ -1,8 +1,6 @@
 package jail
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -31,13 +29,17 @@ func (j *Jail) Ignored(self map[string]state.Prefix) (set *state.Ignored, bad []
 	if err != nil {
 		return set, nil, fmt.Errorf("jail %q: ignorefile: %w", j.Name, err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for number := 1; lines.Scan(); number++ {
-		line, _, _ := strings.Cut(lines.Text(), "#")
+	number := 0
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\uFEFF")) { // of any length: what stands behind a long one counts too
+		number++
+		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		p, err := state.ParsePrefix(line)
+		if err != nil && len(line) > 100 {
+			err = fmt.Errorf("%.60q... is not an address or CIDR", line)
+		}
 		if err != nil {
 			bad = append(bad, fmt.Errorf("%s:%d: %w; host names are not resolved", j.IgnoreFile, number, err))
 			continue
