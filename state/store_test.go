@@ -282,8 +282,11 @@ func crashRun(t *testing.T, log [][]Event, kill int) (end map[string]string, his
 	fault := func(name string) error {
 		if step == kill && !killed {
 			killed = true
-			if name == "append to the history" { // and the disk has half of it
+			if name == "append to the history" || name == "sync the history" { // and the disk has a part of it, more than the next pass writes
 				f, err := os.OpenFile(filepath.Join(dir, "history.jsonl"), os.O_WRONLY|os.O_APPEND, 0)
+				if _, missing := os.Stat(filepath.Join(dir, "state.json")); missing == nil { // else the next one believes what it finds
+					f.WriteString(strings.Repeat("{\"seq\":99,\"id\":\"left\"}\n", 200))
+				}
 				if err == nil {
 					f.WriteString(`{"seq":99,"id":"half`)
 					f.Close()

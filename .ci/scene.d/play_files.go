@@ -9,9 +9,9 @@ import (
 // files is a host whose sshd is guarded by its log file, which only root may read, or
 // group adm: rsyslog's on Debian 12; on 13 what sshd logs is written there by a unit.
 var files = play{name: "files", steps: []step{
-	{"a log file that the unit may not read: check says so, and what to do", 60 * time.Second, func(a *act) {
+	{"a log file that the unit may not read: check says so, and what to do", 120 * time.Second, func(a *act) {
 		if a.debian == "12" {
-			a.run("systemctl start rsyslog")
+			a.run("systemctl enable -q --now rsyslog")
 		} else {
 			a.run("systemd-run -q --unit=tolog -p UMask=0077 sh -c 'exec journalctl -q -f -n 0 -o short SYSLOG_IDENTIFIER=sshd SYSLOG_IDENTIFIER=sshd-session >> /var/log/auth.log'")
 		}
@@ -36,7 +36,7 @@ var files = play{name: "files", steps: []step{
 		a.open(mallory, sshPort(mallory))
 		a.say("auth.log is %s", strings.TrimSpace(a.run("stat -c '%%U:%%G %%a' /var/log/auth.log")))
 	}},
-	{"with the drop-in that a second install lays it reads the file, bans, and nothing else is opened", 60 * time.Second, func(a *act) {
+	{"with the drop-in that a second install lays it reads the file, bans, and nothing else is opened", 120 * time.Second, func(a *act) {
 		a.lay()
 		a.want("the second install", a.run("./scan2ban install && rm scan2ban && systemctl stop scan2ban.timer"), "scan2ban.service.d/logfiles.conf")
 		a.equal("the capabilities", a.property("scan2ban.service", "AmbientCapabilities"), "cap_dac_read_search cap_net_admin")
@@ -56,13 +56,13 @@ var files = play{name: "files", steps: []step{
 			a.shut(from, sshPort(from))
 		}
 		a.logsIn(honest)
-		a.want("status", a.run("scan2ban status"), "log files")
+		a.want("status", a.run("scan2ban status"), "sshd  file ")
 		text, _ := a.try("scan2ban check") // the timer that is stopped is an error
 		if strings.Contains(text, "permission denied") {
 			a.fail("check still finds that something cannot be read: %s", text)
 		}
 	}},
-	{"the file is rotated: what was written before and after counts", 60 * time.Second, func(a *act) {
+	{"the file is rotated: what was written before and after counts", 120 * time.Second, func(a *act) {
 		a.guesses(mallory3, 2)
 		a.until("its lines in auth.log", 10*time.Second, func() bool {
 			_, code := a.try("test $(grep -c 'Failed password for root from " + mallory3 + " ' /var/log/auth.log) = 2")

@@ -16,6 +16,7 @@ func FuzzForwarded(f *testing.F) {
 	f.Add("203.0.113.7:4711", "8.8.8.8\"", uint(2))
 	f.Add("[2001:db8::7]:443, ::ffff:10.0.0.9", "unknown, [", uint(3))
 	f.Add("-", ",", uint(0))
+	f.Add("::%[", "", uint(0))
 	f.Fuzz(func(t *testing.T, header, left string, hops uint) {
 		client, reason := m.behind([]byte(header))
 		if reason == "" && (!client.IsValid() || m.trusts(client)) {
@@ -24,7 +25,7 @@ func FuzzForwarded(f *testing.F) {
 		if reason == "" && !slices.ContainsFunc(strings.Split(header, ","), func(hop string) bool {
 			hop = strings.Trim(hop, " \t\"")
 			at, _ := netip.ParseAddrPort(hop)
-			alone, _ := netip.ParseAddr(strings.Trim(hop, "[]"))
+			alone, _ := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
 			return at.Addr() == client || alone == client
 		}) {
 			t.Fatalf("%q: %s is no hop of it", header, client)
