@@ -83,7 +83,35 @@ var files = play{name: "files", steps: []step{
 		a.wantBan(mallory3)
 		a.shut(mallory3, sshPort(mallory3))
 	}},
+	{"read from the journal again, what a local user forges there bans nobody", 120 * time.Second, (*act).forged},
 }}
+
+// forged writes entries as a user without rights would to have others banned, and then the
+// same line as root, who is believed: it is no other that kept them from being read.
+func (a *act) forged() {
+	const line, user = "Failed password for root from %s port 4711 ssh2", "setpriv --reuid=65534 --regid=65534 --clear-groups "
+	a.configure(hour)
+	a.pass()
+	a.want("status", a.run("scan2ban status"), "sshd  journal ")
+	forged := fmt.Sprintf(line, "203.0.113.66")
+	a.must(a.write("tmp/entry", "MESSAGE="+forged+"\nSYSLOG_IDENTIFIER=sshd\n_UID=0\n_SYSTEMD_UNIT=ssh.service\n_TRANSPORT=syslog\nCONTAINER_NAME=sshd\nPRIORITY=6\n"))
+	for range 4 {
+		a.run("%slogger -t sshd -p auth.info '%s'", user, forged)
+		a.run("%slogger -t sshd-session -i --socket-errors=on -p authpriv.info '%s'", user, forged)
+		a.run("%slogger --journald=/tmp/entry", user)
+		a.run("systemd-run -q --wait --uid=65534 -p SyslogIdentifier=sshd echo '%s'", forged)
+	}
+	a.want("the journal", a.run("journalctl --sync; journalctl -o cat -n 100"), forged)
+	a.pass()
+	a.wantNoBan("203.0.113.66")
+	believed := fmt.Sprintf(line, "203.0.113.67")
+	for range 3 {
+		a.run("logger -t sshd -p auth.info '%s'", believed)
+	}
+	a.run("journalctl --sync")
+	a.pass()
+	a.wantBan("203.0.113.67")
+}
 
 // exposed fails unless systemd-analyze thinks that the unit's exposure is at most that.
 func (a *act) exposed(unit string, most float64) {
