@@ -271,25 +271,16 @@ func FuzzLoad(f *testing.F) {
 func FuzzIgnored(f *testing.F) {
 	f.Add("192.0.2.0/24 # x\r\n::ffff:10.0.0.0/104\nvpn.example\n", "2001:db8::1")
 	f.Add("\uFEFF#\x00\n0.0.0.0/0", "fe80::1%eth0")
-	path := filepath.Join(f.TempDir(), "ignore")
-	ignored := func(t *testing.T, text string) (*state.Ignored, int) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		j := defaults()
-		j.IgnoreFile = path
-		set, bad, err := j.Ignored(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return set, len(bad)
+	ignored := func(text string) (*state.Ignored, int) {
+		set := state.NewIgnored()
+		return set, len(addLines(set, "ignore", text))
 	}
 	f.Fuzz(func(t *testing.T, text, line string) {
-		set, bad := ignored(t, text)
+		set, bad := ignored(text)
 		if len(set.Prefixes())+bad > strings.Count(text, "\n")+1 {
 			t.Errorf("%q: more entries than lines", text)
 		}
-		more, _ := ignored(t, "192.0.2.77\n"+text+"\n"+strings.Repeat("x", 70_000)+"\n192.0.2.78\n"+line)
+		more, _ := ignored("192.0.2.77\n" + text + "\n" + strings.Repeat("x", 70_000) + "\n192.0.2.78\n" + line)
 		for _, p := range append(set.Prefixes(), mustPrefix("192.0.2.77").Prefix, mustPrefix("192.0.2.78").Prefix) {
 			if _, _, ok := more.Covers(p.Addr()); !ok {
 				t.Errorf("%q, with other lines: %s is not ignored", text, p)
