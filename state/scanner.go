@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -248,7 +249,8 @@ func (s *scanner) value(into any) error {
 func appendText(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(text) // of a string: cannot fail
+			// What is no UTF-8 would be written in another way than it is when it is read again.
+			quoted, _ := json.Marshal(strings.ToValidUTF8(text, "\uFFFD")) // of a string: cannot fail
 			return append(b, quoted...)
 		}
 	}

@@ -282,8 +282,11 @@ func crashRun(t *testing.T, log [][]Event, kill int) (end map[string]string, his
 	fault := func(name string) error {
 		if step == kill && !killed {
 			killed = true
-			if name == "append to the history" { // and the disk has half of it
+			if name == "append to the history" || name == "sync the history" { // and the disk has a part of it, more than the next pass writes
 				f, err := os.OpenFile(filepath.Join(dir, "history.jsonl"), os.O_WRONLY|os.O_APPEND, 0)
+				if _, missing := os.Stat(filepath.Join(dir, "state.json")); missing == nil { // else the next one believes what it finds
+					f.WriteString(strings.Repeat("{\"seq\":99,\"id\":\"left\"}\n", 200))
+				}
 				if err == nil {
 					f.WriteString(`{"seq":99,"id":"half`)
 					f.Close()
@@ -364,7 +367,7 @@ func crashRun(t *testing.T, log [][]Event, kill int) (end map[string]string, his
 	}
 	end["windows"] = string(appendWindows(nil, &pieces{}, state.Jail("sshd").windows.get()))
 	end["tally"] = string(mustJSON(state.Jail("sshd").Seen.Total))
-	err = s.History(&state.History, func(d Decision, _ int64) { history = append(history, d) })
+	err = s.History(nil, func(d Decision, _ int64) { history = append(history, d) }) // the whole file, as a rebuild reads it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,25 +447,6 @@ func FuzzDecode(f *testing.F) {
 			} {
 				_ = part()
 			}
-		}
-	})
-}
-
-func FuzzHistory(f *testing.F) {
-	_, decisions := sample(&testing.T{})
-	var lines bytes.Buffer
-	if _, err := writeDecisions(&lines, decisions, 0); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(lines.Bytes())
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if _, err := ReadHistory(bytes.NewReader(text), func(d Decision, end int64) {
-			if end > int64(len(text)) {
-				t.Fatal("past the end")
-			}
-			d.Ban()
-		}); err != nil {
-			t.Fatal(err)
 		}
 	})
 }

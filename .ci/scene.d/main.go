@@ -83,7 +83,8 @@ func (o *options) chosen() []string {
 
 // outside makes the roots, builds, and goes inside.
 func (o *options) outside(ctx context.Context) error {
-	if _, err := o.plays(); err != nil {
+	list, err := o.plays()
+	if err != nil {
 		return err
 	}
 	if err := needs(); err != nil {
@@ -99,6 +100,11 @@ func (o *options) outside(ctx context.Context) error {
 	defer os.RemoveAll(dir)
 	if err := build(ctx, dir); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(list, func(p play) bool { return p.name == packaged.name }) {
+		if err := wrapped(ctx, dir); err != nil {
+			return err
+		}
 	}
 	groups, err := controlGroup(filepath.Base(dir))
 	if err != nil {
@@ -147,7 +153,7 @@ func build(ctx context.Context, dir string) error {
 			return fmt.Errorf("build scan2ban, %s: %w\n%s", name, err, text)
 		}
 	}
-	return wrapped(ctx, dir)
+	return nil
 }
 
 // controlGroup makes the group below which every house gets one of its own: two

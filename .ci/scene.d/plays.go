@@ -29,7 +29,7 @@ type step struct {
 	play  func(*act)
 }
 
-var plays = []play{guard, timer, trial, firewall, cron, byMail, packaged, attempts}
+var plays = []play{guard, timer, trial, firewall, cron, files, byMail, packaged, attempts}
 
 func playNames() []string {
 	var names []string

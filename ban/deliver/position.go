@@ -55,13 +55,20 @@ const fileName = "deliver"
 // load reads the positions. A file that cannot be understood is begun anew: what was
 // pending is not told, rather than everything again.
 func load(s *state.Store) (p *positions, damaged error, err error) {
-	p = &positions{Version: 1, Sinks: map[string]*position{}}
 	text, err := s.Beside(fileName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil, nil
+		return newPositions(), nil, nil
 	} else if err != nil {
 		return nil, nil, err
 	}
+	return decode(text)
+}
+
+func newPositions() *positions { return &positions{Version: 1, Sinks: map[string]*position{}} }
+
+// decode is load of that text.
+func decode(text []byte) (p *positions, damaged error, err error) {
+	p = newPositions()
 	var read positions
 	err = json.Unmarshal(text, &read)
 	if err == nil && read.Version > 1 {

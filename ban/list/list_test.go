@@ -104,6 +104,28 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
+		var lone []nftables.Range // of each line by itself
+		for line := range strings.Lines(strings.TrimPrefix(lines, "\uFEFF")) {
+			if r, err := parseRange(strings.TrimSpace(uncommented(line)), true); err == nil {
+				lone = append(lone, r)
+			}
+		}
+		if c.Entries != len(lone) {
+			t.Fatalf("%d entries of %d lines", c.Entries, len(lone))
+		}
+		within := func(list []nftables.Range, at netip.Addr) bool {
+			return slices.ContainsFunc(list, func(r nftables.Range) bool { return !at.Less(r.From) && !r.To.Less(at) })
+		}
+		for _, r := range lone {
+			if !within(c.Ranges, r.From) || !within(c.Ranges, r.To) {
+				t.Fatalf("%v is lost: %v", r, c.Ranges)
+			}
+		}
+		for _, r := range c.Ranges {
+			if next := r.To.Next(); !within(lone, r.From) || !within(lone, r.To) || next.IsValid() && within(lone, next) {
+				t.Fatalf("%v comes from %v", r, lone)
+			}
+		}
 		left := without(c.Ranges, out)
 		for i, r := range left {
 			if r.To.Less(r.From) || r.From.BitLen() != r.To.BitLen() || r.From.Is4In6() {

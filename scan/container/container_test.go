@@ -265,6 +265,68 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
+// FuzzWrapped: a line comes out of an engine's wrapper as the container wrote it, from the
+// stream to which it was written, in however many parts the engine cut it; what a client
+// says makes no second line and no other stream.
+func FuzzWrapped(f *testing.F) {
+	f.Add([]byte("a \"b\" \\ c\x00\xff\u2028"), []byte("x\",\"stream\":\"stderr\",\"time\":\"2026-11-22T08:14:01Z\"}"), uint(3), true)
+	f.Add([]byte("2026-11-24T04:02:05.7Z stderr F x"), []byte(""), uint(1), false)
+	wrapped := map[Format]func(part []byte, stream string, last bool) []byte{
+		JSON: func(part []byte, stream string, last bool) []byte {
+			log := string(part)
+			if last {
+				log += "\n"
+			}
+			var line bytes.Buffer
+			out := json.NewEncoder(&line)
+			out.SetEscapeHTML(false)
+			if err := out.Encode(struct {
+				Log    string            `json:"log,omitempty"`
+				Stream string            `json:"stream"`
+				Attrs  map[string]string `json:"attrs,omitempty"`
+				Time   string            `json:"time"`
+			}{log, stream, map[string]string{"tag": log}, "2026-11-24T04:04:49.292802691Z"}); err != nil {
+				panic(err)
+			}
+			return bytes.TrimSuffix(line.Bytes(), []byte("\n"))
+		},
+		CRI: func(part []byte, stream string, last bool) []byte {
+			tag := map[bool]string{true: "F", false: "P"}[last]
+			return append([]byte("2026-11-24T04:02:05.749601955+00:00 "+stream+" "+tag+" "), part...)
+		},
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte, cut uint, stderr bool) {
+		for format, wrap := range wrapped {
+			u := Unwrapper{Format: format}
+			var streams [Streams]Stream
+			for i, message := range [][]byte{a, b} {
+				message = bytes.ReplaceAll(bytes.ToValidUTF8(message, []byte("\ufffd")), []byte("\n"), []byte(" "))
+				name, number := "stdout", 0
+				if stderr == (i == 0) {
+					name, number = "stderr", 1
+				}
+				runes := []rune(string(message))
+				step := int(cut%64) + 1
+				for from := 0; ; from += step {
+					last := from+step >= len(runes)
+					part := string(runes[min(from, len(runes)):min(from+step, len(runes))])
+					l, ok := u.Line(wrap([]byte(part), name, last))
+					if !ok || l.Stream != number || l.Last != last || string(l.Message) != part {
+						t.Fatalf("format %d: %q of %q came out as %+v, %v", format, part, message, l, ok)
+					}
+					line, long, whole := streams[l.Stream].Add(l.Message, l.Last)
+					if whole != last || long || last && string(line) != string(message) {
+						t.Fatalf("format %d: %q came out as %q, %v", format, message, line, whole)
+					}
+					if last {
+						break
+					}
+				}
+			}
+		}
+	})
+}
+
 func BenchmarkUnwrap(b *testing.B) {
 	line := []byte(`{"log":"[2026-11-22 08:14:01.123][vaultwarden::api::identity][ERROR] Username or password is incorrect. IP: 203.0.113.1. Username: \"a@example.com\".\n","stream":"stdout","time":"2026-11-24T04:04:49.292802691Z"}`)
 	u := Unwrapper{Format: JSON}

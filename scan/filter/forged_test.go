@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"scan2ban/scan/filter/forgery"
 )
 
 // templates are sshd's own formats (auth.c, auth2.c, auth-pam.c, packet.c,
@@ -137,6 +139,23 @@ func FuzzForged(f *testing.F) {
 				innocent(t, m, template, hosts[(choice/7)%3], text)
 			}
 		}
+	})
+}
+
+// FuzzForgedByGrammar is the same with the grammar of forgeries.
+func FuzzForgedByGrammar(f *testing.F) {
+	m := sshd(f, Aggressive)
+	var lines []string
+	for i, template := range templates {
+		lines = append(lines, fill(template, forgery.Victim4, "x"), fill(template, forgery.Victim6, "x"))
+		if i%8 == 0 {
+			f.Add(uint(i), []byte{0, 2, 5, byte(i), 1, 3, 0, 0, 9, 1, 1})
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint, choices []byte) {
+		c := forgery.From(choices)
+		host := hosts[c.N(len(hosts))]
+		innocent(t, m, templates[which%uint(len(templates))], host, forgery.Text(c, lines))
 	})
 }
 

@@ -1,8 +1,6 @@
 package jail
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -31,18 +29,28 @@ func (j *Jail) Ignored(self map[string]state.Prefix) (set *state.Ignored, bad []
 	if err != nil {
 		return set, nil, fmt.Errorf("jail %q: ignorefile: %w", j.Name, err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for number := 1; lines.Scan(); number++ {
-		line, _, _ := strings.Cut(lines.Text(), "#")
+	return set, addLines(set, j.IgnoreFile, string(text)), nil
+}
+
+// addLines adds the lines of the file at path; the errors tell of those that are no
+// address. A line may have any length: what stands behind a long one counts too.
+func addLines(set *state.Ignored, path, text string) (bad []error) {
+	number := 0
+	for line := range strings.Lines(strings.TrimPrefix(text, "\uFEFF")) {
+		number++
+		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		p, err := state.ParsePrefix(line)
+		if err != nil && len(line) > 100 {
+			err = fmt.Errorf("%.60q... is not an address or CIDR", line)
+		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("%s:%d: %w; host names are not resolved", j.IgnoreFile, number, err))
+			bad = append(bad, fmt.Errorf("%s:%d: %w; host names are not resolved", path, number, err))
 			continue
 		}
-		set.Add(p, fmt.Sprintf("%s:%d", j.IgnoreFile, number))
+		set.Add(p, fmt.Sprintf("%s:%d", path, number))
 	}
-	return set, bad, nil
+	return bad
 }

@@ -211,6 +211,17 @@ func TestIgnored(t *testing.T) {
 	if err != nil || len(errs) != 1 || !strings.Contains(errs[0].Error(), path+":5") {
 		t.Errorf("errors %v, want one for line 5", errs)
 	}
+	// A line of any length takes no other with it, nor does a byte order mark.
+	os.WriteFile(path, []byte("\uFEFF192.0.2.1\n# "+strings.Repeat("x", 100_000)+"\n"+strings.Repeat("y", 100_000)+"\n192.0.2.2"), 0o644)
+	set, errs, err = j.Ignored(nil)
+	for _, text := range []string{"192.0.2.1", "192.0.2.2"} {
+		if _, _, ok := set.Covers(mustPrefix(text).Addr()); !ok {
+			t.Errorf("%s is not ignored", text)
+		}
+	}
+	if err != nil || len(errs) != 1 || !strings.Contains(errs[0].Error(), path+":3") || len(errs[0].Error()) > 300 {
+		t.Errorf("errors %v, want a short one for line 3", errs)
+	}
 	j.IgnoreFile = path + ".none"
 	if _, _, err := j.Ignored(nil); err == nil {
 		t.Error("a missing ignorefile is no error")
@@ -253,6 +264,34 @@ func FuzzLoad(f *testing.F) {
 		}
 		for _, j := range c.Jails {
 			j.check(func(key, problem string) { t.Errorf("%s: %s", key, problem) })
+		}
+	})
+}
+
+// FuzzIgnored: every line counts by itself, whatever stands in the others: an address that
+// is ignored stays so when lines come before and behind it.
+func FuzzIgnored(f *testing.F) {
+	f.Add("192.0.2.0/24 # x\r\n::ffff:10.0.0.0/104\nvpn.example\n", "2001:db8::1")
+	f.Add("\uFEFF#\x00\n0.0.0.0/0", "fe80::1%eth0")
+	ignored := func(text string) (*state.Ignored, int) {
+		set := state.NewIgnored()
+		return set, len(addLines(set, "ignore", text))
+	}
+	f.Fuzz(func(t *testing.T, text, line string) {
+		set, bad := ignored(text)
+		if len(set.Prefixes())+bad > strings.Count(text, "\n")+1 {
+			t.Errorf("%q: more entries than lines", text)
+		}
+		more, _ := ignored("192.0.2.77\n" + text + "\n" + strings.Repeat("x", 70_000) + "\n192.0.2.78\n" + line)
+		for _, p := range append(set.Prefixes(), mustPrefix("192.0.2.77").Prefix, mustPrefix("192.0.2.78").Prefix) {
+			if _, _, ok := more.Covers(p.Addr()); !ok {
+				t.Errorf("%q, with other lines: %s is not ignored", text, p)
+			}
+		}
+		if p, err := state.ParsePrefix(line); err == nil && !strings.ContainsAny(line, "#\n") {
+			if _, _, ok := more.Covers(p.Addr()); !ok {
+				t.Errorf("%q is not ignored", line)
+			}
 		}
 	})
 }

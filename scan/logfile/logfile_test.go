@@ -294,6 +294,34 @@ func TestWhatIsNoFile(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoFileAnyMore: what was a file when it was looked for may be another thing when
+// it is opened.
+func TestWhatIsNoFileAnyMore(t *testing.T) {
+	h := newHost(t, "*")
+	h.must(os.Mkdir(h.path("a-directory"), 0o755))
+	h.must(syscall.Mkfifo(h.path("a-fifo"), 0o644))
+	h.must(os.Symlink("/dev/zero", h.path("a-device")))
+	h.must(os.Symlink("loop", h.path("loop")))
+	for name, want := range map[string]string{"a-directory": "a directory", "a-fifo": "a fifo", "a-device": "a device", "loop": "too many"} {
+		done := make(chan error, 1)
+		go func() {
+			f, _, err := open(h.path(name))
+			if err == nil {
+				f.Close()
+			}
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", name, err, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the opening waits for somebody", name)
+		}
+	}
+}
+
 func TestUnreadableFile(t *testing.T) {
 	h := newHost(t, "*.log")
 	h.write("a.log", 1)

@@ -25,6 +25,12 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%v, no line %q in\n%s", err, line, text)
 			}
 		}
+		// They are for all to read: who came is not.
+		for _, secret := range []string{"203.0.113.", "2001:db8:"} {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("they tell of %q:\n%s", secret, text)
+			}
+		}
 	}
 	log := journaltest.Attack(begin, 8)
 	journaltest.Write(t, h.journal, log[:4])

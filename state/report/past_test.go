@@ -55,6 +55,13 @@ func TestHostileText(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
+	if err := attacked().HTML(&out); err != nil {
+		t.Fatal(err)
+	}
+	if i := bytes.IndexAny(out.Bytes(), "\x1b\x07\r"); i >= 0 || strings.Contains(out.String(), "\u202e") || strings.Contains(out.String(), "<script>document") {
+		t.Errorf("the page: a control character at %d, or a script", i)
+	}
+	out.Reset()
 	if err := attacked().CSV(&out); err != nil {
 		t.Fatal(err)
 	}

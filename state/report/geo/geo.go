@@ -152,7 +152,7 @@ func (d *Databases) Of(addr netip.Addr) (country, asn string) {
 			Code string `maxminddb:"country_code"`
 		}
 		err := r.Decode(&found)
-		if country = cmp.Or(found.Country.Code, found.Code); len(country) != 2 {
+		if country = cmp.Or(found.Country.Code, found.Code); err != nil || !isCode(country) {
 			country = ""
 		}
 		return country != "", err
@@ -169,6 +169,11 @@ func (d *Databases) Of(addr netip.Addr) (country, asn string) {
 		return asn != "", err
 	})
 	return country, asn
+}
+
+// isCode tells whether text can be a country's code: the file may hold anything.
+func isCode(text string) bool {
+	return len(text) == 2 && 'A' <= text[0] && text[0] <= 'Z' && 'A' <= text[1] && text[1] <= 'Z'
 }
 
 // clip keeps a name short and valid: the file may hold anything.
