@@ -31,7 +31,7 @@ said() {
 }
 said "$work/scan2ban-static" >"$here/amd64"
 jq -se 'any(.[]; (.banned? // []) | length > 100)' <(grep '^{"entries' "$here/amd64") >/dev/null || fails 'amd64 bans in the log file' "$(head -c 300 "$here/amd64")"
-for target in 386:qemu-i386 arm:qemu-arm arm64:qemu-aarch64 mips:qemu-mips riscv64:qemu-riscv64; do
+for target in arm:qemu-arm arm64:qemu-aarch64 mips:qemu-mips riscv64:qemu-riscv64; do
 	arch=${target%:*} by=${target#*:}
 	CGO_ENABLED=0 GOARCH=$arch GOARM=6 GOMIPS=softfloat build "$here/scan2ban-$arch"
 	command=("$cache/root/usr/bin/$by-static" "$here/scan2ban-$arch")
@@ -44,11 +44,28 @@ for target in 386:qemu-i386 arm:qemu-arm arm64:qemu-aarch64 mips:qemu-mips riscv
 	fi
 done
 
-# The tests of what counts and stores, on 32 bits.
-for package in state scan/filter scan/logfile; do
-	if CGO_ENABLED=0 GOARCH=386 go test -exec "$cache/root/usr/bin/qemu-i386-static" "./$package" >"$here/tests" 2>&1; then
-		holds "386: the tests of $package" "$(tail -n 1 "$here/tests")"
-	else
-		fails "386: the tests of $package" "$(grep -E -m 5 'FAIL|panic|_test.go' "$here/tests")"
-	fi
+# 386 in a virtual machine: qemu-i386 cannot run Go's threads, and not every kernel runs
+# programs of 32 bits; Debian's does. Also the tests of what counts and stores.
+. "$parts/machine.sh"
+extra=$work/extra
+mkdir -p "$extra/src/scan"
+cp "$here/auth.log" "$here/file.toml" "$extra/"
+sed -i "s#$here/auth.log#/auth.log#" "$extra/file.toml"
+cp -r --parents testdata/sshd testdata/services/*.txt state/testdata scan/filter/testdata scan/logfile/testdata "$extra/src/" 2>/dev/null || true
+echo "$now" >"$extra/now"
+CGO_ENABLED=0 GOARCH=386 build "$extra/scan2ban-386"
+for package in state scan/logfile; do
+	mkdir -p "$extra/src/$package"
+	CGO_ENABLED=0 GOARCH=386 go test -c -ldflags='-s -w' -o "$extra/src/$package/tests" "./$package"
+done
+{ cat "$initrd"; pack "$extra"; } >"$work/initrd-386"
+rm -r "$extra"
+machine 768 foreign.init "$work/initrd-386" "$work/serial-386"
+reported() { sed -n "s/^@$1 //p" "$work/serial-386"; }
+for what in dry json match; do
+	is "386: $what, the output of amd64" "$(reported "amd64.$what")" "$(reported "386.$what")" "$(reported "386.$what")"
+	[ -n "$(reported "386.$what")" ] || fails "386: $what" 'nothing was said'
+done
+for package in state scan/logfile; do
+	is "386: the tests of $package" PASS "$(reported "386.tests.$package")"
 done
