@@ -21,7 +21,7 @@ for source in journal file; do
 		[ $source = file ] || log=$here/journal/
 		printf '%s\n' '[jail.sshd]' 'enabled = true' "backend = \"$source\"" "logpath = \"$here/auth.log\"" 'logtimezone = "UTC"' >"$here/day.toml"
 		before=$(sectors)
-		if ! strace -f -qq -y -s 0 -e signal=none -e trace=write,pwrite64,fsync,fdatasync -o "$here/calls" \
+		if ! strace -f --seccomp-bpf -qq -y -s 0 -e signal=none -e trace=write,pwrite64,fsync,fdatasync -o "$here/calls" \
 			"$work/day" $kind "$work/state-disk/$source-$kind/state.json" "$log" >"$here/said" 2>"$here/complaint"; then
 			fails "a day: $source, $kind" "$(head -c 300 "$here/complaint")"
 			continue

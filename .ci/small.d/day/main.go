@@ -12,9 +12,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -55,7 +57,12 @@ func play(kind, state, log string) error {
 	}
 	write, journal := appendLog, ""
 	if strings.HasSuffix(log, "/") {
-		write, journal = appendJournal, log
+		w, err := openJournal(log)
+		if err != nil {
+			return err
+		}
+		defer w.close()
+		write, journal = w.append, log
 	}
 	dice := rand.New(rand.NewPCG(1, 2))
 	from := time.Now().Add(-25 * time.Hour).Truncate(time.Minute)
@@ -111,18 +118,53 @@ func appendLog(path string, entries []journaltest.Entry) error {
 	return err
 }
 
-func appendJournal(dir string, entries []journaltest.Entry) error {
+// writer is a systemd-journal-remote that appends to one file until it is closed.
+type writer struct {
+	path  string
+	in    io.WriteCloser
+	count uint64 // of the entries
+	cmd   *exec.Cmd
+}
+
+func openJournal(dir string) (*writer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	remote := "/usr/lib/systemd/systemd-journal-remote"
 	if _, err := os.Stat(remote); err != nil {
 		remote = strings.TrimPrefix(remote, "/usr")
 	}
-	cmd := exec.Command(remote, "--output="+filepath.Join(dir, "system.journal"), "-")
-	cmd.Stdin = bytes.NewReader(journaltest.Export(entries))
-	if text, err := cmd.CombinedOutput(); err != nil || bytes.Contains(text, []byte("Failed")) {
-		return fmt.Errorf("systemd-journal-remote: %w: %s", err, text)
+	w := &writer{path: filepath.Join(dir, "system.journal")}
+	w.cmd = exec.Command(remote, "--output="+w.path, "-")
+	in, err := w.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	w.in = in
+	return w, w.cmd.Start()
 }
+
+// append returns when the file has them: its header counts (n_entries of struct
+// Header, journal-def.h).
+func (w *writer) append(_ string, entries []journaltest.Entry) error {
+	const counter = 152
+	if _, err := w.in.Write(journaltest.Export(entries)); err != nil {
+		return fmt.Errorf("systemd-journal-remote: %w", err)
+	}
+	w.count += uint64(len(entries))
+	var has uint64
+	for range 60_000 {
+		var n [8]byte
+		if f, err := os.Open(w.path); err == nil {
+			f.ReadAt(n[:], counter) // a file that is being made is short
+			f.Close()
+		}
+		if has = binary.LittleEndian.Uint64(n[:]); has == w.count {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("the journal has %d entries, not %d", has, w.count)
+}
+
+func (w *writer) close() error { return errors.Join(w.in.Close(), w.cmd.Wait()) }
