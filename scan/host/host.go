@@ -7,6 +7,7 @@
 //	host.SSHPorts()   the ports on which sshd is reached, or would be after a restart
 //	host.Fail2Ban()   whether Fail2Ban bans here too
 //	host.Systemd()    whether systemd is init
+//	host.Spare()      keeps this process small where memory is short
 //
 // Everything is read from /proc, /run and /etc, or asked of the programs that
 // know (sshd -T, systemctl), each with a limit of a few seconds. Nothing is

@@ -1,0 +1,77 @@
+package host
+
+import (
+	"math"
+	"os"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+const (
+	spareLeast = 8 << 20 // below it collecting more often frees nothing
+	spareShare = 0.75    // of what is free; the rest is for the journal's pages, sockets and a child
+)
+
+// Spare makes this process collect its garbage in time where memory is short: on
+// a small host, and in a control group with a limit, where the kernel would end it.
+// Else a Go program grows to twice what it needs. $GOMEMLIMIT goes first.
+func Spare() {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	if free, ok := tree("").memory(); ok {
+		debug.SetMemoryLimit(max(spareLeast, int64(spareShare*float64(free))))
+	}
+}
+
+// memory is how many bytes this process may still take before the kernel ends some
+// process for it: what is available on the host (MemAvailable, proc_meminfo(5)), or less where
+// its control group, or one above it, has a limit.
+func (t tree) memory() (free int64, known bool) {
+	free = math.MaxInt64
+	if kb, ok := valueOf(t.text("/proc/meminfo"), "MemAvailable:"); ok {
+		free = kb << 10
+	}
+	for line := range strings.Lines(t.text("/proc/self/cgroup")) { // cgroups(7)
+		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		controllers, group, _ := strings.Cut(rest, ":")
+		switch {
+		case controllers == "":
+			free = min(free, t.within("/sys/fs/cgroup", group, "memory.max", "anon"))
+		case controllers == "memory":
+			free = min(free, t.within("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes", "total_rss"))
+		}
+	}
+	return free, free != math.MaxInt64
+}
+
+// within is what the limits of a group and of those above it leave, a file's pages not counted
+// as taken: the kernel drops them first. Groups that are not seen from here, as in a
+// container, are passed over.
+func (t tree) within(mount, group, limit, taken string) int64 {
+	free := int64(math.MaxInt64)
+	for group = path.Clean("/" + group); ; group = path.Dir(group) {
+		dir := path.Join(mount, group)
+		// "max" is no number; without a limit v1 says one above any memory.
+		if most, err := strconv.ParseInt(strings.TrimSpace(t.text(path.Join(dir, limit))), 10, 64); err == nil && most < 1<<60 {
+			used, _ := valueOf(t.text(path.Join(dir, "memory.stat")), taken)
+			free = min(free, max(0, most-used))
+		}
+		if group == "/" {
+			return free
+		}
+	}
+}
+
+// valueOf is the number after a name at the beginning of a line.
+func valueOf(text, name string) (int64, bool) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
+			n, err := strconv.ParseInt(string(f[1]), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
