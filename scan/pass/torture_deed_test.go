@@ -1,0 +1,90 @@
+package pass
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// deeds are the passes that one step makes, in peace or not.
+func deeds() []deed {
+	whole := func(name string, do func(h *house)) deed {
+		return deed{name, func(h *house) (string, bool) { do(h); return "", true }}
+	}
+	return append(faults(),
+		whole("a pass", func(h *house) { h.pass(h.now + 1) }),
+		whole("the clock ahead and back", func(h *house) {
+			h.pass(h.now + 1) // a damaged state is not made anew by such a clock: it would not read back far enough
+			h.pass(h.now + 1 + int64(h.dice.IntN(86400)))
+			h.pass(h.now + 1)
+		}),
+		whole("the clock behind", func(h *house) { h.pass(h.now - int64(h.dice.IntN(40))) }),
+		whole("two passes at once", (*house).atOnce),
+		whole("an unban", func(h *house) {
+			h.obey(torturePass{Now: h.now + 1, Unban: shown(modelKey(h.events[h.dice.IntN(len(h.events))].addr))})
+		}),
+		whole("an unban of everybody", func(h *house) { h.obey(torturePass{Now: h.now + 1, Unban: "all"}) }),
+		whole("a ban by hand", func(h *house) {
+			h.obey(torturePass{Now: h.now + 1, Ban: h.wanted(), For: int64(60 * (1 + h.dice.IntN(60)))})
+		}),
+		whole("pause and resume", (*house).pause),
+		deed{"killed at a random instant", (*house).kill},
+		deed{"a full disk", (*house).full},
+		deed{"a read-only disk", (*house).readOnly},
+	)
+}
+
+// wanted is whom an admin bans: one of those that are seen often, or a network.
+func (h *house) wanted() string {
+	if h.dice.IntN(3) == 0 {
+		return fmt.Sprintf("198.51.100.%d/28", 16*h.dice.IntN(16))
+	}
+	return fmt.Sprintf("203.0.113.%d", 1+h.dice.IntN(20))
+}
+
+// obey does in peace what an admin wants, and tells the model.
+func (h *house) obey(do torturePass) {
+	h.t.Helper()
+	h.succeed(do)
+	switch {
+	case do.Unban == "all":
+		h.model.pardoned(modelPrefix("0.0.0.0/0"), do.Now)
+		h.model.pardoned(modelPrefix("::/0"), do.Now)
+	case do.Unban != "":
+		h.model.pardoned(modelPrefix(do.Unban), do.Now)
+	case do.Ban != "":
+		h.model.banned(modelPrefix(do.Ban), do.Now, do.Now+do.For)
+	}
+	h.now = do.Now + 1
+	h.check(done, strings.TrimSpace("unban "+do.Unban+" ban "+do.Ban))
+}
+
+// atOnce starts two passes together: one waits for the other.
+func (h *house) atOnce() {
+	a, b := h.command(torturePass{Now: h.now + 1}), h.command(torturePass{Now: h.now + 1})
+	if err := errors.Join(a.Start(), b.Start()); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := errors.Join(a.Wait(), b.Wait()); err != nil {
+		h.t.Errorf("two passes at once: %v", err)
+	}
+	h.check(done, "two passes at once")
+}
+
+// pause takes the bans away while something is logged, and brings all of them back.
+func (h *house) pause() {
+	h.succeed(torturePass{Now: h.now + 1, Pause: true})
+	if held := h.elements(); len(held) > 0 {
+		h.t.Errorf("paused, the kernel holds %v", held)
+	}
+	h.grow()
+	if _, _, err := h.suffer(h.command(torturePass{Now: h.now + 1})); err == nil {
+		h.t.Error("a pass succeeds while paused")
+	}
+	if held := h.elements(); len(held) > 0 {
+		h.t.Errorf("a pass while paused: the kernel holds %v", held)
+	}
+	h.touched = true
+	h.succeed(torturePass{Now: h.now + 1, Resume: true})
+	h.check(done, "pause and resume")
+}
