@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -234,6 +235,7 @@ func Decode(data []byte) (*State, error) {
 	if err == nil && version != Version {
 		err = fmt.Errorf("version %d is unknown", version)
 	}
+	s.horizon, _ = s.Sources.Horizon(math.MaxInt64)
 	return s, err
 }
 

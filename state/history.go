@@ -142,14 +142,14 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 }
 
 // Tidy prunes the history to o.Memory of log time, at most once a day. The state
-// must be committed afterwards.
+// must be committed afterwards: a pass that dies before is repeated from the positions
+// of the file, so what counts from there on is kept.
 func (s *Store) Tidy(state *State, o Options, now int64) error {
-	horizon, ok := state.Sources.Horizon(now)
-	if !ok || now/86400 == state.Pruned/86400 {
+	if state.horizon == 0 || now/86400 == state.Pruned/86400 {
 		return nil
 	}
 	state.Pruned = now
-	return s.Prune(state, horizon-o.Memory.Seconds())
+	return s.Prune(state, min(state.horizon, now)-o.Memory.Seconds())
 }
 
 // Prune rewrites the history without the decisions from before cutoff, in
