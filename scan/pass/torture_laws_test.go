@@ -96,7 +96,7 @@ func (h *house) history(vouched int64, what string) {
 			break
 		}
 		if d.Kind == "ban" && d.Rule != foundRule && !r.known[d.String()] {
-			h.t.Errorf("after %s the history has a ban that is none: %s", what, d)
+			h.t.Errorf("after %s the history has a ban that is none: %s; of that key are %s", what, d, h.model.of(d.Jail, d.Key))
 		}
 		if d.Seq > vouched {
 			break

@@ -18,15 +18,16 @@ import (
 // the model. Some stand where a ban or a window ends, to the second.
 func (h *house) grow() {
 	var events []modelEvent
-	for range h.dice.IntN(12) {
-		h.now += int64(h.dice.IntN(20))
+	journal := h.dice.IntN(2) == 0 // else nothing new is in there: it costs a program to write to
+	for range h.dice.IntN(20) {
+		h.now += int64(h.dice.IntN(15))
 		e := modelEvent{h.now, "sshd", h.address()}
-		if h.dice.IntN(3) == 0 {
+		if !journal || h.dice.IntN(3) == 0 {
 			e.jail = "vsftpd"
 		}
 		events = append(events, e)
 		h.model.logged(e)
-		if edge := h.edge(); h.dice.IntN(2) == 0 && edge.jail != "" {
+		if edge := h.edge(journal); h.dice.IntN(2) == 0 && edge.jail != "" {
 			h.now = edge.at
 			for range 1 + h.dice.IntN(tortureJails[edge.jail].maxretry) {
 				events = append(events, edge)
@@ -43,9 +44,13 @@ func (h *house) grow() {
 
 // edge is a failure close to the end of a ban or of a window, if one ends in the next
 // minutes.
-func (h *house) edge() modelEvent {
+func (h *house) edge(journal bool) modelEvent {
 	var edges []modelEvent
-	for _, jail := range []string{"sshd", "vsftpd"} {
+	jails := []string{"vsftpd", "sshd"}
+	if !journal {
+		jails = jails[:1]
+	}
+	for _, jail := range jails {
 		s := h.model.states[jail]
 		for key, b := range s.last {
 			edges = append(edges, modelEvent{b.until, jail, key.Addr()})
@@ -76,8 +81,12 @@ func (h *house) attack() netip.Addr {
 	h.fresh++
 	addr := netip.AddrFrom4([4]byte{198, 18, byte(h.fresh >> 5), byte(h.fresh << 3)}) // each in a network of its own
 	var events []modelEvent
-	for range tortureJails["sshd"].maxretry {
-		events = append(events, modelEvent{h.now, "sshd", addr})
+	jail := "vsftpd"
+	if _, err := os.Stat(h.journal()); err != nil || slices.ContainsFunc(h.waiting, func(e modelEvent) bool { return e.jail == "sshd" }) {
+		jail = "sshd"
+	}
+	for range tortureJails[jail].maxretry {
+		events = append(events, modelEvent{h.now, jail, addr})
 		h.model.logged(events[0])
 	}
 	h.write(events)

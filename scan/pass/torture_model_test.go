@@ -141,6 +141,16 @@ func (m *model) pardoned(of netip.Prefix, at int64) {
 	}
 }
 
+// of are the bans of a key in a jail, for people.
+func (m *model) of(jail, key string) (bans []string) {
+	for _, b := range m.bans {
+		if b.jail == jail && shown(b.key) == key {
+			bans = append(bans, fmt.Sprintf("%d to %d (%d)", b.since, b.until, b.n))
+		}
+	}
+	return bans
+}
+
 func within(of, key netip.Prefix) bool { return of.Bits() <= key.Bits() && of.Contains(key.Addr()) }
 
 // elementKeys are the keys that an element of nft's JSON stands for: an address, or the

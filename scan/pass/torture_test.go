@@ -97,7 +97,7 @@ func TestTorture(t *testing.T) {
 		h.now += int64(1 + h.dice.IntN(90))
 		h.grow()
 		what := "nothing"
-		if h.dice.IntN(2) == 0 {
+		if h.dice.IntN(3) == 0 {
 			what = harms.next(h)
 		}
 		what += ", " + deeds.next(h)
