@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"scan2ban/state"
@@ -45,21 +46,41 @@ func (h *house) wanted() string {
 	return fmt.Sprintf("203.0.113.%d", 1+h.dice.IntN(20))
 }
 
-// obey does in peace what an admin wants, and tells the model.
+// obey does in peace what an admin wants.
 func (h *house) obey(do torturePass) {
 	h.t.Helper()
 	h.succeed(do)
-	switch {
-	case do.Unban == "all":
-		h.model.pardoned(modelPrefix("0.0.0.0/0"), do.Now)
-		h.model.pardoned(modelPrefix("::/0"), do.Now)
-	case do.Unban != "":
-		h.model.pardoned(modelPrefix(do.Unban), do.Now)
-	case do.Ban != "":
-		h.model.banned(modelPrefix(do.Ban), do.Now, do.Now+do.For)
-	}
+	h.tell(do)
 	h.now = do.Now + 1
 	h.check(done, strings.TrimSpace("unban "+do.Unban+" ban "+do.Ban))
+}
+
+// tell lets the model know what an admin did.
+func (h *house) tell(do torturePass) {
+	var unbanned []netip.Prefix
+	switch {
+	case do.Unban == "all":
+		unbanned = []netip.Prefix{modelPrefix("0.0.0.0/0"), modelPrefix("::/0")}
+	case do.Unban != "":
+		unbanned = []netip.Prefix{modelPrefix(do.Unban)}
+	case do.Ban != "":
+		h.model.banned(do.ban())
+	}
+	for _, of := range unbanned {
+		for name, s := range h.model.states { // no pass knew of these any more, and the kernel's clock is not moved here
+			for key, b := range s.last {
+				if h.over[b] && key.Overlaps(of) {
+					h.lingers[name+" "+shown(key)] = true
+				}
+			}
+		}
+		h.model.pardoned(of, do.Now)
+	}
+}
+
+// ban is what a command lays.
+func (do torturePass) ban() modelBan {
+	return modelBan{byHand, modelPrefix(do.Ban), do.Now, do.Now + do.For, 1, false}
 }
 
 // atOnce starts two passes together: one waits for the other. Where that takes longer

@@ -77,7 +77,9 @@ func faults() (list []deed) {
 	for i, name := range known {
 		list = append(list, deed{"killed: to the kernel as it was left, " + name, func(h *house) (string, bool) {
 			h.pass(h.now + 1)
-			return h.fault(point{name: name, call: "sendto", nth: i + 1, then: died}, "signal=KILL")
+			said, met := h.fault(point{name: name, call: "sendto", nth: i + 1, then: died}, "signal=KILL")
+			h.pass(h.now + 1) // which must see that the kernel lacks something, or holds it already
+			return said, met
 		}})
 	}
 	for _, file := range []string{"history.jsonl", "state.json", "state.json.run"} {
@@ -90,7 +92,7 @@ func faults() (list []deed) {
 // has succeeded.
 func (h *house) order() torturePass {
 	do := torturePass{Now: h.now + 1}
-	switch h.dice.IntN(10) {
+	switch h.dice.IntN(8) {
 	case 0:
 		do.Unban = shown(modelKey(h.events[h.dice.IntN(len(h.events))].addr))
 	case 1:
@@ -100,12 +102,35 @@ func (h *house) order() torturePass {
 	return do
 }
 
-// again gives an admin's command once more, as its exit code has told him to.
+// again gives an admin's command once more, as its exit code has told him to; or he leaves
+// it, and it was done if the state vouches for it, else the next pass leaves nothing of it.
 func (h *house) again(do torturePass) {
 	h.trial = torturePass{}
-	if do.Unban+do.Ban != "" {
+	switch line := do.line(); {
+	case line == "":
+	case h.dice.IntN(2) == 0:
 		h.obey(do)
+	default:
+		if h.read.orders[line] {
+			h.tell(do)
+		} else if do.Ban != "" {
+			delete(h.read.known, do.ban().String())
+		}
+		h.touched = true
+		h.now = do.Now
+		h.pass(h.now + 1)
 	}
+}
+
+// line is what the history says of a command: its kind and time. "": it is none.
+func (do torturePass) line() string {
+	switch {
+	case do.Unban != "":
+		return fmt.Sprint("unban ", do.Now)
+	case do.Ban != "":
+		return fmt.Sprint("ban ", do.Now)
+	}
+	return ""
 }
 
 // fault lets a pass that has somebody to ban meet a point.

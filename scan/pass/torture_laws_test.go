@@ -22,6 +22,7 @@ const (
 type recorded struct {
 	Seq   int64
 	Kind  string
+	Time  int64
 	Jail  string
 	Key   string
 	Since int64
@@ -52,12 +53,13 @@ type saved struct {
 
 // history is what was read of it: text is not read again while it is there as it was.
 type history struct {
-	text  []byte
-	last  int64
-	bans  map[string]bool
-	known map[string]bool // the model's bans, as lines
-	told  int             // how many of these are in known
-	all   int             // how many, from the first on, were found in bans
+	text   []byte
+	last   int64
+	bans   map[string]bool
+	orders map[string]bool // kinds of decisions with their times
+	known  map[string]bool // the model's bans, as lines
+	told   int             // how many of these are in known
+	all    int             // how many, from the first on, were found in bans
 }
 
 // saved reads the state; ok is false when it is not there or damaged.
@@ -80,10 +82,10 @@ func (h *house) history(vouched int64, what string) {
 		r.known[h.model.bans[r.told].String()] = true
 	}
 	if do := h.trial; do.Ban != "" {
-		r.known[modelBan{byHand, modelPrefix(do.Ban), do.Now, do.Now + do.For, 1, false}.String()] = true
+		r.known[do.ban().String()] = true
 	}
 	if r.bans == nil || !bytes.HasPrefix(text, r.text) {
-		r.text, r.last, r.all, r.bans = nil, 0, 0, map[string]bool{}
+		r.text, r.last, r.all, r.bans, r.orders = nil, 0, 0, map[string]bool{}, map[string]bool{}
 	}
 	for rest := text[len(r.text):]; ; {
 		end := bytes.IndexByte(rest, '\n') + 1
@@ -101,6 +103,7 @@ func (h *house) history(vouched int64, what string) {
 		if d.Seq > vouched {
 			break
 		}
+		r.orders[fmt.Sprint(d.Kind, " ", d.Time)] = true
 		switch {
 		case d.Kind == "ban" && d.Rule == foundRule: // an element whose end the passes' clock had left behind
 			h.adopted[d.Jail+" "+d.Key] = true
@@ -130,6 +133,9 @@ func (h *house) check(how ending, what string) {
 	if how == done {
 		for ; h.read.all < len(h.model.bans); h.read.all++ {
 			b := h.model.bans[h.read.all]
+			if b.jail == byHand && h.adopted[byHand+" "+shown(b.key)] {
+				continue // laid by a command that failed, found by a rebuild, and given again
+			}
 			if !h.read.bans[b.String()] && b.since > h.now-tortureMemory {
 				_, undone := h.model.undone[b]
 				h.t.Errorf("after %s the history lacks %s (taken back: %t)", what, b, undone)
@@ -193,6 +199,12 @@ const stranger = "sshd 192.0.2.1"
 // kernel compares what nft shows in our sets.
 func (h *house) kernel(how ending, what string) {
 	held := h.elements()
+	if how != died && h.exact {
+		clear(h.lingers)
+	}
+	for at := range h.lingers {
+		delete(held, at)
+	}
 	if h.trial.Ban != "" {
 		delete(held, byHand+" "+h.trial.Ban)
 	}

@@ -103,11 +103,11 @@ func (m *model) logged(e modelEvent) {
 }
 
 // banned is a ban by hand, of every port; one that ends later stays.
-func (m *model) banned(key netip.Prefix, at, until int64) {
+func (m *model) banned(b modelBan) {
 	s := m.states[byHand]
-	if !s.inForce(key, at) || s.last[key].until < until {
-		s.last[key] = modelBan{byHand, key, at, until, 1, false}
-		m.bans = append(m.bans, s.last[key])
+	if !s.inForce(b.key, b.since) || s.last[b.key].until < b.until {
+		s.last[b.key] = b
+		m.bans = append(m.bans, b)
 	}
 }
 
