@@ -317,7 +317,7 @@ func crashRun(t *testing.T, log [][]Event, kill int) (end map[string]string, his
 		var recorded *Recorded
 		fresh := errors.Is(err, fs.ErrNotExist)
 		if fresh {
-			state, recorded, err = s.Recall(now, T-10_000, 1<<40)
+			state, recorded, err = s.Recall(now, T-10_000)
 		}
 		if err != nil {
 			t.Fatal(err)

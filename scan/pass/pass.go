@@ -180,7 +180,7 @@ func (p *Pass) load() (err error) {
 		if p.JournalPath != "" { // read from its beginning, see readJournal
 			from = 0
 		}
-		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), from, p.State.Memory.Seconds())
+		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), from)
 		if err != nil && p.Write {
 			return err
 		} else if err != nil {

@@ -116,7 +116,6 @@ func (h *house) again(do torturePass) {
 		} else if do.Ban != "" {
 			delete(h.read.known, do.ban().String())
 		}
-		h.touched = true
 		h.now = do.Now
 		h.pass(h.now + 1)
 	}

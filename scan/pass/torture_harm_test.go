@@ -115,7 +115,7 @@ func (h *house) damage(cut bool) {
 func (h *house) damageHistory(cut bool) {
 	h.pass(h.now + 1)
 	name := h.disk("history.jsonl")
-	was := h.get(name)
+	was := bytes.Clone(h.read.text) // without what a pass left that died
 	before, _ := h.saved()
 	h.spoil(name, cut)
 	h.attack()

@@ -202,9 +202,6 @@ func (h *house) kernel(how ending, what string) {
 	if how != died && h.exact {
 		clear(h.lingers)
 	}
-	for at := range h.lingers {
-		delete(held, at)
-	}
 	if h.trial.Ban != "" {
 		delete(held, byHand+" "+h.trial.Ban)
 	}
@@ -227,7 +224,7 @@ func (h *house) kernel(how ending, what string) {
 		}
 	}
 	for at := range held {
-		if !h.spent[at] && !h.adopted[at] && (how != died || at != stranger) {
+		if !h.spent[at] && !h.adopted[at] && !h.lingers[at] && (how != died || at != stranger) {
 			h.t.Errorf("after %s the kernel holds %s, which is not banned", what, at)
 		}
 	}
