@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -200,6 +201,9 @@ func Decode(data []byte) (*State, error) {
 	digits, whole := bytes.CutSuffix(body[at+len(checksum):], []byte(`"}`))
 	want, err := strconv.ParseUint(string(digits), 16, 32)
 	if !whole || err != nil || uint32(want) != crc32.Checksum(body[:at], castagnoli) {
+		if number := bytes.IndexByte(body, ','); err == nil && uint32(want) == crc32.Update(crc32.Checksum(fmt.Appendf(nil, `{"version":%d`, Version), castagnoli), castagnoli, body[number:at]) {
+			return nil, errors.New("the number of its version is damaged") // and is no newer one
+		}
 		return nil, cmpVersion(data, errors.New("the checksum does not match: the file was altered or damaged"))
 	}
 	s := New()
@@ -234,6 +238,7 @@ func Decode(data []byte) (*State, error) {
 	if err == nil && version != Version {
 		err = fmt.Errorf("version %d is unknown", version)
 	}
+	s.horizon, _ = s.Sources.Horizon(math.MaxInt64)
 	return s, err
 }
 

@@ -67,7 +67,6 @@ func TestMaxLedger(t *testing.T) {
 func TestMaxHistory(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	state := New()
-	state.Sources.Journal = &JournalPosition{Time: T * 1e6}
 	ban := func(host int, until int64) Decision {
 		return (&Ban{Jail: "sshd", Key: Key(must(fmt.Sprint("203.0.113.", host))), Since: T, Until: until, N: 1}).decision(Banned, T)
 	}
@@ -79,14 +78,18 @@ func TestMaxHistory(t *testing.T) {
 	if err := s.Commit(state, decisions, T); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Memory: Duration(time.Hour), MaxHistory: Size(state.History.Length)}
-	state.Pruned = T
-	if err := s.Tidy(state, o, T); err != nil || state.History.Length != int64(o.MaxHistory) {
-		t.Fatalf("%v, %d bytes: pruned though it is not too long", err, state.History.Length)
+	o := Options{MaxHistory: Size(state.History.Length)}
+	if o.Outgrown(state.History) {
+		t.Error("it has just the size")
 	}
-	o.MaxHistory /= 2
-	if err := s.Tidy(state, o, T); err != nil || state.History.Length > int64(o.MaxHistory)*3/4+300 || state.History.Length < int64(o.MaxHistory)/2 {
+	if o.MaxHistory /= 2; !o.Outgrown(state.History) {
+		t.Error("it has twice the size")
+	}
+	if err := s.Shrink(state, o, T); err != nil || state.History.Length > int64(o.MaxHistory)*3/4+300 || state.History.Length < int64(o.MaxHistory)/2 {
 		t.Fatalf("%v, %d bytes of %d", err, state.History.Length, o.MaxHistory)
+	}
+	if saved, err := s.Load(); err != nil || saved.History != state.History {
+		t.Errorf("%v, the file vouches for %v, not %v", err, saved.History, state.History)
 	}
 	var first, last string
 	err := s.History(&state.History, func(d Decision, _ int64) {

@@ -97,7 +97,7 @@ func replayed(t *testing.T, dir string, text []byte) []byte {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	s, _, err := store.Recall(T, T-3600, 90*86400)
+	s, _, err := store.Recall(T, T-3600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 )
@@ -159,23 +160,28 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 	return length, err
 }
 
-// Tidy prunes the history to o.Memory of log time, at most once a day, and to three
-// quarters of o.MaxHistory when it has grown beyond that. The state must be committed
-// afterwards.
+// Tidy prunes the history to o.Memory of log time, at most once a day. The state
+// must be committed afterwards: a pass that dies before is repeated from the positions
+// of the file, so what counts from there on is kept.
 func (s *Store) Tidy(state *State, o Options, now int64) error {
-	horizon, ok := state.Sources.Horizon(now)
-	most := int64(o.MaxHistory)
-	over := most > 0 && state.History.Length > most
-	if !ok || now/86400 == state.Pruned/86400 && !over {
+	if state.horizon == 0 || now/86400 == state.Pruned/86400 {
 		return nil
 	}
 	state.Pruned = now
-	if !over {
-		most = state.History.Length
-	} else {
-		most -= most / 4
+	return s.Prune(state, min(state.horizon, now)-o.Memory.Seconds(), state.History.Length)
+}
+
+// Outgrown tells whether the history is to be pruned to its size, see Shrink.
+func (o Options) Outgrown(v Vouch) bool { return o.MaxHistory > 0 && v.Length > int64(o.MaxHistory) }
+
+// Shrink prunes the history to three quarters of o.MaxHistory and saves the state, which
+// must have been committed: a repeated pass would count fewer bans than it did before.
+func (s *Store) Shrink(state *State, o Options, now int64) error {
+	most := int64(o.MaxHistory)
+	if err := s.Prune(state, math.MinInt64, most-most/4); err != nil {
+		return err
 	}
-	return s.Prune(state, horizon-o.Memory.Seconds(), most)
+	return s.Commit(state, nil, now)
 }
 
 // Prune rewrites the history without the decisions from before cutoff, in

@@ -22,8 +22,9 @@ type State struct {
 	Sources Sources
 	Jails   map[string]*Jail
 
-	size   int  // bytes of the file that it was read from
-	urgent bool // something changed that must not wait for the checkpoint
+	size    int   // bytes of the file that it was read from
+	horizon int64 // of that file's positions, see Horizon; 0: it was read from none
+	urgent  bool  // something changed that must not wait for the checkpoint
 }
 
 // Vouch is how much of history.jsonl a state knows of. What lies beyond was

@@ -24,7 +24,7 @@ type Recorded struct {
 // time now, in seconds: bans and unbans by hand that are in force. Bans of jails
 // come back through the judging, see Judge.Replay: recorded are those that end
 // after from, the second from which the log will be read again.
-func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
+func (s *Store) Recall(now, from int64) (*State, *Recorded, error) {
 	state, recorded := New(), &Recorded{gone: map[priorKey]bool{}}
 	live := map[Key]*Ban{}
 	laid, taken := map[priorKey][]*Ban{}, map[*Ban]bool{}
@@ -60,7 +60,7 @@ func (s *Store) Recall(now, from, memory int64) (*State, *Recorded, error) {
 				}
 				delete(laid, at)
 			}
-			if d.Verb == Unbanned && d.Jail != ByHand && d.Time > now-memory {
+			if d.Verb == Unbanned && d.Jail != ByHand { // however old: what is read again may be older
 				state.Jail(d.Jail).Pardons[*d.Key] = d.Time
 			}
 		}

@@ -58,7 +58,7 @@ func TestRebuild(t *testing.T) {
 		}
 		os.Remove(store.path)
 
-		state, recorded, err := store.Recall(now, T+gone, 1<<40)
+		state, recorded, err := store.Recall(now, T+gone)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestRebuildRemembers(t *testing.T) {
 		t.Fatalf("%d decisions, want the end of the ban; %v", len(j.Decisions), err)
 	}
 
-	state, recorded, err := store.Recall(now, T-1e6, 1e9)
+	state, recorded, err := store.Recall(now, T-1e6)
 	if err != nil {
 		t.Fatal(err)
 	}

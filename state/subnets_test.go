@@ -254,7 +254,7 @@ func TestSubnetsRebuild(t *testing.T) {
 				b.Judge = j
 				return b.network()
 			}
-			state, recorded, err := store.Recall(now, T+from, 1<<40)
+			state, recorded, err := store.Recall(now, T+from)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -82,7 +82,7 @@ type Pass struct {
 	bare     map[string]*state.Rules // as configured, where there is a shield
 	failed   map[string]string       // what keeps jails from their work
 	store    *state.Store            // nil: there is no state directory yet
-	was      *state.State // the ledger as it was loaded, which the kernel was brought to; nil: that is not known
+	was      *state.State            // the ledger as it was loaded, which the kernel was brought to; nil: that is not known
 	volatile *state.Volatile
 	noted    []state.Decision       // warnings that are news
 	saved    *state.JournalPosition // the position on disk
@@ -183,7 +183,7 @@ func (p *Pass) load() (err error) {
 		if p.JournalPath != "" { // read from its beginning, see readJournal
 			from = 0
 		}
-		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), from, p.State.Memory.Seconds())
+		p.Ledger, recorded, err = p.store.Recall(p.Now.Unix(), from)
 		if err != nil && p.Write {
 			return err
 		} else if err != nil {
@@ -482,13 +482,13 @@ func (p *Pass) save() {
 		return
 	}
 	p.volatile.Journal = nil // the state has it, for the position that it saves
-	if most := p.State.MaxHistory; most > 0 && p.Ledger.History.Length > int64(most) {
-		p.Warn("the history has grown over max_history: its oldest decisions go, and earlier bans may be counted too low")
-	}
 	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
 	if err = errors.Join(err, p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix())); err != nil {
 		p.fail(err)
 		p.volatile.Kernel = nil
+	} else if p.State.Outgrown(p.Ledger.History) {
+		p.Warn("the history has grown over max_history: its oldest decisions go, and earlier bans may be counted too low")
+		p.fail(p.store.Shrink(p.Ledger, p.State, p.Now.Unix()))
 	}
 }
 

@@ -2,181 +2,148 @@ package pass
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 )
 
-// harm does something to the host between two passes.
-func (h *house) harm() {
-	h.harms++
-	name := filepath.Join(h.dir, "state", "state.json")
-	switch log := filepath.Join(h.dir, "log", "vsftpd.log"); h.dice.IntN(9) {
-	case 0:
-		h.ruleset("flush ruleset; add table inet neighbour")
-	case 1:
-		h.ruleset(chosen(h, "delete table inet scan2ban", "flush set inet scan2ban sshd4", "flush chain inet scan2ban prerouting",
-			"flush set inet scan2ban vsftpd6", "add rule inet scan2ban prerouting accept", "add element inet scan2ban sshd4 { 192.0.2.1 timeout 1h }"))
-	case 2: // somebody else's business
-		h.ruleset(chosen(h, "add table ip other; delete table ip other", "add chain inet neighbour c; delete chain inet neighbour c"))
-	case 3: // rotated, in logrotate's two ways
-		h.archive++
-		to := fmt.Sprintf("%s-%d", log, 20261100+h.archive)
-		if h.dice.IntN(2) == 0 {
-			h.must("mv", log, to)
-			h.must("touch", log)
-		} else {
-			h.must("cp", log, to)
-			h.must("truncate", "-s0", log)
-		}
-	case 4: // journald rotates; what was read may be vacuumed
-		from := filepath.Join(h.dir, "journal", "system.journal")
-		if _, err := os.Stat(from); err != nil {
-			return
-		}
-		h.archive++
-		h.must("mv", from, filepath.Join(h.dir, "journal", fmt.Sprintf("system@%032x-%016x-%016x.journal", h.archive, 1, h.archive)))
-	case 5:
-		if h.dice.IntN(3) > 0 {
-			return
-		}
-		h.damage(name)
-	case 6:
-		os.Remove(filepath.Join(h.dir, "state", "pass.json"))
-		os.Remove(filepath.Join(h.dir, "run", "pass.json"))
+// harms are what happens to a host between two passes.
+func harms() []deed {
+	ruled := func(name string, choice ...string) deed {
+		return deed{name, func(h *house) (string, bool) {
+			command := choice[h.dice.IntN(len(choice))]
+			return command, h.ruleset(command)
+		}}
+	}
+	logged := func(name string, do func(h *house)) deed {
+		return deed{name, func(h *house) (string, bool) { do(h); return "", true }}
+	}
+	return []deed{
+		ruled("the ruleset flushed", "flush ruleset; add table inet neighbour"),
+		ruled("our table changed", "delete table inet scan2ban", "flush set inet scan2ban sshd4", "flush chain inet scan2ban prerouting",
+			"flush set inet scan2ban vsftpd6", "add rule inet scan2ban prerouting accept", "add element inet scan2ban sshd4 { 192.0.2.1 timeout 1h }"),
+		ruled("another table committed", "add table ip other; delete table ip other", "add chain inet neighbour c; delete chain inet neighbour c"),
+		logged("log file rotated by name", func(h *house) { h.rotateLog(false) }),
+		logged("log file copied and truncated", func(h *house) { h.rotateLog(true) }),
+		{"journal rotated", func(h *house) (string, bool) { return "", h.rotateJournal(".journal") }},
+		{"journald restarted, the journal renamed as unclean", func(h *house) (string, bool) { return "", h.rotateJournal(".journal~") }},
+		{"logs vacuumed", func(h *house) (string, bool) {
+			h.rotateJournal(".journal")
+			h.rotateLog(false)
+			h.quiet(4 * 3600)
+			return "", h.vacuum(h.now-3600) > 0
+		}},
+		logged("a hole in the journal", (*house).hole),
+		logged("a quiet day", func(h *house) {
+			h.rotateJournal(".journal")
+			h.quiet(86400)
+			h.vacuum(h.now - 3600)
+		}),
+		logged("a reboot", (*house).reboot),
+		logged("state cut off", func(h *house) { h.damage(true) }),
+		logged("state with a bit flipped", func(h *house) { h.damage(false) }),
+		logged("history cut off", func(h *house) { h.damageHistory(true) }),
+		logged("history with a bit flipped", func(h *house) { h.damageHistory(false) }),
+		logged("state and history damaged, then put back", (*house).damageBoth),
+		logged("the note of the last pass lost", func(h *house) { h.clear("state.json.run") }),
+		{"the note of the last pass with a bit flipped", func(h *house) (string, bool) { return "", h.spoil(h.disk("state.json.run"), false) }},
 	}
 }
 
 func chosen(h *house, from ...string) string { return from[h.dice.IntN(len(from))] }
 
-// ruleset gives nft commands, and one of a table that is nobody's: the flush of a set
-// that is empty changes nothing that a pass could notice.
-func (h *house) ruleset(what string) {
-	for command := range strings.SplitSeq(what+"; add table ip nobody; delete table ip nobody", "; ") {
-		if exec.Command("nft", command).Run() == nil { // a set may have gone with its table
-			h.touched = true
-		}
+func (h *house) clear(name string) {
+	if err := os.Remove(h.disk(name)); err != nil && !os.IsNotExist(err) {
+		h.t.Fatal(err)
 	}
 }
 
-// damage cuts the state or flips a bit of it, and lets a pass make it anew. The
-// kernel's elements, whose clock is not that of the passes, are not to be found.
-func (h *house) damage(name string) {
-	h.ruleset("flush ruleset; add table inet neighbour")
+// ruleset gives nft commands, and one of a table that is nobody's: the flush of a set
+// that is empty changes nothing that a pass could notice. It tells whether the first was
+// possible: a set may have gone with its table.
+func (h *house) ruleset(what string) bool {
+	first := false
+	for i, command := range strings.Split(what+"; add table ip nobody; delete table ip nobody", "; ") {
+		if exec.Command("nft", command).Run() == nil {
+			h.touched = true
+			first = first || i == 0
+		}
+	}
+	return first
+}
+
+// spoil cuts a file somewhere, or flips one of its bits.
+func (h *house) spoil(name string, cut bool) bool {
 	text, err := os.ReadFile(name)
 	if err != nil || len(text) == 0 {
-		return
+		return false
 	}
-	if h.dice.IntN(2) == 0 {
+	if cut {
 		text = text[:h.dice.IntN(len(text))]
 	} else {
 		text[h.dice.IntN(len(text))] ^= 1 << h.dice.IntN(8)
 	}
+	h.put(name, text)
+	return true
+}
+
+func (h *house) put(name string, text []byte) {
 	if err := os.WriteFile(name, text, 0o600); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-// kill starts a pass and kills it at a random instant.
-func (h *house) kill() string {
-	c := h.command(torturePass{Now: h.now + 1})
-	if err := c.Start(); err != nil {
-		h.t.Fatal(err)
-	}
-	stop := time.AfterFunc(time.Duration(h.dice.Int64N(int64(50*time.Millisecond))), func() { c.Process.Kill() })
-	err := c.Wait()
-	stop.Stop()
+func (h *house) get(name string) []byte {
+	text, err := os.ReadFile(name)
 	if err != nil {
-		h.kills++
-	}
-	return "a pass that was killed"
-}
-
-// faults are what strace(1) makes of a system call of the child.
-var faults = []string{"error=ENOSPC", "error=EIO", "error=EDQUOT", "signal=KILL"}
-
-// calls change files, or the kernel.
-var calls = []string{"write", "pwrite64", "fsync", "renameat", "ftruncate", "openat", "sendmsg", "sendto"}
-
-// fault lets a system call of a pass fail, or makes the disk full or read-only.
-func (h *house) fault(n int) string {
-	h.faults++
-	disk := filepath.Join(h.dir, "state")
-	if kind := h.dice.IntN(8); kind == 0 {
-		h.must("mount", "-o", "remount,ro", disk)
-		defer h.must("mount", "-o", "remount,rw", disk)
-		return "a read-only disk" + h.suffer(h.command(torturePass{Now: h.now + 1}))
-	} else if kind == 1 {
-		ballast := filepath.Join(disk, "ballast")
-		f, err := os.Create(ballast)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		for size := 1 << 16; size > 0; size /= 2 { // to the last byte, or nearly
-			for err = nil; err == nil; {
-				_, err = f.Write(make([]byte, size))
-			}
-		}
-		if at, _ := f.Seek(0, 1); h.dice.IntN(2) == 0 && at > 8192 {
-			_ = f.Truncate(at - int64(4096*(1+h.dice.IntN(2)))) // room for a part of what will be written
-		}
-		f.Close()
-		defer os.Remove(ballast)
-		return "a full disk" + h.suffer(h.command(torturePass{Now: h.now + 1}))
-	}
-	call := calls[n%len(calls)]
-	inject := fmt.Sprintf("inject=%s:%s:when=%d", call, faults[h.dice.IntN(len(faults))], 1+h.dice.IntN(6))
-	args := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", inject}
-	if !strings.HasPrefix(call, "send") { // of the state directory only
-		args = append(args, "-P", disk, "-P", filepath.Join(disk, "state.json.new"), "-P", filepath.Join(disk, "history.jsonl"), "-P", filepath.Join(disk, "state.json"))
-	}
-	return inject + h.suffer(h.command(torturePass{Now: h.now + 1}, args...))
-}
-
-// suffer runs a child that may fail but must not crash, and says how it ended.
-func (h *house) suffer(c *exec.Cmd) string {
-	var said bytes.Buffer
-	c.Stderr = &said
-	err := c.Run()
-	if strings.Contains(said.String(), "goroutine ") {
-		h.t.Errorf("it crashed:\n%s", said.String())
-	}
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
-		h.kills++
-	}
-	return fmt.Sprintf(" (%v: %s)", err, strings.TrimSpace(said.String()))
-}
-
-// atOnce starts two passes together: one waits for the other.
-func (h *house) atOnce() string {
-	a, b := h.command(torturePass{Now: h.now + 1}), h.command(torturePass{Now: h.now + 1})
-	if err := errors.Join(a.Start(), b.Start()); err != nil {
 		h.t.Fatal(err)
 	}
-	if err := errors.Join(a.Wait(), b.Wait()); err != nil {
-		h.t.Errorf("two passes at once: %v", err)
-	}
-	h.check(true, "two passes at once")
-	return "two passes at once"
+	return text
 }
 
-// unban takes back all bans of a key that is often seen.
-func (h *house) unban() string {
-	if len(h.events) == 0 {
-		return "nothing"
+// damage lets a pass make the state anew. The kernel's elements, whose clock is not that
+// of the passes, are not to be found.
+func (h *house) damage(cut bool) {
+	h.ruleset("flush ruleset; add table inet neighbour")
+	h.spoil(h.disk("state.json"), cut)
+}
+
+// damageHistory lets a pass ban over a history that is damaged: what it decides and
+// holds is right all the same, and is appended where the next pass finds it. Then the
+// lines are put back as they were, for what they told would be missing later on.
+func (h *house) damageHistory(cut bool) {
+	h.pass(h.now + 1)
+	name := h.disk("history.jsonl")
+	was := bytes.Clone(h.read.text) // without what a pass left that died
+	before, _ := h.saved()
+	h.spoil(name, cut)
+	h.attack()
+	h.succeed(torturePass{Now: h.now + 1})
+	text := h.get(name)
+	at := bytes.Index(text, fmt.Appendf(nil, `{"seq":%d,`, before.Seq+1))
+	if at < 0 {
+		h.t.Fatalf("nothing was appended after number %d:\n%s", before.Seq, text)
 	}
-	h.now++
-	key := modelKey(h.events[h.dice.IntN(len(h.events))].addr)
-	if said, err := h.command(torturePass{Now: h.now, Unban: key.String()}).CombinedOutput(); err != nil {
-		h.t.Errorf("unban %s: %v\n%s", key, err, said)
+	h.put(name, append(was, text[at:]...))
+	h.check(done, "a pass over a damaged history")
+}
+
+// damageBoth leaves a pass nothing to go by but the log. It may not crash, nor fail; what
+// it makes of it is thrown away, for an unban that nobody remembers is none.
+func (h *house) damageBoth() {
+	h.pass(h.now + 1)
+	names := []string{h.disk("state.json"), h.disk("history.jsonl")}
+	was := [][]byte{h.get(names[0]), h.get(names[1])}
+	for _, name := range names {
+		h.spoil(name, h.dice.IntN(2) == 0)
 	}
-	h.pardons = append(h.pardons, modelPardon{h.now, key})
-	h.now++
-	h.check(true, "an unban of "+key.String())
-	return "unban " + key.String()
+	h.ruleset("flush ruleset; add table inet neighbour")
+	h.succeed(torturePass{Now: h.now + 1})
+	h.ruleset("flush ruleset; add table inet neighbour")
+	for i, name := range names {
+		h.put(name, was[i])
+	}
+	h.clear("state.json.run")
+	h.pass(h.now + 1)
 }

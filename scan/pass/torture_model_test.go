@@ -1,21 +1,21 @@
 package pass
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
 )
 
-// An independent model of the judging: slow, plain, without passes, positions,
-// files or a kernel. It is told what was logged and what an admin undid, and says
-// which bans follow.
+// An independent model of the judging: plain, in memory, without passes, positions,
+// files or a kernel. It is told what was logged and what an admin did, once each and
+// in the order of time, and says which bans follow.
 
 // modelJail is a policy as the model has it; times in seconds.
 type modelJail struct {
 	maxretry, findtime, bantime int
-	factor                      int  // the n-th ban lasts bantime x factor^(n-1)
+	factor, most                int  // the n-th ban lasts bantime x factor^(n-1), at most that long
+	memory                      int  // earlier bans count for so long
 	ledger                      bool // fed by the bans of the others
 	count, net4, net6           int  // that many keys of a network of that length ban it; 0: none is
 }
@@ -24,13 +24,6 @@ type modelEvent struct {
 	at   int64 // seconds since the Unix epoch
 	jail string
 	addr netip.Addr
-}
-
-// modelPardon is an unban of everything for one key, at a second up to which all
-// that was logged had been judged.
-type modelPardon struct {
-	at  int64
-	key netip.Prefix
 }
 
 type modelBan struct {
@@ -53,6 +46,14 @@ func (b modelBan) String() string {
 	return fmt.Sprint(b.jail, " ", shown(b.key), " ", b.since, " ", b.until, " ", b.n)
 }
 
+// modelPrefix reads a key as it is shown.
+func modelPrefix(shown string) netip.Prefix {
+	if addr, err := netip.ParseAddr(shown); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen())
+	}
+	return netip.MustParsePrefix(shown)
+}
+
 // modelKey is what an address counts for: itself, or its /64.
 func modelKey(a netip.Addr) netip.Prefix {
 	bits := 32
@@ -71,31 +72,86 @@ func (j modelJail) network(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, bits).Masked()
 }
 
-// modelBans are the bans that follow, and those of them that were taken back. A
-// jail is looked at by itself, but for recidive, which comes after.
-func modelBans(jails map[string]modelJail, events []modelEvent, pardons []modelPardon) (bans []modelBan, undone map[modelBan]bool) {
-	undone = map[modelBan]bool{}
+// model is what all jails make of it. A jail is looked at by itself, but for a ledger,
+// which is told of the bans of the others.
+type model struct {
+	states map[string]*modelState
+	bans   []modelBan         // as they were decided
+	undone map[modelBan]int64 // those taken back, and when
+}
+
+func newModel(jails map[string]modelJail) *model {
+	m := &model{states: map[string]*modelState{}, undone: map[modelBan]int64{}}
 	for name, jail := range jails {
-		if !jail.ledger {
-			bans = append(bans, jail.bans(name, events, pardons, undone)...)
-		}
+		m.states[name] = &modelState{modelJail: jail, name: name, windows: map[netip.Prefix][]int64{},
+			members: map[netip.Prefix]map[netip.Prefix]int64{}, last: map[netip.Prefix]modelBan{}, began: map[netip.Prefix][]int64{}}
 	}
-	again := make([]modelEvent, len(bans))
-	for name, jail := range jails {
-		if !jail.ledger {
-			continue
-		}
-		again = again[:0]
-		for _, b := range bans {
-			if !b.network {
-				again = append(again, modelEvent{b.since, name, b.key.Addr()})
+	return m
+}
+
+// logged is one line of a log.
+func (m *model) logged(e modelEvent) {
+	bans := m.states[e.jail].failure(modelKey(e.addr), e.addr, e.at)
+	m.bans = append(m.bans, bans...)
+	for _, b := range bans {
+		for _, s := range m.states {
+			if s.ledger && !b.network {
+				m.bans = append(m.bans, s.failure(b.key, b.key.Addr(), e.at)...)
 			}
 		}
-		slices.SortStableFunc(again, func(a, b modelEvent) int { return cmp.Compare(a.at, b.at) })
-		bans = append(bans, jail.bans(name, again, pardons, undone)...)
 	}
-	return bans, undone
 }
+
+// banned is a ban by hand, of every port; one that ends later stays.
+func (m *model) banned(b modelBan) {
+	s := m.states[byHand]
+	if !s.inForce(b.key, b.since) || s.last[b.key].until < b.until {
+		s.last[b.key] = b
+		m.bans = append(m.bans, b)
+	}
+}
+
+// pardoned is an unban everywhere of a key, or of a network that holds keys as a whole: what
+// was logged until then is void. A banned network that holds the key is taken back with
+// all that waits in it.
+func (m *model) pardoned(of netip.Prefix, at int64) {
+	for _, s := range m.states {
+		void := []netip.Prefix{of}
+		for key, b := range s.last {
+			if key.Overlaps(of) && at < b.until {
+				m.undone[b] = at
+				delete(s.last, key)
+				void = append(void, key)
+			}
+		}
+		for _, of := range void {
+			for key := range s.windows {
+				if within(of, key) {
+					delete(s.windows, key)
+				}
+			}
+			for _, members := range s.members {
+				for key := range members {
+					if within(of, key) {
+						delete(members, key)
+					}
+				}
+			}
+		}
+	}
+}
+
+// of are the bans of a key in a jail, for people.
+func (m *model) of(jail, key string) (bans []string) {
+	for _, b := range m.bans {
+		if b.jail == jail && shown(b.key) == key {
+			bans = append(bans, fmt.Sprintf("%d to %d (%d)", b.since, b.until, b.n))
+		}
+	}
+	return bans
+}
+
+func within(of, key netip.Prefix) bool { return of.Bits() <= key.Bits() && of.Contains(key.Addr()) }
 
 // elementKeys are the keys that an element of nft's JSON stands for: an address, or the
 // networks of the jail that a prefix or a range is made of.
@@ -150,43 +206,25 @@ type modelState struct {
 	name    string
 	windows map[netip.Prefix][]int64                // failures of a key
 	members map[netip.Prefix]map[netip.Prefix]int64 // when the keys of a network were banned
-	last    map[netip.Prefix]*modelBan              // of a key or a network
-	n       map[netip.Prefix]int
-	bans    []modelBan
-	undone  map[modelBan]bool
+	last    map[netip.Prefix]modelBan               // of a key or a network, not taken back
+	began   map[netip.Prefix][]int64                // its bans, taken back or not
 }
 
-func (j modelJail) bans(name string, events []modelEvent, pardons []modelPardon, undone map[modelBan]bool) []modelBan {
-	s := modelState{modelJail: j, name: name, windows: map[netip.Prefix][]int64{}, members: map[netip.Prefix]map[netip.Prefix]int64{},
-		last: map[netip.Prefix]*modelBan{}, n: map[netip.Prefix]int{}, undone: undone}
-	for _, e := range events {
-		if e.jail != name {
-			continue
-		}
-		for ; len(pardons) > 0 && pardons[0].at < e.at; pardons = pardons[1:] {
-			s.pardon(pardons[0])
-		}
-		s.failure(modelKey(e.addr), s.network(e.addr), e.at)
-	}
-	for _, p := range pardons {
-		s.pardon(p)
-	}
-	return s.bans
-}
-
-func (s *modelState) failure(key, network netip.Prefix, at int64) {
+// failure is one of a key, and gives the bans that follow: of the key, and of its network.
+func (s *modelState) failure(key netip.Prefix, addr netip.Addr, at int64) (bans []modelBan) {
+	network := s.network(addr)
 	if s.inForce(key, at) || s.count > 0 && s.inForce(network, at) {
-		return
+		return nil
 	}
 	window := append(s.windows[key], at)
 	window = slices.DeleteFunc(window, func(t int64) bool { return t <= at-int64(s.findtime) })
 	if s.windows[key] = window; len(window) < s.maxretry {
-		return
+		return nil
 	}
-	s.windows[key] = nil
-	s.ban(key, at, false)
+	delete(s.windows, key)
+	bans = append(bans, s.ban(key, at, false))
 	if s.count == 0 {
-		return
+		return bans
 	}
 	if s.members[network] == nil {
 		s.members[network] = map[netip.Prefix]int64{}
@@ -199,46 +237,24 @@ func (s *modelState) failure(key, network netip.Prefix, at int64) {
 		}
 	}
 	if counted >= s.count {
-		s.members[network] = nil
-		s.ban(network, at, true)
+		delete(s.members, network)
+		bans = append(bans, s.ban(network, at, true))
 	}
+	return bans
 }
 
 func (s *modelState) inForce(key netip.Prefix, at int64) bool {
-	b := s.last[key]
-	return b != nil && at >= b.since && at < b.until
+	b, ok := s.last[key]
+	return ok && at >= b.since && at < b.until
 }
 
-func (s *modelState) ban(key netip.Prefix, at int64, network bool) {
-	s.n[key]++
+func (s *modelState) ban(key netip.Prefix, at int64, network bool) modelBan {
+	s.began[key] = slices.DeleteFunc(s.began[key], func(t int64) bool { return t <= at-int64(s.memory) })
 	length := int64(s.bantime)
-	for range s.n[key] - 1 {
-		length *= int64(max(s.factor, 1))
+	for range s.began[key] {
+		length = min(length*int64(max(s.factor, 1)), int64(s.most))
 	}
-	s.last[key] = &modelBan{s.name, key, at, at + length, s.n[key], network}
-	s.bans = append(s.bans, *s.last[key])
-}
-
-// pardon takes back the ban of a key, and that of its network with all that waits in it.
-func (s *modelState) pardon(p modelPardon) {
-	network := s.network(p.key.Addr())
-	s.lift(p.key, p.at)
-	delete(s.members[network], p.key)
-	if s.count > 0 && s.inForce(network, p.at) {
-		s.lift(network, p.at)
-		s.members[network] = nil
-		for key := range s.windows {
-			if network.Contains(key.Addr()) {
-				s.windows[key] = nil
-			}
-		}
-	}
-}
-
-func (s *modelState) lift(key netip.Prefix, at int64) {
-	s.windows[key] = nil
-	if b := s.last[key]; b != nil && b.until > at {
-		s.undone[*b] = true
-	}
-	delete(s.last, key)
+	s.began[key] = append(s.began[key], at)
+	s.last[key] = modelBan{s.name, key, at, at + length, len(s.began[key]), network}
+	return s.last[key]
 }
