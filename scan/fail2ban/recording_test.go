@@ -28,6 +28,7 @@ type service struct {
 	jails  []string
 	marker logged
 	lines  []logged
+	hosts  map[string]bool // who was there, by the set-up of the recording
 }
 
 // logged is what a service wrote once, as an entry of the journal or as a line of a file.
@@ -52,51 +53,54 @@ func services() []*service {
 	}
 }
 
-// recorded reads a recording: of sshd with its times, in the journal or, as rsyslog wrote
-// it, in a file; of the others what went to the journal, whose times were not kept: it is
-// spread over those of sshd.
-func recorded(t *testing.T, name string, file bool, from, to time.Time) (lines []logged) {
+// record reads what was recorded of a service: of sshd with its times, in the journal or,
+// as rsyslog wrote it, in a file; of the others what went to the journal, whose times were
+// not kept: it is spread over those of sshd.
+func (s *service) record(t *testing.T, file bool, from, to time.Time) {
 	root := filepath.Dir(journaltest.Dir())
-	if name == "sshd" && file {
+	path := filepath.Join(root, "services/recorded", s.name+"-bookworm.jsonl")
+	if s.name == "sshd" {
+		path = filepath.Join(root, "sshd/recorded.jsonl.gz")
+	}
+	s.hosts = map[string]bool{}
+	for _, line := range read(t, path) {
+		var r struct {
+			Suite, Sink, Line string
+			TrueHost          string `json:"true_host"`
+			T                 int64  `json:",string"`
+			Fields            map[string]string
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if r.Suite != "bookworm" || !strings.HasPrefix(r.Sink, "journal:") {
+			continue
+		}
+		s.hosts[r.TrueHost] = true
+		r.Fields["_HOSTNAME"] = "vm"
+		r.Fields["_TRANSPORT"] = strings.TrimPrefix(r.Sink, "journal:")
+		if r.Fields["_UID"] == "" {
+			r.Fields["_UID"] = "0"
+		}
+		s.lines = append(s.lines, logged{at: time.UnixMicro(r.T), text: r.Line, fields: r.Fields})
+	}
+	switch {
+	case s.name != "sshd":
+		for i := range s.lines {
+			s.lines[i].at = from.Add(to.Sub(from) * time.Duration(i) / time.Duration(len(s.lines)))
+		}
+	case file:
+		s.lines = nil
 		for _, line := range read(t, filepath.Join(root, "fail2ban/auth.log.gz")) {
 			stamp, rest, _ := strings.Cut(line, " ")
 			at, err := time.Parse(time.RFC3339Nano, stamp)
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines = append(lines, logged{at: at, text: rest})
-		}
-		return lines
-	}
-	path := filepath.Join(root, "services/recorded", name+"-bookworm.jsonl")
-	if name == "sshd" {
-		path = filepath.Join(root, "sshd/recorded.jsonl.gz")
-	}
-	for _, line := range read(t, path) {
-		var r struct {
-			Suite, Sink, Line string
-			T                 int64 `json:",string"`
-			Fields            map[string]string
-		}
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		if r.Suite == "bookworm" && strings.HasPrefix(r.Sink, "journal:") {
-			r.Fields["_TRANSPORT"] = strings.TrimPrefix(r.Sink, "journal:")
-			r.Fields["_HOSTNAME"] = "vm"
-			if r.Fields["_UID"] == "" {
-				r.Fields["_UID"] = "0"
-			}
-			lines = append(lines, logged{at: time.UnixMicro(r.T), text: r.Line, fields: r.Fields})
+			s.lines = append(s.lines, logged{at: at, text: rest})
 		}
 	}
-	if name != "sshd" {
-		for i := range lines {
-			lines[i].at = from.Add(to.Sub(from) * time.Duration(i) / time.Duration(len(lines)))
-		}
-	}
-	slices.SortStableFunc(lines, func(a, b logged) int { return a.at.Compare(b.at) })
-	return lines
+	slices.SortStableFunc(s.lines, func(a, b logged) int { return a.at.Compare(b.at) })
 }
 
 // read gives the lines of a file, which may be packed.
