@@ -20,6 +20,7 @@ import (
 // server is Fail2Ban's, in a network namespace of its own, with a clock of its own.
 type server struct {
 	t      *testing.T
+	root   string // of Fail2Ban's package
 	dir    string
 	python func(args ...string) *exec.Cmd
 	cmd    *exec.Cmd
@@ -40,10 +41,10 @@ var usual = regexp.MustCompile(` (INFO|NOTICE) |^Server ready$|already banned$|'
 
 // serve starts Fail2Ban's server on the configuration dir/fail2ban.
 func serve(t *testing.T, root string, python func(args ...string) *exec.Cmd, dir string) *server {
-	s := &server{t: t, dir: dir, python: python, lines: make(chan string, 4096), seen: map[string]int{}}
-	s.cmd = s.fail2ban(root, "server", "-f", "--loglevel", "INFO", "--logtarget", "STDOUT", "start")
-	s.cmd.Args = append([]string{"unshare", "--net", s.cmd.Path}, s.cmd.Args[1:]...)
-	s.cmd.Path = "/usr/bin/unshare"
+	s := &server{t: t, root: root, dir: dir, python: python, lines: make(chan string, 4096), seen: map[string]int{}}
+	c := s.fail2ban("server", "-f", "--loglevel", "INFO", "--logtarget", "STDOUT", "start")
+	s.cmd = exec.Command("unshare", append([]string{"--net"}, c.Args...)...)
+	s.cmd.Env = c.Env
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,8 +70,8 @@ func serve(t *testing.T, root string, python func(args ...string) *exec.Cmd, dir
 }
 
 // fail2ban is a call of its server or client for this server.
-func (s *server) fail2ban(root, program string, args ...string) *exec.Cmd {
-	c := s.python(append([]string{filepath.Join(root, "usr/bin/fail2ban-"+program), "-c", filepath.Join(s.dir, "fail2ban"),
+func (s *server) fail2ban(program string, args ...string) *exec.Cmd {
+	c := s.python(append([]string{filepath.Join(s.root, "usr/bin/fail2ban-"+program), "-c", filepath.Join(s.dir, "fail2ban"),
 		"-s", filepath.Join(s.dir, "socket"), "-p", filepath.Join(s.dir, "pid")}, args...)...)
 	for i, v := range c.Env {
 		if modules, ok := strings.CutPrefix(v, "PYTHONPATH="); ok {
@@ -118,12 +119,13 @@ func (s *server) await(jails []string) {
 
 // bans are those of each jail, with the time of each, when all that was found is in the
 // kernel.
-func (s *server) bans(root string, jails []string) map[string]map[string]int64 {
-	var commands strings.Builder
+func (s *server) bans(jails []string) map[string]map[string]int64 {
+	var attempts, questions []string
 	for _, jail := range jails {
-		fmt.Fprintf(&commands, "set %s attempt %s 1 2 3 4 5\n", jail, last)
+		attempts = append(attempts, "set "+jail+" attempt "+last+" 1 2 3 4 5")
+		questions = append(questions, "get "+jail+" banip --with-time")
 	}
-	s.client(root, commands.String())
+	s.client(attempts)
 	s.await(jails) // and what it banned before is in the kernel
 	kernel := map[string]map[string]bool{}
 	for _, jail := range jails {
@@ -131,10 +133,10 @@ func (s *server) bans(root string, jails []string) map[string]map[string]int64 {
 		kernel[jail] = elements(s.t, list, "addr-set-"+jail, "addr6-set-"+jail)
 		delete(kernel[jail], last)
 	}
-	bans := map[string]map[string]int64{}
-	for _, jail := range jails {
+	bans, answers := map[string]map[string]int64{}, s.client(questions)
+	for i, jail := range jails {
 		bans[jail] = map[string]int64{}
-		for _, m := range banned.FindAllStringSubmatch(s.client(root, "get "+jail+" banip --with-time\n"), -1) {
+		for _, m := range banned.FindAllStringSubmatch(answers[i], -1) {
 			at, err := time.Parse("2006-01-02 15:04:05", m[2])
 			if err != nil {
 				s.t.Fatal(err)
@@ -156,15 +158,17 @@ func (s *server) bans(root string, jails []string) map[string]map[string]int64 {
 
 var banned = regexp.MustCompile(`([0-9a-f.:]+) +\t(\S+ \S+) \+ `)
 
-// client gives commands to Fail2Ban's client.
-func (s *server) client(root, commands string) string {
-	c := s.fail2ban(root, "client", "-i")
-	c.Stdin = strings.NewReader(commands)
+// client gives commands to Fail2Ban's client, and its answers back.
+func (s *server) client(commands []string) []string {
+	const prompt = "fail2ban> "
+	c := s.fail2ban("client", "-i")
+	c.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
 	text, err := c.CombinedOutput()
-	if err != nil && !strings.Contains(string(text), "fail2ban>") {
+	answers := strings.Split(string(text), prompt)
+	if len(answers) != len(commands)+2 { // what it says before, and at the end
 		s.t.Fatalf("fail2ban-client: %v\n%s", err, text)
 	}
-	return string(text)
+	return answers[1 : len(commands)+1]
 }
 
 // elements are the addresses in sets of a table that nft lists.

@@ -31,6 +31,13 @@ func TestSideBySide(t *testing.T) {
 		t.Skip("needs root: bans in network namespaces")
 	}
 	root, python := pythonRoot(t)
+	version, err := os.ReadFile(filepath.Join(root, "usr/lib/python3/dist-packages/fail2ban/version.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(version), "\nversion = \"1.0.2\"\n") {
+		t.Skip("differences.tsv is of Debian 12's Fail2Ban, 1.0.2 (unpack it, and set FAIL2BAN_ROOT)")
+	}
 	program := filepath.Join(t.TempDir(), "scan2ban")
 	if text, err := exec.Command("go", "build", "-o", program, "scan2ban").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -197,7 +204,7 @@ func (s *side) theirs() map[string]map[string]int64 {
 	for _, service := range s.services {
 		jails = append(jails, service.jails...)
 	}
-	bans := server.bans(s.root, jails)
+	bans := server.bans(jails)
 	if s.end != nil {
 		s.end()
 	}
@@ -222,7 +229,7 @@ func (s *side) ours(filters string) map[string]map[string]int64 {
 		pass += " --journal " + s.path("journal")
 	}
 	var listing []byte
-	for {
+	for try := 1; ; try++ {
 		c := exec.Command("unshare", "--net", "sh", "-ec", pass+" >&2; nft -j list table inet scan2ban")
 		var said strings.Builder
 		var err error
@@ -230,8 +237,11 @@ func (s *side) ours(filters string) map[string]map[string]int64 {
 		if listing, err = c.Output(); err != nil {
 			s.t.Fatalf("%s: %v\n%s", pass, err, said.String())
 		}
-		if !strings.Contains(said.String(), "given up") { // as a line is on a host that is too busy
+		if !strings.Contains(said.String(), "given up") {
 			break
+		}
+		if try == 5 { // a line is given up on a host that is too busy
+			s.t.Fatalf("%s: %s", pass, said.String())
 		}
 		os.RemoveAll(filepath.Join(out, "state"))
 	}
@@ -259,72 +269,4 @@ func (s *side) ours(filters string) map[string]map[string]int64 {
 		}
 	}
 	return bans
-}
-
-// difference is a row of differences.tsv without its reason.
-type difference struct{ source, filters, jail, address, ours, theirs string }
-
-func differences(t *testing.T) map[difference]string {
-	all := map[difference]string{}
-	for _, line := range read(t, filepath.Join(filepath.Dir(journaltest.Dir()), "fail2ban/differences.tsv")) {
-		f := strings.Split(line, "\t")
-		if strings.HasPrefix(line, "#") || line == "" {
-			continue
-		}
-		if len(f) != 7 || f[6] == "" {
-			t.Fatalf("differences.tsv: %q is not a row of seven", line)
-		}
-		all[difference{f[0], f[1], f[2], f[3], f[4], f[5]}] = f[6]
-	}
-	return all
-}
-
-// compare tells what differs otherwise than the table has it.
-func (s *side) compare(filters string, ours, theirs map[string]map[string]int64, want map[difference]string) {
-	at := func(bans map[string]int64, address string) string {
-		since, ok := bans[address]
-		if !ok {
-			return "-"
-		}
-		return time.Unix(since, 0).Add(-s.shift).UTC().Format("15:04:05")
-	}
-	found := map[difference]bool{}
-	here, there, both, seconds := 0, 0, 0, 0
-	for _, service := range s.services {
-		for _, jail := range service.jails {
-			all := maps.Clone(theirs[jail])
-			maps.Copy(all, ours[jail])
-			here, there = here+len(ours[jail]), there+len(theirs[jail])
-			for address := range all {
-				d := difference{s.source, filters, jail, address, at(ours[jail], address), at(theirs[jail], address)}
-				if d.ours != "-" && !service.hosts[address] {
-					s.t.Errorf("%s, filters of %s, jail %s: a ban of %s, who was never there", s.source, filters, jail, address)
-				}
-				if d.ours != "-" && d.theirs != "-" {
-					both++
-				}
-				if d.ours == d.theirs {
-					seconds++
-				} else if d.ours == "-" || d.theirs == "-" || filters == "converted" {
-					found[d] = true
-				}
-			}
-		}
-	}
-	s.t.Logf("%s, filters of %s: %d bans here, %d there, %d in both, %d of these at the same second", s.source, filters, here, there, both, seconds)
-	var wrong []string
-	for d := range found {
-		if want[d] == "" {
-			wrong = append(wrong, fmt.Sprintf("not in the table: %s\t%s\t%s\t%s\t%s\t%s\t?", d.source, d.filters, d.jail, d.address, d.ours, d.theirs))
-		}
-	}
-	for d := range want {
-		if d.source == s.source && d.filters == filters && !found[d] {
-			wrong = append(wrong, fmt.Sprintf("only in the table: %v", d))
-		}
-	}
-	slices.Sort(wrong)
-	for _, w := range wrong {
-		s.t.Error(w)
-	}
 }
