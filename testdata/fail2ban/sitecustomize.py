@@ -1,6 +1,6 @@
 """Python runs this before Fail2Ban's programs: what TestSideBySide changes in them.
 
-The clock is the time of the file $CLOCK. Looks for news are 5 ms apart, not 200. And
+The clock is the time of the file $CLOCK. Looks for news are 20 ms apart, not 200. And
 what forgets failures older than findtime runs when a line blames $MARKER, as each step
 of the recording ends with one; in life it runs at some of the looks, by a count of them,
 and at bans.
@@ -28,7 +28,7 @@ for name in "get", "set":  # what is remembered of a connection
     was = getattr(Utils.Cache, name)
     setattr(Utils.Cache, name, types.FunctionType(was.__code__, dict(was.__globals__, time=MyTime), name, was.__defaults__))
 
-Utils.DEFAULT_SLEEP_INTERVAL = 0.005
+Utils.DEFAULT_SLEEP_INTERVAL = 0.02
 
 forget, tell = Filter.performSvc, Filter.logIgnoreIp
 Filter.performSvc = lambda self, force=False: None
