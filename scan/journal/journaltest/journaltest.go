@@ -45,6 +45,17 @@ func Write(t testing.TB, file string, entries []Entry) string {
 // Import is Write of what is in the Journal Export Format already.
 func Import(t testing.TB, file string, export []byte) string {
 	t.Helper()
+	cmd := remote(t, file)
+	cmd.Stdin = bytes.NewReader(export)
+	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("Failed")) {
+		t.Fatalf("systemd-journal-remote: %v\n%s", err, out)
+	}
+	return file
+}
+
+// remote is a call of systemd-journal-remote that appends its standard input to a file.
+func remote(t testing.TB, file string) *exec.Cmd {
+	t.Helper()
 	i := slices.IndexFunc(remotePaths, func(path string) bool { _, err := os.Stat(path); return err == nil })
 	if i < 0 {
 		t.Skip("needs systemd-journal-remote to write journal files (Debian: apt install systemd-journal-remote)")
@@ -52,12 +63,40 @@ func Import(t testing.TB, file string, export []byte) string {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(remotePaths[i], "--output="+file, "-")
-	cmd.Stdin = bytes.NewReader(export)
-	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("Failed")) {
-		t.Fatalf("systemd-journal-remote: %v\n%s", err, out)
+	return exec.Command(remotePaths[i], "--output="+file, "-")
+}
+
+// Grow is Write in several calls to one process, which like journald has the file open
+// until end is called.
+func Grow(t testing.TB, file string) (write func(entries []Entry), end func()) {
+	t.Helper()
+	cmd := remote(t, file)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
 	}
-	return file
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	end = func() {
+		if ended {
+			return
+		}
+		ended = true
+		in.Close()
+		if err := cmd.Wait(); err != nil || bytes.Contains(said.Bytes(), []byte("Failed")) {
+			t.Errorf("systemd-journal-remote: %v\n%s", err, said.String())
+		}
+	}
+	t.Cleanup(end)
+	return func(entries []Entry) {
+		if _, err := in.Write(Export(entries)); err != nil {
+			t.Fatalf("systemd-journal-remote: %v", err)
+		}
+	}, end
 }
 
 // Export is the entries in the Journal Export Format.
