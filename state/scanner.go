@@ -26,7 +26,7 @@ func (s *scanner) intern(text []byte) string {
 	if s.known == nil {
 		s.known = map[string]string{}
 	}
-	made := string(text)
+	made := strings.ToValidUTF8(string(text), "\uFFFD") // else it would be written in another way than it was read
 	if len(s.known) < 1000 {
 		s.known[made] = made
 	}
@@ -249,7 +249,6 @@ func (s *scanner) value(into any) error {
 func appendText(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' {
-			// What is no UTF-8 would be written in another way than it is when it is read again.
 			quoted, _ := json.Marshal(strings.ToValidUTF8(text, "\uFFFD")) // of a string: cannot fail
 			return append(b, quoted...)
 		}

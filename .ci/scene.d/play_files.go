@@ -94,11 +94,11 @@ func (a *act) forged() {
 	a.pass()
 	a.want("status", a.run("scan2ban status"), "sshd  journal ")
 	forged := fmt.Sprintf(line, "203.0.113.66")
-	a.must(a.write("tmp/entry", "MESSAGE="+forged+"\nSYSLOG_IDENTIFIER=sshd\n_UID=0\n_SYSTEMD_UNIT=ssh.service\n_TRANSPORT=syslog\nCONTAINER_NAME=sshd\nPRIORITY=6\n"))
+	a.must(a.write("srv/entry", "MESSAGE="+forged+"\nSYSLOG_IDENTIFIER=sshd\n_UID=0\n_SYSTEMD_UNIT=ssh.service\n_TRANSPORT=syslog\nCONTAINER_NAME=sshd\nPRIORITY=6\n"))
 	for range 4 {
 		a.run("%slogger -t sshd -p auth.info '%s'", user, forged)
 		a.run("%slogger -t sshd-session -i --socket-errors=on -p authpriv.info '%s'", user, forged)
-		a.run("%slogger --journald=/tmp/entry", user)
+		a.run("%slogger --journald=/srv/entry", user)
 		a.run("systemd-run -q --wait --uid=65534 -p SyslogIdentifier=sshd echo '%s'", forged)
 	}
 	a.want("the journal", a.run("journalctl --sync; journalctl -o cat -n 100"), forged)

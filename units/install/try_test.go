@@ -87,7 +87,8 @@ func TestNote(t *testing.T) {
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{Unconfirmed: true}))
 	b.has("/etc/precious")
 	b.must(os.MkdirAll(b.path(stateDir), 0o700))
-	b.must(os.Symlink("/etc/passwd", b.path(notePath)))
+	b.file("/home/note", `{"made": ["/home"], "trial": {"boot": "none"}}`)
+	b.must(os.Symlink(b.path("/home/note"), b.path(notePath)))
 	if n := b.install(Options{}).note; n.Trial != nil || len(n.Made) > 0 {
 		t.Errorf("a link was followed: %+v", n)
 	}
