@@ -12,7 +12,7 @@ sectors() {
 	sync -f "$work/state-disk"
 	awk '{ print $7 }' "/sys/block/$loop/stat"
 }
-for source in journal file; do
+for source in ${SMALL_DAY:-journal file}; do
 	for kind in idle scanned attacked; do
 		progress "a day: $source, $kind"
 		here=$work/day-$source-$kind
@@ -38,7 +38,7 @@ for source in journal file; do
 			line ~ /state\.json/ { state += $NF }
 			END { printf "state %.2f MB, history %.2f MB, %d fsyncs, on the disk %.2f MB", state / 1e6, history / 1e6, syncs, disk / 1e6 }' "$here/calls")
 		wanted=$(case $kind in idle) echo 0 ;; scanned) echo 1000 ;; attacked) echo 100000 ;; esac)
-		is "a day: $source, $kind" "$wanted" "$(jq .Failures "$here/said")" "$figures; $(jq .Banned "$here/said") banned"
+		is "a day: $source, $kind" "$wanted" "$(jq .Failures "$here/said")" "$figures; $(jq .Banned "$here/said") bans"
 		rm -rf "$here/journal" "$here/calls" "$here/auth.log"
 	done
 done

@@ -21,7 +21,7 @@ cp "$work/scan2ban-cgo" "$root/root/scan2ban"
 unified=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 group=$unified/scan2ban-small-house
 nspawn=
-inside() { nsenter -t "$leader" -a env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 SYSTEMD_PAGER= sh -c "cd /; $1" 2>&1; }
+inside() { nsenter -t "$leader" -a env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 SYSTEMD_PAGER= sh -c "cd /; $1" 2>&1; }
 boot() { # OPTION...
 	mkdir -p "$group"
 	(
@@ -59,6 +59,7 @@ boot
 installed=$(inside '/root/scan2ban install --light && rm /root/scan2ban') || fails 'install --light' "$installed"
 halt
 sealed=(--read-only --tmpfs=/var/lib/scan2ban --tmpfs=/var/log --tmpfs=/var/tmp --tmpfs=/tmp)
+# shellcheck disable=SC2016 # for the house's shell
 attack() { inside "for i in 1 2 3 4 5; do logger -t sshd --id=\$((2000 + i)) 'Failed password for root from $1 port 4711 ssh2'; done"; }
 kernel() { inside 'nft list table inet scan2ban' | grep -oE '203\.0\.113\.[0-9]+' | sort -u | tr '\n' ' '; }
 await() { # ADDRESS: the seconds until it is banned, by the timer
@@ -81,7 +82,7 @@ is 'the first pass says what it is' yes "$(grep -q 'first run' <<<"$said" && ech
 until=$(inside 'scan2ban banned --json 2>/dev/null' | jq -r '.[0].until' 2>&1) || true
 
 # The state goes while the host runs: what the kernel holds and the journal tells is enough.
-inside 'systemctl stop scan2ban.timer; rm -rf /var/lib/scan2ban/* /run/scan2ban/*; systemctl start scan2ban.service'
+said=$(inside 'systemctl stop scan2ban.timer; rm -rf /var/lib/scan2ban/* /run/scan2ban/*; systemctl start scan2ban.service') || fails 'a pass without a state' "$said"
 is 'state lost: the ban is known again, with its end' "203.0.113.7 $until / 203.0.113.7 " \
 	"$(inside 'scan2ban banned --json 2>/dev/null' | jq -r '.[] | .address + " " + .until') / $(kernel)" "$(inside 'journalctl -q -o cat -u scan2ban.service | tail -n 1')"
 inside 'systemctl start scan2ban.timer'
@@ -89,8 +90,8 @@ halt
 
 progress 'it boots again'
 boot "${sealed[@]}"
-inside 'systemctl start scan2ban.service' # as the timer does
-failures=$(inside 'systemctl --failed --plain --no-legend "scan2ban*"')
+said=$(inside 'systemctl start scan2ban.service') || fails 'a pass' "$said" # as the timer does
+failures=$(inside 'systemctl --failed --plain --no-legend "scan2ban*"') || true
 is 'a boot with nothing left: no bans, no failed unit' ' /  / 0' "$(inside 'scan2ban banned --json 2>/dev/null' | jq -r '.[].address') / $failures / $(inside 'scan2ban status --json >/dev/null 2>&1; echo $?')" \
 	"$(inside 'journalctl -q -o cat -u scan2ban.service | tail -n 1')"
 attack 203.0.113.8

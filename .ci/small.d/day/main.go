@@ -66,7 +66,7 @@ func play(kind, state, log string) error {
 	}
 	dice := rand.New(rand.NewPCG(1, 2))
 	from := time.Now().Add(-25 * time.Hour).Truncate(time.Minute)
-	sum := struct{ Entries, Failures, Banned int }{}
+	var sum struct{ Failures, Banned int64 }
 	for minute := range minutes {
 		entries := []journaltest.Entry{entry(from, "CRON", "pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)")}
 		for range amount[0]*(minute+1)/minutes - amount[0]*minute/minutes {
@@ -88,7 +88,8 @@ func play(kind, state, log string) error {
 		p.Read(context.Background())
 		p.Commit(context.Background())
 		err = errors.Join(p.Errs...)
-		sum.Entries, sum.Failures, sum.Banned = sum.Entries+p.Entries, sum.Failures+p.Failures, len(p.Ledger.Jail("sshd").Bans())
+		seen := p.Ledger.Jail("sshd").Seen.Total // not what the passes read: where none is saved, the next reads again
+		sum.Failures, sum.Banned = seen.Failures, seen.Bans
 		p.Close()
 		if err != nil || len(p.Warnings) > 0 {
 			return fmt.Errorf("minute %d: %w %q", minute, err, p.Warnings)
