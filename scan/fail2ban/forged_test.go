@@ -82,8 +82,9 @@ func TestForged(t *testing.T) {
 		}
 	}
 	want := forgedTable
-	if Raced {
-		want = want[:strings.Index(want, "\ncourier")+1]
+	if Raced { // the filters that are tried then, by their names
+		lines := slices.Collect(strings.Lines(want))
+		want = strings.Join(slices.DeleteFunc(lines, func(line string) bool { return line > "c" }), "")
 	}
 	if want != text {
 		t.Errorf("testdata/forged.tsv is not what was found (-update-forged writes it):\n%s", text)
