@@ -91,7 +91,7 @@ halt
 progress 'it boots again'
 boot "${sealed[@]}"
 said=$(inside 'systemctl start scan2ban.service') || fails 'a pass' "$said" # as the timer does
-failures=$(inside 'systemctl --failed --plain --no-legend "scan2ban*"') || true
+failures=$(inside 'systemctl list-units --failed --plain --no-legend "scan2ban*"') || true
 is 'a boot with nothing left: no bans, no failed unit' ' /  / 0' "$(inside 'scan2ban banned --json 2>/dev/null' | jq -r '.[].address') / $failures / $(inside 'scan2ban status --json >/dev/null 2>&1; echo $?')" \
 	"$(inside 'journalctl -q -o cat -u scan2ban.service | tail -n 1')"
 attack 203.0.113.8
