@@ -61,7 +61,7 @@ done
 { cat "$initrd"; pack "$extra"; } >"$work/initrd-386"
 rm -r "$extra"
 machine 768 foreign.init "$work/initrd-386" "$work/serial-386"
-reported() { sed -n "s/^@$1 //p" "$work/serial-386"; }
+reported() { sed -n "s#^@$1 ##p" "$work/serial-386"; }
 for what in dry json match; do
 	is "386: $what, the output of amd64" "$(reported "amd64.$what")" "$(reported "386.$what")" "$(reported "386.$what")"
 	[ -n "$(reported "386.$what")" ] || fails "386: $what" 'nothing was said'
