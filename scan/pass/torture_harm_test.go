@@ -51,8 +51,6 @@ func harms() []deed {
 	}
 }
 
-func chosen(h *house, from ...string) string { return from[h.dice.IntN(len(from))] }
-
 func (h *house) clear(name string) {
 	if err := os.Remove(h.disk(name)); err != nil && !os.IsNotExist(err) {
 		h.t.Fatal(err)

@@ -97,7 +97,7 @@ func nested(n int) []byte {
 		name  string
 		value []byte
 	}{
-		{"binary_format_major_version", []byte{5<<5 | 1, 2}}, {"binary_format_minor_version", []byte{5<<5 | 0}}, {"database_type", text("x")},
+		{"binary_format_major_version", []byte{5<<5 | 1, 2}}, {"binary_format_minor_version", []byte{5 << 5}}, {"database_type", text("x")},
 		{"ip_version", []byte{5<<5 | 1, 6}}, {"node_count", []byte{6<<5 | 1, 1}}, {"record_size", []byte{5<<5 | 1, 24}},
 	} {
 		file = append(append(file, text(m.name)...), m.value...)
