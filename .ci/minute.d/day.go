@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -67,7 +68,9 @@ func day(ctx context.Context, o options, m *machine) error {
 		if err := g.start(); err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
-		time.Sleep(gap)
+		if err := m.quiet(ctx); err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
 		idle, err := m.idleMinute(o, g)
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
@@ -95,6 +98,20 @@ func day(ctx context.Context, o options, m *machine) error {
 		fmt.Printf("| %s | %.0f s | %.0f s | %s |\n", g.name, (idle * 1440).Seconds(), (more * 1440).Seconds(), bans)
 	}
 	return nil
+}
+
+// quiet waits until the container spends less than 2 % of a processor: whatever was
+// started has settled.
+func (m *machine) quiet(ctx context.Context) error {
+	for range 60 {
+		if before := m.spent(""); ctx.Err() == nil {
+			time.Sleep(gap)
+			if m.spent("")-before < gap/50 {
+				return nil
+			}
+		}
+	}
+	return errors.New("the container does not come to rest")
 }
 
 // idleMinute is what the container spends in a minute without an entry in its log.
