@@ -65,7 +65,7 @@ func (j *Judge) expire(jail *Jail, now int64) {
 		}
 		b.Ended = true
 		jail.changed = true
-		if b.Over(horizon) || b.ByHand {
+		if b.Over(horizon) && !j.Partial || b.ByHand {
 			delete(jail.Bans(), key)
 		}
 	}

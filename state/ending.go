@@ -29,30 +29,53 @@ func (e *endings) Pop() any {
 	return b
 }
 
-// firstToEnd is the ban of the jail that ends first, nil where an admin laid all.
-func (jail *Jail) firstToEnd() *Ban {
-	if jail.endings == nil {
-		jail.endings = &endings{}
-		for _, b := range jail.Bans() {
-			if !b.ByHand {
-				*jail.endings = append(*jail.endings, b)
-			}
+// order makes the endings of the jail.
+func (jail *Jail) order() {
+	jail.endings, jail.byHand = &endings{}, 0
+	for _, b := range jail.Bans() {
+		if b.ByHand {
+			jail.byHand++
+		} else {
+			*jail.endings = append(*jail.endings, b)
 		}
-		heap.Init(jail.endings)
 	}
+	heap.Init(jail.endings)
+}
+
+// firstToEnd is the ban of the jail that ends first, but for the newest, which else could
+// be its own victim where all others are long; nil where there is none.
+func (jail *Jail) firstToEnd(newest *Ban) *Ban {
 	for jail.endings.Len() > 0 {
-		if b := heap.Pop(jail.endings).(*Ban); jail.Bans()[b.Key] == b {
+		b := heap.Pop(jail.endings).(*Ban)
+		switch {
+		case jail.Bans()[b.Key] != b:
+		case b == newest:
+			defer heap.Push(jail.endings, b)
+		default:
 			return b
 		}
 	}
 	return nil
 }
 
-// makeRoom drops, at the second t of the log, bans of the jail beyond the limit of the
-// ledger: first those that are over, then those that end first, which are taken back.
-func (j *Judge) makeRoom(jail *Jail, t int64) {
-	for j.maxLedger > 0 && len(jail.Bans()) > j.maxLedger {
-		b := jail.firstToEnd()
+// overfull tells whether the jail has more bans than that, beside those that an admin laid.
+func (jail *Jail) overfull(most int) bool {
+	if most <= 0 || len(jail.Bans()) <= most {
+		return false
+	}
+	if jail.endings == nil {
+		jail.order()
+	}
+	return len(jail.Bans())-jail.byHand > most
+}
+
+// makeRoom drops, for the newest ban of the jail, those beyond the limit of the ledger:
+// first what is over when it begins, then what ends first, which is taken back. What an
+// admin laid stays, and takes no room.
+func (j *Judge) makeRoom(jail *Jail, newest *Ban) {
+	t := newest.Since
+	for jail.overfull(j.maxLedger) {
+		b := jail.firstToEnd(newest)
 		switch {
 		case b == nil:
 			return

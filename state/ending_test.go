@@ -17,7 +17,7 @@ func TestMaxLedger(t *testing.T) {
 	state := New()
 	var told []string
 	judge := func(do func(*Judge)) {
-		j := NewJudge(state, rules, Options{Memory: Duration(time.Hour), MaxLedger: 3}, func() (*Prior, error) { return NewPrior(), nil })
+		j := NewJudge(state, rules, Options{Memory: Duration(time.Hour), MaxLedger: 2}, func() (*Prior, error) { return NewPrior(), nil })
 		do(j)
 		for _, d := range j.Decisions {
 			switch {
@@ -38,15 +38,15 @@ func TestMaxLedger(t *testing.T) {
 	}
 	judge(func(j *Judge) { j.BanByHand("a", Key(must("203.0.113.99")), T-50, T+1, false) })
 	judge(func(j *Judge) {
-		fail(j, 1, T)
+		fail(j, 1, T) // what was laid by hand takes no room
 		fail(j, 2, T+10)
-		fail(j, 3, T+20) // 1 gives way, not what was laid by hand
+		fail(j, 3, T+20) // 1 gives way
 		fail(j, 4, T+20) // 2
 	})
 	judge(func(j *Judge) {
 		fail(j, 5, T+130) // 3 and 4 are over: expired, one of them now
 		fail(j, 6, T+131) // the other
-		fail(j, 7, T+132) // by hand counts still: 5
+		fail(j, 7, T+132) // 5
 	})
 	want := "release 203.0.113.1, warning, release 203.0.113.2, expiry 203.0.113.3, expiry 203.0.113.4, release 203.0.113.5, warning"
 	if got := strings.Join(told, ", "); got != want {
@@ -62,6 +62,21 @@ func TestMaxLedger(t *testing.T) {
 	}
 }
 
+// TestNewestStays: among bans that last longer the newest is not its own victim.
+func TestNewestStays(t *testing.T) {
+	rules := map[string]*Rules{"a": {Policy: DefaultPolicy(), Reach: DefaultReach(), Ignored: NewIgnored()}}
+	rules["a"].MaxRetry = 1
+	j := NewJudge(New(), rules, Options{Memory: Duration(time.Hour), MaxLedger: 2}, func() (*Prior, error) { return NewPrior(), nil })
+	for host, bantime := range []time.Duration{time.Hour, time.Hour, time.Minute, time.Minute} {
+		rules["a"].BanTime = Duration(bantime)
+		j.Event(Event{Failure: Failure{Jail: "a", Addr: netip.AddrFrom4([4]byte{203, 0, 113, byte(host)}), Time: T + int64(host), Weight: 1, Rule: "r"}})
+	}
+	bans := j.state.Jail("a").Bans()
+	if len(bans) != 2 || bans[Key(must("203.0.113.1"))] == nil || bans[Key(must("203.0.113.3"))] == nil {
+		t.Errorf("left %v", bans)
+	}
+}
+
 // TestMaxHistory: a history that has outgrown its size loses its oldest decisions, but
 // no ban in force.
 func TestMaxHistory(t *testing.T) {
@@ -72,17 +87,24 @@ func TestMaxHistory(t *testing.T) {
 	}
 	decisions := []Decision{ban(1, 0)}
 	for host := 2; host < 200; host++ {
-		decisions = append(decisions, ban(host, T+1))
+		if decisions = append(decisions, ban(host, T+1)); host%2 == 0 {
+			continue // it was over when it was decided: nobody announces its end
+		}
 		decisions = append(decisions, (&Ban{Jail: "sshd", Key: *decisions[len(decisions)-1].Key, Since: T, Until: T + 1, N: 1}).decision(Expired, T+1))
 	}
+	state.Sources.Journal = &JournalPosition{Time: (T + 10) * 1e6}
 	if err := s.Commit(state, decisions, T); err != nil {
 		t.Fatal(err)
 	}
+	state, err := s.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := Options{MaxHistory: Size(state.History.Length)}
-	if o.Outgrown(state.History) {
+	if o.Outgrown(state.History, 0) {
 		t.Error("it has just the size")
 	}
-	if o.MaxHistory /= 2; !o.Outgrown(state.History) {
+	if o.MaxHistory /= 2; !o.Outgrown(state.History, 0) || o.Outgrown(state.History, state.History.Length) {
 		t.Error("it has twice the size")
 	}
 	if err := s.Shrink(state, o, T); err != nil || state.History.Length > int64(o.MaxHistory)*3/4+300 || state.History.Length < int64(o.MaxHistory)/2 {
@@ -92,7 +114,7 @@ func TestMaxHistory(t *testing.T) {
 		t.Errorf("%v, the file vouches for %v, not %v", err, saved.History, state.History)
 	}
 	var first, last string
-	err := s.History(&state.History, func(d Decision, _ int64) {
+	err = s.History(&state.History, func(d Decision, _ int64) {
 		if last = d.Key.String(); first == "" {
 			first = last
 		}

@@ -171,13 +171,27 @@ func (s *Store) Tidy(state *State, o Options, now int64) error {
 	return s.Prune(state, min(state.horizon, now)-o.Memory.Seconds(), state.History.Length)
 }
 
-// Outgrown tells whether the history is to be pruned to its size, see Shrink.
-func (o Options) Outgrown(v Vouch) bool { return o.MaxHistory > 0 && v.Length > int64(o.MaxHistory) }
+// Outgrown tells whether the history is to be pruned to its size, see Shrink; shrunk is the
+// length that the last one reached, 0: not known. What is all in force cannot be pruned,
+// and is not looked at again at every pass.
+func (o Options) Outgrown(v Vouch, shrunk int64) bool {
+	most := int64(o.MaxHistory)
+	return most > 0 && v.Length > most && (shrunk <= most || v.Length > shrunk+most/4)
+}
 
 // Shrink prunes the history to three quarters of o.MaxHistory and saves the state, which
 // must have been committed: a repeated pass would count fewer bans than it did before.
 func (s *Store) Shrink(state *State, o Options, now int64) error {
 	most := int64(o.MaxHistory)
+	f, err := s.open(s.history, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	state.History.Length, err = vouched(f, state.History) // a pass may have died while it shrank it
+	f.Close()
+	if err != nil {
+		return err
+	}
 	if err := s.Prune(state, math.MinInt64, most-most/4); err != nil {
 		return err
 	}
@@ -200,7 +214,7 @@ func (s *Store) Prune(state *State, cutoff, latest int64) error {
 		k := laid{d.Jail, *d.Key}
 		switch d.Verb {
 		case Banned:
-			if d.Until != nil && (*d.Until == 0 || *d.Until > cutoff) {
+			if d.Until != nil && (*d.Until == 0 || *d.Until > max(cutoff, state.horizon)) {
 				live[k] = d.Seq
 			}
 		case Expired, Unbanned, Released:

@@ -302,7 +302,7 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 	d := b.decision(Banned, b.Since)
 	d.Enforced, d.Summed = jail.Reach.Enforce, j.rebuilding
 	j.Decisions = append(j.Decisions, d)
-	j.makeRoom(jail, b.Since)
+	j.makeRoom(jail, b)
 }
 
 // end of the n-th ban of key that begins at t; 0: never.

@@ -89,6 +89,7 @@ type Jail struct {
 	nextEnd  int64 // the earliest end of a live ban; 0: none ends
 	ranking  *ranking
 	endings  *endings
+	byHand   int   // bans laid by hand; known where endings are
 	changed  bool  // windows, sessions or bans differ from what was loaded
 	wide     []int // the lengths of the pardons, for that many of them
 	wideOf   int
@@ -220,9 +221,16 @@ func (b *Ban) outlasts(other *Ban) bool {
 }
 
 func (j *Jail) setBan(b *Ban) {
+	if was := j.Bans()[b.Key]; j.endings != nil && was != nil && was.ByHand {
+		j.byHand--
+	}
 	j.Bans()[b.Key] = b
 	j.changed = true
-	if j.endings != nil && !b.ByHand {
+	switch {
+	case j.endings == nil:
+	case b.ByHand:
+		j.byHand++
+	default:
 		heap.Push(j.endings, b)
 	}
 	if b.Until != 0 && (j.nextEnd == 0 || b.Until < j.nextEnd) {
@@ -231,6 +239,9 @@ func (j *Jail) setBan(b *Ban) {
 }
 
 func (j *Jail) dropBan(key Key) {
+	if b := j.Bans()[key]; j.endings != nil && b != nil && b.ByHand {
+		j.byHand--
+	}
 	delete(j.Bans(), key)
 	j.takenBack(key)
 	j.changed = true // nextEnd may now be too early, which only costs a look

@@ -19,6 +19,7 @@ type Volatile struct {
 	Lists   json.RawMessage  `json:"lists,omitempty"`    // what is known of the lists that others keep
 	Settled string           `json:"settled,omitempty"`  // a mark of the bans and the configuration that the kernel was brought to
 	LeftOut int              `json:"left_out,omitempty"` // bans beyond what the kernel gets
+	Shrunk  int64            `json:"shrunk,omitempty"`   // what the history was shrunk to last, in bytes
 	Held    int64            `json:"held,omitempty"`     // since when the kernel holds the bans without a break, as far as is known; see Judge
 }
 

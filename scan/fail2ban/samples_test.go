@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -290,7 +291,7 @@ func (s *samples) judge(c sampleFilter, line string, want map[string]any) string
 		f = c.memory.Dated(c.opts["test.prefix-line"]+line, samplesNow)
 	} else {
 		clock := &logfile.Clock{Zone: s.zone, Now: samplesNow.UnixMicro()} // as a pass reads it
-		t, ok := c.memory.Date(line, clock.At)
+		t, ok := c.memory.Date(line, math.MaxInt64, clock.At)
 		if dated = ok; ok {
 			logged = time.UnixMicro(t)
 		}

@@ -132,7 +132,7 @@ func (a *adversary) branch(before string, depth int) (example string) {
 			if least := atLeast.FindStringSubmatch(repeated); least != nil {
 				n, _ = strconv.Atoi(least[1])
 			}
-			example += strings.Repeat(atom, min(max(n, 1), maxNested))
+			example += strings.Repeat(atom, min(max(n, 1), maxNested, 1+maxMessage/max(len(atom), 1)))
 		}
 	}
 	return example

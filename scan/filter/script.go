@@ -84,8 +84,9 @@ type connection struct {
 
 // cutLine is a line, and where in it the date stands.
 type cutLine struct {
-	line string
-	at   [2]int
+	line   string
+	at     [2]int
+	unseen bool // nobody looked for a date, for want of time
 }
 
 // Open compiles the script.
@@ -145,15 +146,21 @@ type Found struct {
 
 // Date gives the time of a line in microseconds since the Unix epoch, as at makes it of
 // the date that stands in the line; of a line without one that of the last line that
-// had one, in this log. ok is false where there was none yet.
-func (m *Memory) Date(line string, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
+// had one, in this log. ok is false where there was none yet. A time after latest is not
+// remembered: the line will be refused for it.
+func (m *Memory) Date(line string, latest int64, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if date, dated := m.findDate(line); dated {
 		if t, ok = at(date); ok {
-			m.dated = t
+			if t <= latest {
+				m.dated = t
+			}
 			return t, true
 		}
+	}
+	if m.cut.unseen { // whatever date it has
+		return 0, false
 	}
 	return m.dated, m.dated != 0
 }
@@ -165,17 +172,20 @@ func (m *Memory) Line(line string, when time.Time) Found {
 	if m.cut.line != line {
 		m.findDate(line)
 	}
+	if m.slow.refuses = ""; m.cut.unseen && m.slow.exhausted() {
+		return Found{Rule: -1, Refused: m.slow.refuses}
+	}
 	at := m.cut.at
 	return m.judge(line[:at[0]]+line[at[1]:], when)
 }
 
 // findDate looks for the date in a line, while there is time for what is slow.
 func (m *Memory) findDate(line string) (date Date, dated bool) {
-	m.cut = cutLine{line: line}
-	if m.slow.spent < slowLimit {
-		begun := time.Now()
+	m.cut = cutLine{line: line, unseen: m.slow.spent >= slowLimit}
+	if !m.cut.unseen {
+		done := m.slow.busy()
 		m.cut.at, date, dated = m.dates.find(line)
-		m.slow.spend(time.Since(begun))
+		done()
 	}
 	return date, dated
 }

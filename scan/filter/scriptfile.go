@@ -98,7 +98,7 @@ func (m *Matcher) openScript() {
 // Date gives the time of a line of a log by a script's date patterns, as Memory.Date. The
 // lines of each log must come in their order, each to MatchLine before the next. Without
 // the name of a log nothing is remembered, and nothing recalled.
-func (m *Matcher) Date(line []byte, log string, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
+func (m *Matcher) Date(line []byte, log string, latest int64, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
 	m.ready.Do(m.compile)
 	m.script.Lock()
 	defer m.script.Unlock()
@@ -112,7 +112,7 @@ func (m *Matcher) Date(line []byte, log string, at func(Date) (t int64, ok bool)
 	if len(line) > maxMessage { // it is refused, and client text may be all that is left of it
 		return m.memory.dated, m.memory.dated != 0
 	}
-	return m.memory.Date(string(line), at)
+	return m.memory.Date(string(line), latest, at)
 }
 
 // MatchLine judges a whole line of a log by a script; when is its time. The lines of each

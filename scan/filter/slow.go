@@ -2,14 +2,17 @@ package filter
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// slowness is what the expressions that backtrack have cost. A stranger can write lines
+// slowness is what the expressions that backtrack and the date patterns have cost. A stranger can write lines
 // over which one of them runs long: each line has a time limit, and all together have one.
 type slowness struct {
-	spent   time.Duration // on what took longer than aWhile
+	spent   time.Duration // of the processor, on what took longer than aWhile
 	by      []slowCount
 	refused int    // lines that were not looked at for want of time
 	refuses string // why the line that is being looked at proves nothing
@@ -37,16 +40,12 @@ func (m *Memory) find(e *expression, name, text string) *found {
 		return f
 	}
 	s := &m.slow
-	if s.spent >= slowLimit {
-		if s.refuses == "" {
-			s.refuses = reasonSlow
-			s.refused++
-		}
+	if s.exhausted() {
 		return nil
 	}
-	begun := time.Now()
+	done := s.busy()
 	f, err := e.find(text)
-	s.spend(time.Since(begun))
+	done()
 	if err != nil {
 		s.count(name)
 		if strings.HasPrefix(name, ignorePrefix) {
@@ -56,10 +55,36 @@ func (m *Memory) find(e *expression, name, text string) *found {
 	return f
 }
 
-func (s *slowness) spend(took time.Duration) {
-	if took > aWhile {
-		s.spent += took
+// busy begins to count the processor time of what follows, up to done. On a host that is
+// busy with something else a clock on the wall would call every line slow.
+func (s *slowness) busy() (done func()) {
+	runtime.LockOSThread()
+	begun := threadTime()
+	return func() {
+		if took := threadTime() - begun; took > aWhile {
+			s.spent += took
+		}
+		runtime.UnlockOSThread()
 	}
+}
+
+// threadTime is the processor time of this thread.
+func threadTime() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) // cannot fail with this clock
+	return time.Duration(t.Nano())
+}
+
+// exhausted tells whether there is no time left, and refuses the line then.
+func (s *slowness) exhausted() bool {
+	if s.spent < slowLimit {
+		return false
+	}
+	if s.refuses == "" {
+		s.refuses = reasonSlow
+		s.refused++
+	}
+	return true
 }
 
 func (s *slowness) count(name string) {

@@ -39,7 +39,7 @@ func (t tree) memory() (free int64, known bool) {
 		controllers, group, _ := strings.Cut(rest, ":")
 		switch {
 		case controllers == "":
-			free = min(free, t.within("/sys/fs/cgroup", group, "memory.max", "anon"))
+			free = min(free, t.within("/sys/fs/cgroup", group, "memory.max", "anon"), t.within("/sys/fs/cgroup", group, "memory.high", "anon"))
 		case controllers == "memory":
 			free = min(free, t.within("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes", "total_rss"))
 		}

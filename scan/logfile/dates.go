@@ -7,8 +7,9 @@ import "scan2ban/scan/filter"
 type Dates interface {
 	// Date gives the time of a line in microseconds since the Unix epoch, which at makes
 	// of the date in it; of a line without one that of the line before it in that log. ok
-	// is false where there is none. Without the name of a log nothing is remembered.
-	Date(line []byte, log string, at func(filter.Date) (t int64, ok bool)) (t int64, ok bool)
+	// is false where there is none. Without the name of a log nothing is remembered, nor
+	// a time after latest.
+	Date(line []byte, log string, latest int64, at func(filter.Date) (t int64, ok bool)) (t int64, ok bool)
 }
 
 // datings are how the groups of a file read its times, by index in its groups; nil: all do
@@ -43,7 +44,7 @@ func (d datings) read(line []byte, log string, times []int64, plain func() int64
 		t, ok := int64(0), true
 		switch {
 		case d[i].dates != nil:
-			t, ok = d[i].dates.Date(line, log, d[i].clock.At)
+			t, ok = d[i].dates.Date(line, log, d[i].clock.Now+maxAhead*1e6, d[i].clock.At)
 		case !asked:
 			byLayout, asked = plain(), true
 			fallthrough

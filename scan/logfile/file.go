@@ -3,6 +3,7 @@ package logfile
 import (
 	"cmp"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -109,7 +110,7 @@ func (f *file) begin(r *Reader, l *log) error {
 	}
 	f.cut = cutter{src: &counted{f, r}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
 	if f.gz {
-		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
+		unpacked, err := gzip.NewReader(&ended{r.ctx, io.NewSectionReader(f.f, 0, f.limit)})
 		if err == nil {
 			_, err = io.CopyN(io.Discard, unpacked, from)
 		}
@@ -123,6 +124,19 @@ func (f *file) begin(r *Reader, l *log) error {
 	f.cut.hole = f.hole
 	f.cut.buf = r.buffer(f.limit - f.cut.offset)
 	return nil
+}
+
+// ended reads until ctx is done, and then fails with its error.
+type ended struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (e *ended) Read(p []byte) (int, error) {
+	if err := e.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return e.from.Read(p)
 }
 
 // counted reads the file from where its cutter is, up to the limit.
@@ -230,15 +244,15 @@ func (f *file) dated(r *Reader, text []byte, line *Line) bool {
 		return t
 	})
 	f.of = f.of[:0]
-	late := false
+	late, set := false, false
 	for i, t := range f.times {
 		switch ahead := t/1e6 - r.o.Now; {
 		case ahead > maxAhead:
 			late = true
 			f.aheadBy = ahead
 			continue
-		case t != 0:
-			f.last = t
+		case t != 0 && !set: // the first group's
+			f.last, set = t, true
 		}
 		if t == 0 || !f.fresh || t >= r.o.Since*1e6 {
 			f.times[len(f.of)] = t

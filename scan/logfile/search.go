@@ -26,7 +26,7 @@ func (f *file) begins(r *Reader, zone *time.Location) (at int64) {
 				return (&Clock{Zone: zone, Now: now}).Read
 			}
 			clock := &Clock{Zone: d.clock.Zone, Now: now}
-			return func(line []byte) (int64, bool) { return d.dates.Date(line, "", clock.At) }
+			return func(line []byte) (int64, bool) { return d.dates.Date(line, "", clock.Now, clock.At) }
 		}))
 	}
 	return at

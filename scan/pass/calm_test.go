@@ -2,9 +2,15 @@ package pass
 
 import (
 	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"scan2ban/ban/list"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/journal/journaltest"
 	"scan2ban/state"
@@ -63,5 +69,83 @@ func TestCalm(t *testing.T) {
 	h.setup.Watches, h.setup.Rules = nil, map[string]*state.Rules{} // the jail is removed
 	if h.pass(now + 1); len(kernel(t)) != 0 {
 		t.Error("bans of a jail that is gone")
+	}
+}
+
+// TestCalmSeesLists: a list that was taken out of the configuration leaves the kernel.
+func TestCalmSeesLists(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	file := filepath.Join(t.TempDir(), "drop.txt")
+	if err := os.WriteFile(file, []byte("198.41.0.0/24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := list.Default("drop")
+	o.File = file
+	h.setup.Lists, h.setup.Spared = []*list.Options{&o}, state.NewIgnored()
+	listed := func() bool {
+		text, _ := exec.Command("nft", "list", "table", "inet", "scan2ban").Output()
+		return strings.Contains(string(text), "198.41.0.0/24")
+	}
+	if h.pass(begin + 500); !listed() {
+		t.Fatal("the list is not in the kernel: the test tests nothing")
+	}
+	h.setup.Lists = nil
+	if h.pass(begin + 501); listed() {
+		t.Error("the list stays")
+	}
+}
+
+// TestCalmSeesHooks: what was decided while hooks enforced the bans reaches the kernel
+// when it is to.
+func TestCalmSeesHooks(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 1)[:1])
+	h.pass(begin + 500)
+	h.setup.Kernel.Backend = nftables.ByHooks
+	journaltest.Write(t, h.journal, journaltest.Attack(begin+500, 60))
+	h.pass(begin + 1000)
+	h.setup.Kernel.Backend = nftables.ByKernel
+	p := h.pass(begin + 1001)
+	if live, held := len(p.Ledger.Jail("sshd").Live(begin+1001)), len(kernel(t)); live == 0 || live != held {
+		t.Errorf("%d bans, %d in the kernel", live, held)
+	}
+}
+
+// TestCalmSeesABackup: a state that was put back is older than what the kernel was brought to.
+func TestCalmSeesABackup(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	h.pass(begin + 500)
+	h.pass(begin + 501)
+	backup, err := os.ReadFile(h.setup.StatePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := h.setup
+	s.Now = time.Unix(begin+502, 0)
+	p, err := Begin(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Read(context.Background())
+	for key := range kernel(t) {
+		keys, err := Keys([]string{key})
+		if err == nil {
+			err = p.Unban(ByHand{Keys: keys})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	p.Commit(context.Background())
+	p.Close()
+	if err := os.WriteFile(h.setup.StatePath, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = h.pass(begin + 503)
+	if live, held := len(p.Ledger.Jail("sshd").Live(begin+503)), len(kernel(t)); live == 0 || live != held {
+		t.Errorf("%d bans, %d in the kernel", live, held)
 	}
 }

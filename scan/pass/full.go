@@ -35,7 +35,9 @@ func (p *Pass) beside(err error) error {
 		return err
 	}
 	several, ok := err.(interface{ Unwrap() []error })
-	if !ok {
+	if inner := errors.Unwrap(err); !ok && inner != nil {
+		return p.beside(inner)
+	} else if !ok {
 		return nil
 	}
 	var rest []error

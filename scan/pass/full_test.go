@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"scan2ban/scan"
+	"scan2ban/scan/filter"
 	"scan2ban/scan/journal/journaltest"
 )
 
@@ -77,5 +79,58 @@ func TestFull(t *testing.T) {
 				t.Errorf("the kernel holds %d bans", len(held))
 			}
 		})
+	}
+}
+
+// TestFullOfTwoLogs: where one log was cut and another read to its end, a ban that is over
+// by the clock still covers what the first one has to tell.
+func TestFullOfTwoLogs(t *testing.T) {
+	const begin, again = 1_795_335_241, "198.51.100.7"
+	h := newHost(t)
+	log := filepath.Join(t.TempDir(), "auth.log")
+	rules, err := filter.Load("sshd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.setup.Watches = append(h.setup.Watches, scan.Watch{Jail: "files", Matcher: rules.Compile(filter.Aggressive), Backend: filter.File, Paths: []string{log}, Program: []string{"sshd"}, Zone: time.UTC})
+	policy := *h.setup.Rules["sshd"]
+	h.setup.Rules["files"] = &policy
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 1))
+	appendLine(t, log, begin+10, "203.0.200.1")
+	h.pass(begin + 50)
+
+	var entries []journaltest.Entry
+	guess := func(at int64, address string) {
+		entries = append(entries, journaltest.Entry{Time: at * 1e6, Message: "Failed password for root from " + address + " port 1 ssh2",
+			Fields: map[string]string{"_SYSTEMD_UNIT": "ssh.service", "_UID": "0", "_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "sshd"}})
+	}
+	for i := range int64(3) {
+		guess(begin+100+i, again)
+	}
+	for i := range int64(3000) {
+		guess(begin+110+i/20, fmt.Sprintf("203.1.%d.%d", i/3>>8, i/3&255))
+	}
+	for i := range int64(5) {
+		guess(begin+500+i, again)
+	}
+	journaltest.Write(t, h.journal, entries)
+	appendLine(t, log, begin+86400, "203.0.200.2")
+	for n, full := int64(0), true; full; n++ {
+		s := h.setup
+		s.Now = time.Unix(begin+86400+100+n*60, 0)
+		p, err := Begin(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.most = 100
+		p.Read(context.Background())
+		p.Commit(context.Background())
+		p.Close()
+		if full = p.full; n == 0 && !full {
+			t.Fatal("it was not cut: the test tests nothing")
+		}
+	}
+	if bans := slices.DeleteFunc(h.bans(), func(b string) bool { return !strings.Contains(b, again) }); len(bans) != 1 {
+		t.Errorf("%q, want one ban", bans)
 	}
 }

@@ -194,7 +194,7 @@ func (p *Pass) load() (err error) {
 	default:
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
-		if p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "" {
+		if settled := p.volatile.Settled; (settled == "" || settled == p.mark()) && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
@@ -421,6 +421,7 @@ func (p *Pass) Commit(ctx context.Context) {
 
 func (p *Pass) enforce(ctx context.Context) {
 	if p.Kernel.Backend == nftables.ByHooks {
+		p.volatile.Kernel = nil
 		return
 	}
 	var memory *nftables.Memory
@@ -486,9 +487,10 @@ func (p *Pass) save() {
 	if err = errors.Join(err, p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix())); err != nil {
 		p.fail(err)
 		p.volatile.Kernel = nil
-	} else if p.State.Outgrown(p.Ledger.History) {
+	} else if p.State.Outgrown(p.Ledger.History, p.volatile.Shrunk) {
 		p.Warn("the history has grown over max_history: its oldest decisions go, and earlier bans may be counted too low")
 		p.fail(p.store.Shrink(p.Ledger, p.State, p.Now.Unix()))
+		p.volatile.Shrunk = p.Ledger.History.Length
 	}
 }
 
