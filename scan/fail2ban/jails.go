@@ -24,6 +24,7 @@ type jail struct {
 
 	b       strings.Builder
 	journal bool
+	own     *filter.Filter // scan2ban's, where the jail gets that
 }
 
 // text is an option of the jail, "" where there is none.
@@ -37,8 +38,13 @@ func (j *jail) text(option string) string {
 
 // left notes what is not carried over, at the place of the option.
 func (j *jail) left(option, format string, args ...any) {
+	v, _ := j.tree.raw(j.name, option)
+	j.leftAt(v, format, args...)
+}
+
+func (j *jail) leftAt(v value, format string, args ...any) {
 	l := Left{Jail: j.name, What: fmt.Sprintf(format, args...)}
-	if v, ok := j.tree.raw(j.name, option); ok {
+	if v.file != "" {
 		l.Where = v.where()
 	}
 	if j.name == defaults {
@@ -128,6 +134,9 @@ func (j *jail) filter() error {
 		return err
 	}
 	if shipped(name) && !j.keep {
+		if j.own, err = filter.Load(name); err != nil {
+			return err
+		}
 		j.b.WriteString("# scan2ban's own filter; --keep-filters converts Fail2Ban's\n")
 		j.set("filter", quote(name))
 		for option, v := range options {
@@ -184,50 +193,6 @@ func (j *jail) foolable(name, text string) {
 	}
 	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where %s%s.\n", victim, report.Clean(line), where, better)
 	j.left("filter", "filter %s: a client may have others banned through it, by a line as in the jail's warning%s", name, better)
-}
-
-// sources are where the jail reads.
-func (j *jail) sources() {
-	if match := j.text("journalmatch"); match != "" {
-		terms, warnings := journalTerms(match)
-		all := make([]string, len(terms))
-		for i, term := range terms {
-			all[i] = tomlList(term)
-		}
-		j.set("journalmatch", "["+strings.Join(all, ", ")+"]")
-		for _, line := range warnings {
-			j.left("journalmatch", "%s", line)
-		}
-	}
-	if j.journal {
-		j.set("backend", `"journal"`)
-		return
-	}
-	paths := []string{}
-	for line := range strings.Lines(j.text("logpath")) {
-		path, tail, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if path != "" {
-			paths = append(paths, path)
-		}
-		if tail = strings.TrimSpace(tail); tail != "" {
-			j.left("logpath", "%q after %s: a file that is new is read from its beginning", tail, path)
-		}
-	}
-	if len(paths) > 0 {
-		j.set("logpath", tomlList(paths))
-		j.set("backend", `"file"`)
-	}
-	if zone := j.text("logtimezone"); zone != "" {
-		var valid filter.Zone
-		if err := valid.UnmarshalText([]byte(zone)); err != nil {
-			j.left("logtimezone", "logtimezone = %s: %v", zone, err)
-		} else {
-			j.set("logtimezone", quote(zone))
-		}
-	}
-	if code := strings.ToLower(j.text("logencoding")); code != "" && code != "auto" && code != "utf-8" && code != "ascii" {
-		j.left("logencoding", "logencoding = %s", code)
-	}
 }
 
 var span = regexp.MustCompile(`^([\d.]+)\s*([a-z]*)\s*`)
