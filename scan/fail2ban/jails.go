@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -171,28 +170,6 @@ func (j *jail) filter() error {
 	j.set("filter", quote(ours))
 	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
 	return nil
-}
-
-// suspectLimit is how long forged lines are looked for, a filter.
-const suspectLimit = 5 * time.Second
-
-// foolable says by which line the converted filter blames somebody else than its writer: of
-// Fail2Ban's own what is known, of others what their expressions let suspect.
-func (j *jail) foolable(name, text string) {
-	line, where, better := fooled(name, text), "the service writes what clients send as it comes", ""
-	if _, known := forgeries()[name]; line == "" && !known {
-		where = "what its expressions leave open there is a client's text, written as it comes"
-		if f, err := filter.Parse(name, name+".toml", text); err == nil {
-			line = suspected(f, time.Now().Add(suspectLimit))
-		}
-	} else if own, err := filter.Load(name); line != "" && err == nil && !blamesVictim(own, []string{line}) {
-		better = "; scan2ban's own filter " + name + " does not (leave --keep-filters out)"
-	}
-	if line == "" {
-		return
-	}
-	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where %s%s.\n", victim, report.Clean(line), where, better)
-	j.left("filter", "filter %s: a client may have others banned through it, by a line as in the jail's warning%s", name, better)
 }
 
 var span = regexp.MustCompile(`^([\d.]+)\s*([a-z]*)\s*`)
