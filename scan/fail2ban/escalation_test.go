@@ -71,6 +71,9 @@ func section(t *testing.T, options string) (keys map[string]string, left []strin
 		}
 	}
 	for _, l := range r.Left {
+		if l.Where == "" { // of filters in general
+			continue
+		}
 		left = append(left, l.Where[strings.LastIndexByte(l.Where, ':')+1:]+": "+l.What)
 	}
 	return keys, left

@@ -1,6 +1,7 @@
 package fail2ban
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -22,6 +23,8 @@ type FilterSource struct {
 	Datepattern  string // "": not given; one pattern a line
 	Journalmatch string // one match a line
 	Usedns       string
+
+	places map[string]value // of the options, as they are written
 }
 
 var (
@@ -71,8 +74,9 @@ func expression(pattern, usedns string) (translated string, backtracks bool, err
 	return translated, !linear, err
 }
 
-// Convert writes a filter as TOML. An expression that cannot be read is left out, and
-// warned of; where none is left that is the error.
+// Convert writes a filter as TOML. A failregex that cannot be read is left out, and
+// warned of. The error names all that is wrong where none is left, or another part of the
+// filter cannot be read.
 func Convert(src *FilterSource) (text string, warnings []string, err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "description = %s\n", quote("imported: "+src.Name))
@@ -106,7 +110,7 @@ func Convert(src *FilterSource) (text string, warnings []string, err error) {
 	if src.Prefregex != "" {
 		prefix, slow, err := expression(src.Prefregex, src.Usedns)
 		if err != nil {
-			return "", warnings, fmt.Errorf("filter %s: prefregex: %w", src.Name, err)
+			return "", warnings, src.faults()
 		}
 		if slow {
 			backtracks = append(backtracks, "prefix")
@@ -114,11 +118,11 @@ func Convert(src *FilterSource) (text string, warnings []string, err error) {
 		fmt.Fprintf(&b, "prefix = %s\n", quote(prefix))
 	}
 	var ignore []string
-	for i, pattern := range src.Ignoreregex {
+	for _, pattern := range src.Ignoreregex {
 		translated, slow, err := expression(pattern, src.Usedns)
 		if err != nil {
 			// Without it more would be failures.
-			return "", warnings, fmt.Errorf("filter %s: ignoreregex %d: %w", src.Name, i+1, err)
+			return "", warnings, src.faults()
 		}
 		ignore = append(ignore, translated)
 		if slow {
@@ -144,7 +148,7 @@ func Convert(src *FilterSource) (text string, warnings []string, err error) {
 		}
 		translated, slow, err := expression(pattern, src.Usedns)
 		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("filter %s: failregex %d is left out: %v", src.Name, i+1, err))
+			warnings = append(warnings, fmt.Sprintf("%sfailregex %d is left out: %v", src.place("failregex", pattern), i+1, err))
 			continue
 		}
 		n++
@@ -155,11 +159,11 @@ func Convert(src *FilterSource) (text string, warnings []string, err error) {
 		fmt.Fprintf(&b, "pattern = %s\n", quote(translated))
 	}
 	if n == 0 {
-		return "", warnings, fmt.Errorf("filter %s: no failregex is left", src.Name)
+		return "", warnings, src.faults()
 	}
 	text = b.String()
-	if _, err := filter.Parse(src.Name, src.Name+".toml", text); err != nil {
-		return "", warnings, fmt.Errorf("filter %s: %w", src.Name, err)
+	if _, err := filter.Parse(src.Name, src.Name, text); err != nil {
+		return "", warnings, cmp.Or(src.faults(), fmt.Errorf("filter %s, converted: %w", src.Name, err))
 	}
 	return text, warnings, nil
 }

@@ -2,6 +2,8 @@ package fail2ban
 
 import (
 	_ "embed"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,21 +65,34 @@ var (
 	unescape = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t").Replace
 )
 
-// fooled gives the line by which a converted filter of that name blames a victim; "" where
-// none is known, which proves nothing.
-func fooled(name, text string) string {
-	lines := forgeries()[name]
-	f, err := filter.Parse(name, name+".toml", text)
-	if err != nil || len(lines) == 0 || !blamesVictim(f, lines) {
-		return ""
+// fooled gives the line by which a converted filter blames a victim, and the filter of
+// Fail2Ban's for which it was made; "" where none does, which proves nothing.
+func fooled(f *filter.Filter) (of, line string) {
+	all := forgeries()
+	names := slices.Sorted(maps.Keys(all))
+	if all[f.Name] != nil { // its own first
+		names = slices.Insert(names, 0, f.Name)
 	}
-	return lines[len(lines)-1]
+	m := f.Compile(filter.Aggressive)
+	for _, name := range names {
+		if lines := all[name]; lines != nil && blames(f, m, lines) {
+			return name, lines[len(lines)-1]
+		}
+	}
+	return "", ""
 }
 
 // blamesVictim tells whether a filter does by the last of these lines of a log.
-func blamesVictim(f *filter.Filter, lines []string) (blamed bool) {
+func blamesVictim(f *filter.Filter, lines []string) bool {
+	return blames(f, f.Compile(filter.Aggressive), lines)
+}
+
+func blames(f *filter.Filter, m *filter.Matcher, lines []string) (blamed bool) {
+	if f.Script != nil {
+		m.Recall(nil)
+	}
 	in := strings.NewReader(strings.Join(lines, "\n") + "\n")
-	err := scan.MatchLines(in, f.Name, time.Unix(1_800_000_000, 0), f, f.Compile(filter.Aggressive), func(t scan.Trial) {
+	err := scan.MatchLines(in, f.Name, time.Unix(1_800_000_000, 0), f, m, func(t scan.Trial) {
 		blamed = t.Verdict.Addr.String() == victim
 	})
 	return blamed && err == nil

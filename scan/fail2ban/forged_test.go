@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -103,16 +104,83 @@ func TestForgedIsWarnedOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fooled(name, text); got != lines[len(lines)-1] {
-			t.Errorf("%s: no warning (%q)", name, got)
+		for _, called := range []string{name, "copy"} {
+			if got := doubts(called, text); got.line != lines[len(lines)-1] {
+				t.Errorf("%s as %s: no warning (%q)", name, called, got.line)
+			}
 		}
 		if own, err := filter.Load(name); err == nil && blamesVictim(own, lines) {
 			t.Errorf("%s: scan2ban's own filter is fooled by %s", name, lines)
 		}
 	}
 	mended := "[script]\n[[script.failure]]\nname = 'a'\npattern = 'ip=\\[<ADDR>\\]$'\n"
-	if got := fooled("courier-auth", mended); got != "" {
-		t.Errorf("a filter that an admin has mended is warned of: %s", got)
+	if got := doubts("courier-auth", mended); got.line+got.open != "" {
+		t.Errorf("a filter that an admin has mended is warned of: %v", got)
+	}
+	// A name of the table says nothing of other expressions.
+	worse := "[script]\n[[script.failure]]\nname = 'failure-1'\npattern = '" + `^\s*wrong (?P<user>\S+) at <HOST>` + "'\n"
+	if got := doubts("courier-smtp", worse); got.line == "" || !strings.Contains(got.open, "failregex 1: not anchored") {
+		t.Errorf("a filter that an admin has made worse is not warned of: %v", got)
+	}
+}
+
+// TestStockExpressions: testdata/expressions.txt has the fingerprints of the expressions of
+// all filters of Fail2Ban's package.
+func TestStockExpressions(t *testing.T) {
+	s := newSamples(t)
+	dir := filepath.Join(s.root, "etc/fail2ban")
+	files, err := filepath.Glob(filepath.Join(dir, "filter.d/*.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".conf")
+		if Raced && name > "c" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // a directory
+		}
+		modes := []string{""}
+		for _, m := range regexp.MustCompile(`(?m)^mdre-([a-z]+)`).FindAllStringSubmatch(string(text), -1) {
+			modes = append(modes, m[1])
+		}
+		for _, mode := range modes {
+			for _, logtype := range []string{"file", "journal"} {
+				options := map[string]string{"logtype": logtype}
+				if mode != "" {
+					options["mode"] = mode
+				}
+				text, _, err := convertFilter(dir, name, options)
+				if err != nil {
+					continue // it has no such mode
+				}
+				f, err := filter.Parse(name, name, text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, print := range fingerprints(f.Script) {
+					all[print] = true
+				}
+			}
+		}
+	}
+	text := "# Fingerprints of the expressions of Fail2Ban's own filters.\n# Made by go test -run StockExpressions ./scan/fail2ban -update-forged\n" + strings.Join(slices.Sorted(maps.Keys(all)), "\n") + "\n"
+	if *updateForged {
+		if err := os.WriteFile("testdata/expressions.txt", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if Raced { // only some are tried then
+		for print := range all {
+			if !stockPrints()[print] {
+				t.Errorf("testdata/expressions.txt has no %s", print)
+			}
+		}
+	} else if expressionsTable != text && !*updateForged {
+		t.Error("testdata/expressions.txt is not what was found (-update-forged writes it)")
 	}
 }
 

@@ -73,7 +73,8 @@ type Result struct {
 	Config  string            `json:"-"`
 	Filters map[string]string `json:"-"` // name: TOML
 
-	telling telling
+	telling  telling
+	unproven []string // filters
 }
 
 // Run imports by o and prints on w.
@@ -118,6 +119,14 @@ func (o Options) oneFilter(w io.Writer) error {
 	}
 	for _, line := range warnings {
 		fmt.Fprintln(w, "# not carried over: "+report.Clean(line))
+	}
+	d := doubts(name, text)
+	if d.open != "" {
+		fmt.Fprintln(w, "# WARNING: "+d.open)
+	}
+	fmt.Fprint(w, d.warning(d.better("write filter = "+quote(d.own))))
+	if d.line == "" && d.open == "" {
+		fmt.Fprintln(w, "# "+unprovenText([]string{name}))
 	}
 	_, err = io.WriteString(w, text)
 	return err
@@ -164,6 +173,9 @@ func (o Options) Read() (*Result, error) {
 	}
 	b.WriteString(r.telling.toml())
 	o.purge(r)
+	if len(r.unproven) > 0 {
+		r.Left = append(r.Left, Left{What: unprovenText(r.unproven)})
+	}
 	if len(r.Left) > 0 {
 		b.WriteString("\n# Not carried over:\n")
 		for _, l := range r.Left {

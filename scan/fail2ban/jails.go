@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/state"
@@ -24,6 +23,7 @@ type jail struct {
 
 	b       strings.Builder
 	journal bool
+	own     *filter.Filter // scan2ban's, where the jail gets that
 }
 
 // text is an option of the jail, "" where there is none.
@@ -37,8 +37,13 @@ func (j *jail) text(option string) string {
 
 // left notes what is not carried over, at the place of the option.
 func (j *jail) left(option, format string, args ...any) {
+	v, _ := j.tree.raw(j.name, option)
+	j.leftAt(v, format, args...)
+}
+
+func (j *jail) leftAt(v value, format string, args ...any) {
 	l := Left{Jail: j.name, What: fmt.Sprintf(format, args...)}
-	if v, ok := j.tree.raw(j.name, option); ok {
+	if v.file != "" {
 		l.Where = v.where()
 	}
 	if j.name == defaults {
@@ -128,6 +133,9 @@ func (j *jail) filter() error {
 		return err
 	}
 	if shipped(name) && !j.keep {
+		if j.own, err = filter.Load(name); err != nil {
+			return err
+		}
 		j.b.WriteString("# scan2ban's own filter; --keep-filters converts Fail2Ban's\n")
 		j.set("filter", quote(name))
 		for option, v := range options {
@@ -162,72 +170,6 @@ func (j *jail) filter() error {
 	j.set("filter", quote(ours))
 	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
 	return nil
-}
-
-// suspectLimit is how long forged lines are looked for, a filter.
-const suspectLimit = 5 * time.Second
-
-// foolable says by which line the converted filter blames somebody else than its writer: of
-// Fail2Ban's own what is known, of others what their expressions let suspect.
-func (j *jail) foolable(name, text string) {
-	line, where, better := fooled(name, text), "the service writes what clients send as it comes", ""
-	if _, known := forgeries()[name]; line == "" && !known {
-		where = "what its expressions leave open there is a client's text, written as it comes"
-		if f, err := filter.Parse(name, name+".toml", text); err == nil {
-			line = suspected(f, time.Now().Add(suspectLimit))
-		}
-	} else if own, err := filter.Load(name); line != "" && err == nil && !blamesVictim(own, []string{line}) {
-		better = "; scan2ban's own filter " + name + " does not (leave --keep-filters out)"
-	}
-	if line == "" {
-		return
-	}
-	fmt.Fprintf(&j.b, "# WARNING: a client may have others banned through this filter. It bans %s for\n#   %s\n# where %s%s.\n", victim, report.Clean(line), where, better)
-	j.left("filter", "filter %s: a client may have others banned through it, by a line as in the jail's warning%s", name, better)
-}
-
-// sources are where the jail reads.
-func (j *jail) sources() {
-	if match := j.text("journalmatch"); match != "" {
-		terms, warnings := journalTerms(match)
-		all := make([]string, len(terms))
-		for i, term := range terms {
-			all[i] = tomlList(term)
-		}
-		j.set("journalmatch", "["+strings.Join(all, ", ")+"]")
-		for _, line := range warnings {
-			j.left("journalmatch", "%s", line)
-		}
-	}
-	if j.journal {
-		j.set("backend", `"journal"`)
-		return
-	}
-	paths := []string{}
-	for line := range strings.Lines(j.text("logpath")) {
-		path, tail, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if path != "" {
-			paths = append(paths, path)
-		}
-		if tail = strings.TrimSpace(tail); tail != "" {
-			j.left("logpath", "%q after %s: a file that is new is read from its beginning", tail, path)
-		}
-	}
-	if len(paths) > 0 {
-		j.set("logpath", tomlList(paths))
-		j.set("backend", `"file"`)
-	}
-	if zone := j.text("logtimezone"); zone != "" {
-		var valid filter.Zone
-		if err := valid.UnmarshalText([]byte(zone)); err != nil {
-			j.left("logtimezone", "logtimezone = %s: %v", zone, err)
-		} else {
-			j.set("logtimezone", quote(zone))
-		}
-	}
-	if code := strings.ToLower(j.text("logencoding")); code != "" && code != "auto" && code != "utf-8" && code != "ascii" {
-		j.left("logencoding", "logencoding = %s", code)
-	}
 }
 
 var span = regexp.MustCompile(`^([\d.]+)\s*([a-z]*)\s*`)

@@ -49,7 +49,15 @@ func ReadFilter(dir, name string, options map[string]string) (*FilterSource, err
 		return nil, err
 	}
 	src := &FilterSource{Name: name, Options: options, Prefregex: all["prefregex"], Failregex: patterns(all["failregex"]), Ignoreregex: patterns(all["ignoreregex"]),
-		Datepattern: all["datepattern"], Journalmatch: all["journalmatch"], Usedns: all["usedns"]}
+		Datepattern: all["datepattern"], Journalmatch: all["journalmatch"], Usedns: all["usedns"],
+		places: map[string]value{}}
+	for _, option := range []string{"prefregex", "failregex", "ignoreregex", "datepattern"} {
+		for _, section := range []string{"Init", "Definition"} { // the later goes before
+			if v, ok := t.raw(section, option); ok {
+				src.places[option] = v
+			}
+		}
+	}
 	if text := strings.TrimSpace(all["maxlines"]); text != "" {
 		if src.Maxlines, err = strconv.Atoi(text); err != nil || src.Maxlines < 1 {
 			return nil, fmt.Errorf("filter %s: maxlines %q is not a number of lines", name, text)
