@@ -118,7 +118,7 @@ func inJail(p *pass.Pass, name string, addr netip.Addr, end, network *state.Deci
 	for _, b := range jail.Live(now) {
 		if b.Key.Contains(addr) {
 			shown := report.FromBan(b)
-			shown.Observed = !jail.Reach.Enforce
+			shown.Observed, shown.Pending = !jail.Reach.Enforce, p.Pending(b)
 			if w.State = report.IsBanned; b.IsNetwork() {
 				w.Network = &shown
 			} else {

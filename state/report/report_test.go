@@ -203,7 +203,7 @@ func TestObserved(t *testing.T) {
 	}
 	var out bytes.Buffer
 	p.WriteFirst(&out)
-	WriteBans(&out, p.Banned)
+	WriteBans(&out, p.Banned, Decided)
 	for _, want := range []string{"1 ban observed, and not in force:", "  observed\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing from\n%s", want, out.String())

@@ -171,6 +171,9 @@ func (j *WhyJail) write(out *clipped, address string) {
 // explain says why the key of a jail is banned.
 func (b *Ban) explain(say func(string, ...any), failure string) {
 	say("%s is banned in jail %s %s", b.Key, b.Jail, until(b.ban.Until))
+	if b.Pending {
+		say("  no pass has decided it yet: it comes with the next one")
+	}
 	if b.Observed {
 		say("  the jail only observes: nobody is kept out")
 	}
