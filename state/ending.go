@@ -48,6 +48,12 @@ func (jail *Jail) firstToEnd() *Ban {
 	return nil
 }
 
+// Full tells whether the ledger of the jail holds all the bans that it may: a further one
+// takes the place of the one that ends first. Bans by hand that name no jail have no limit.
+func (jail *Jail) Full(most int) bool {
+	return most > 0 && jail.Name != ByHand && len(jail.Bans()) >= most
+}
+
 // makeRoom drops, at the second t of the log, bans of the jail beyond the limit of the
 // ledger: first those that are over, then those that end first, which are taken back.
 func (j *Judge) makeRoom(jail *Jail, t int64) {
@@ -58,7 +64,7 @@ func (j *Judge) makeRoom(jail *Jail, t int64) {
 			return
 		case !b.Over(t):
 			d := b.decision(Released, t)
-			d.Text = "max_ledger: this ban ended first"
+			d.Text = fmt.Sprintf("taken back for want of room: the jail keeps %d bans (max_ledger)", j.maxLedger)
 			j.Decisions = append(j.Decisions, d)
 			if !jail.crowded {
 				jail.crowded = true

@@ -32,6 +32,7 @@ type Condition struct {
 	Quiet   string // why its source may hold nothing; empty: not known
 	Known   Known
 	Pending Pending // bans that no pass has decided
+	Most    int     // bans in its ledger (max_ledger); 0: not known
 }
 
 const (

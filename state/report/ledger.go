@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"scan2ban/state"
@@ -92,7 +93,15 @@ func FromJail(j *state.Jail, now int64, is Condition) Jail {
 		shown.Backend = "ledger"
 	}
 	shown.Health, shown.Message = health(j, &shown, is, now)
+	if j.Full(is.Most) {
+		shown.Message = strings.TrimPrefix(shown.Message+"; "+Full(is.Most), "; ")
+	}
 	return shown
+}
+
+// Full says that a jail has all the bans that it keeps.
+func Full(most int) string {
+	return fmt.Sprintf("its ledger is full: of more than %d bans (max_ledger) those that end first are taken back", most)
 }
 
 // Write draws the table, and the addresses where only one jail is shown.
