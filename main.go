@@ -257,7 +257,7 @@ func bannedCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "banned [JAIL]", Short: "The bans in force", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
 			bans, err := p.Bans(c.Context(), args)
-			return bans, func(w io.Writer) { report.WriteBans(w, bans) }, err
+			return bans, func(w io.Writer) { report.WriteBans(w, bans, p.Known()) }, err
 		})
 	}}
 }

@@ -58,6 +58,21 @@ func (jail *Jail) firstToEnd(newest *Ban) *Ban {
 	return nil
 }
 
+// Full tells whether the ledger of the jail holds all the bans that it may: a further one
+// takes the place of the one that ends first. Bans by hand take no room.
+func (jail *Jail) Full(most int) bool {
+	n := len(jail.Bans())
+	if most <= 0 || n < most {
+		return false
+	}
+	for _, b := range jail.Bans() {
+		if b.ByHand {
+			n--
+		}
+	}
+	return n >= most
+}
+
 // overfull tells whether the jail has more bans than that, beside those that an admin laid.
 func (jail *Jail) overfull(most int) bool {
 	if most <= 0 || len(jail.Bans()) <= most {
@@ -81,7 +96,7 @@ func (j *Judge) makeRoom(jail *Jail, newest *Ban) {
 			return
 		case !b.Over(t):
 			d := b.decision(Released, t)
-			d.Text = "max_ledger: this ban ended first"
+			d.Text = fmt.Sprintf("taken back for want of room: the jail keeps %d bans (max_ledger)", j.maxLedger)
 			j.Decisions = append(j.Decisions, d)
 			if !jail.crowded {
 				jail.crowded = true

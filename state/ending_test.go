@@ -125,10 +125,10 @@ func TestMaxHistory(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	for text, want := range map[string]Size{"1": 1, "64K": 64 << 10, "128M": 128 << 20, "2g": 2 << 30,
-		"": -1, "0": -1, "-1M": -1, "M": -1, "1T": -1, "1.5M": -1, "9223372036854775807K": -1} {
+	for text, want := range map[string]Size{"1": 1, "64K": 64 << 10, "128M": 128 << 20, "2g": 2 << 30, "10T": 10 << 40, "0": 0, "-1M": -1 << 20,
+		"": -1, "M": -1, "1P": -1, "1.5M": -1, "9223372036854775807K": -1, "99999999999999999999": -1} {
 		size := Size(-1)
-		if err := size.UnmarshalText([]byte(text)); size != want || (err == nil) != (want > 0) {
+		if err := size.UnmarshalText([]byte(text)); size != want || (err == nil) != (want != -1) {
 			t.Errorf("%q is %d, %v", text, size, err)
 		}
 	}

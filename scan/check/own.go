@@ -73,6 +73,14 @@ func (c *checker) readsJournal(j Jail, held bool) bool {
 // chosen are the sources that the state names, by jail; none where it cannot be
 // read.
 func (c *checker) chosen() map[string]string {
+	if ledger := c.ledger(); ledger != nil {
+		return ledger.Sources.Backends
+	}
+	return nil
+}
+
+// ledger is the state of the last pass; nil: it cannot be read.
+func (c *checker) ledger() *state.State {
 	s, err := state.OpenStore(c.StatePath, false)
 	if err != nil {
 		return nil
@@ -82,7 +90,7 @@ func (c *checker) chosen() map[string]string {
 	if err != nil {
 		return nil
 	}
-	return ledger.Sources.Backends
+	return ledger
 }
 
 // files are the log files of a jail that are there.
@@ -172,11 +180,25 @@ func store(_ context.Context, c *checker, found *report.Findings) {
 	switch err := state.CheckStore(c.StatePath); {
 	case err == nil:
 		found.OK("state", dir)
+		c.ledgers(found)
 	case errors.Is(err, fs.ErrPermission):
 		owner := cmp.Or(c.unitUser(), "root")
 		c.lacking(found, "state", err, fmt.Sprintf("chown -R %s: %s", owner, dir))
 	default:
 		found.Fail("state", err.Error(), "see to the free space and the mount of "+dir)
+	}
+}
+
+// ledgers names the jails that have all the bans that they may keep.
+func (c *checker) ledgers(found *report.Findings) {
+	ledger := c.ledger()
+	if ledger == nil {
+		return
+	}
+	for _, name := range ledger.Names() {
+		if ledger.Jails[name].Full(c.State.MaxLedger) {
+			found.Warn("jail "+name, report.Full(c.State.MaxLedger), "shorter bans, or a greater max_ledger in [state]: 2 KB of memory for each ban")
+		}
 	}
 }
 

@@ -64,6 +64,8 @@ type Config struct {
 
 	base   Jail            // [defaults]
 	failed map[string]bool // keys of the jail being read whose values could not be
+	unfit  map[string]bool // keys of [defaults] whose values are wrong, which has been said
+	faults []error         // all of Broken, in the order of their lines
 }
 
 // DefaultPath is the main file of a host.

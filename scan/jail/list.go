@@ -29,18 +29,17 @@ func (c *Config) lists(f *file) (errs []error) {
 	return errs
 }
 
-// checkLists checks each list as a whole.
-func (c *Config) checkLists(files []*file) (errs []error) {
+// checkLists checks each list as a whole; told takes the place and what is wrong.
+func (c *Config) checkLists(files []*file, told func(place, problem string)) {
 	for _, o := range c.Lists {
 		report := func(key, problem string) {
-			errs = append(errs, fmt.Errorf("%s: list %q: %s", listPlace(files, o.Name, key), o.Name, problem))
+			told(listPlace(files, o.Name, key), fmt.Sprintf("list %q: %s", o.Name, problem))
 		}
 		if !named(o.Name) {
 			report("", `not a name for a list (small letters, digits, "-", "_", ".")`)
 		}
 		o.Check(report)
 	}
-	return errs
 }
 
 // listPlace is the place of a list's key in the last file that sets it.

@@ -36,44 +36,54 @@ var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "h
 // host's file is read if there is one, else the built-in default holds. The
 // error joins all that make the configuration unusable.
 func Load(path string) (*Config, error) {
-	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Deliver: deliver.Config{Mail: deliver.DefaultMail()}, Broken: map[string]error{}, failed: map[string]bool{}}
+	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Deliver: deliver.Config{Mail: deliver.DefaultMail()}, Broken: map[string]error{}, failed: map[string]bool{}, unfit: map[string]bool{}}
 	files, err := c.read()
-	if err != nil {
+	if len(files) == 0 {
 		return nil, err
 	}
-	base := defaults()
-	var errs []error
+	base, errs := defaults(), each(err)
+	whole := err == nil // else what is not there may stand in what could not be read
 	for _, f := range files {
 		for _, name := range slices.Sorted(maps.Keys(f.root)) {
 			errs = append(errs, c.section(f, name, &base)...)
 		}
 	}
-	if len(errs) == 0 {
-		base.check(func(key, problem string) {
-			errs = append(errs, fmt.Errorf("%s: %s", lastPlace(files, "defaults", key), problem))
-		})
+	if whole {
+		errs = append(errs, c.checkAll(files, &base, errs)...)
+		c.base = base
+		jails := c.jails(files, base)
+		errs = fatal(append(errs, each(c.untrusted())...), jails)
 	}
-	if len(errs) == 0 {
-		errs = c.checkLists(files)
-	}
-	if len(base.Container) > 0 {
-		errs = append(errs, fmt.Errorf("%s: container belongs into [jail.NAME]", lastPlace(files, "defaults", "container")))
-	}
-	if len(base.TrustedProxies) > 0 {
-		errs = append(errs, fmt.Errorf("%s: trusted_proxies belongs into [jail.NAME]: not every service stands behind them", lastPlace(files, "defaults", "trusted_proxies")))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if err := c.enforcers(files); err != nil {
-		return nil, err
-	}
-	c.base = base
-	c.jails(files, base)
-	if err := c.untrusted(); err != nil {
-		return nil, err
+	if len(errs) > 0 {
+		return nil, errors.Join(inOrder(files, errs)...)
 	}
 	return c, nil
+}
+
+// checkAll checks what no jail owns as a whole, where nothing was told of its line before.
+func (c *Config) checkAll(files []*file, base *Jail, told []error) (errs []error) {
+	report := func(place, problem string) {
+		if !tells(told, place) {
+			errs = append(errs, fmt.Errorf("%s: %s", place, problem))
+		}
+	}
+	base.check(func(key, problem string) {
+		c.unfit[key] = true
+		report(lastPlace(files, "defaults", key), problem)
+	})
+	if len(base.Container) > 0 {
+		report(lastPlace(files, "defaults", "container"), "container belongs into [jail.NAME]")
+		base.Container = nil
+	}
+	if len(base.TrustedProxies) > 0 {
+		report(lastPlace(files, "defaults", "trusted_proxies"), "trusted_proxies belongs into [jail.NAME]: not every service stands behind them")
+		base.TrustedProxies = nil
+	}
+	c.checkLists(files, report)
+	if len(told) == 0 {
+		errs = append(errs, each(c.enforcers(files))...)
+	}
+	return errs
 }
 
 // untrusted joins what others may write of the files that the configuration names: not one jail
@@ -179,55 +189,9 @@ func lastPlace(files []*file, section, key string) string {
 	return place
 }
 
-// section reads one section of the top level that is not [jail.X].
-func (c *Config) section(f *file, name string, base *Jail) []error {
-	switch name {
-	case "jail":
-		return nil
-	case "defaults":
-		return f.decode([]string{name}, f.root[name], base, c)
-	case "state":
-		errs := f.decode([]string{name}, f.root[name], &c.State, c)
-		if c.State.Checkpoint < 0 || c.State.Memory <= 0 {
-			errs = append(errs, fmt.Errorf("%s: checkpoint and memory are spans of time, and memory is not 0", f.place(name)))
-		}
-		if c.State.MaxLedger < 1 {
-			errs = append(errs, fmt.Errorf("%s: max_ledger = %d is out of range (at least 1)", f.place(name, "max_ledger"), c.State.MaxLedger))
-		}
-		if c.State.MaxHistory < 16<<20 {
-			errs = append(errs, fmt.Errorf("%s: max_history is at least 16M", f.place(name, "max_history")))
-		}
-		return errs
-	case "kernel":
-		errs := f.decode([]string{name}, f.root[name], &c.Kernel, c)
-		if c.Kernel.MaxBans < 1 || c.Kernel.MaxBans > 10_000_000 {
-			errs = append(errs, fmt.Errorf("%s: max_bans = %d is out of range (1 to 10000000)", f.place(name, "max_bans"), c.Kernel.MaxBans))
-		}
-		return errs
-	}
-	switch name {
-	case "geo":
-		return f.decode([]string{name}, f.root[name], &c.Geo, c)
-	case "mail":
-		return c.mail(f)
-	case "hook":
-		return c.hooks(f)
-	case "list":
-		return c.lists(f)
-	case "metrics":
-		errs := f.decode([]string{name}, f.root[name], &c.Metrics, c)
-		c.Metrics.Check(func(key, problem string) { errs = append(errs, fmt.Errorf("%s: %s", f.place(name, key), problem)) })
-		return errs
-	}
-	hint := filter.DidYouMean(name, sections)
-	if slices.Contains(keysOf(&Jail{}), name) {
-		hint = " (it belongs into [defaults] or [jail.NAME])"
-	}
-	return []error{fmt.Errorf("%s: unknown key %q%s", f.place(name), name, hint)}
-}
-
-// jails reads every [jail.X] of all files over the defaults.
-func (c *Config) jails(files []*file, base Jail) {
+// jails reads every [jail.X] of all files over the defaults, and gives all errors of
+// the broken ones, in the order of their lines.
+func (c *Config) jails(files []*file, base Jail) (all []error) {
 	places := map[string]*file{} // where a jail is named last
 	for _, f := range files {
 		for name := range f.jail {
@@ -239,6 +203,7 @@ func (c *Config) jails(files []*file, base Jail) {
 		j.Name = name
 		var errs []error
 		c.failed = map[string]bool{}
+		maps.Copy(c.failed, c.unfit)
 		enforce := false
 		for _, f := range files {
 			if table, ok := f.jail[name]; ok {
@@ -253,13 +218,16 @@ func (c *Config) jails(files []*file, base Jail) {
 			continue
 		}
 		errs = append(errs, c.finish(j, places[name])...)
-		if err := errors.Join(errs...); err != nil {
-			c.Broken[name] = err
+		if errs = inOrder(files, errs); len(errs) > 0 {
+			c.Broken[name] = errors.Join(errs...)
+			all = append(all, errs...)
 			continue
 		}
 		c.proxied(j, enforce, places[name])
 		c.Jails = append(c.Jails, j)
 	}
+	c.faults = inOrder(files, all)
+	return c.faults
 }
 
 // finish checks a jail as a whole and loads its filter.
@@ -356,11 +324,14 @@ func (f *file) decode(at []string, table any, into any, c *Config) (errs []error
 			name = alias
 		}
 		if !slices.Contains(valid, name) {
-			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", place(), key, filter.DidYouMean(key, valid)))
+			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", place(), key, belongs(key, valid)))
 			continue
 		}
 		if err := decodeValue(name, values[key], into); err != nil {
 			c.failed[name] = true
+			if at[0] == "defaults" {
+				c.unfit[name] = true
+			}
 			for _, problem := range strings.Split(err.Error(), "\n") {
 				errs = append(errs, fmt.Errorf("%s: %s: %s", place(), key, problem))
 			}

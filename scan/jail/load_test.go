@@ -128,7 +128,12 @@ func TestErrors(t *testing.T) {
 		{"list", "[list.drop]\nfile = \"drop.txt\"\nallowed = true\n[list.none]\nports = \"all\"\n", true, []string{`:3: unknown key "allowed" (did you mean "allow"?)`}},
 		{"list as a whole", "[list.drop]\nfile = \"drop.txt\"\nprotocol = [\"icmp\"]\n[list.none]\nports = \"all\"\n[list.Drop]\nfile = \"/drop\"\n", true, []string{":2:", "absolute path", ":3:", "not a protocol", ":4:", "there is no file", ":6:", "not a name for a list"}},
 		{"list that is none", "list = 1\n", true, []string{":1:", "write [list.NAME]"}},
-		{"limits", "[state]\nmax_ledger = 0\nmax_history = \"1M\"\n", true, []string{":2:", "max_ledger", ":3:", "at least 16M"}},
+		{"limits", "[state]\nmax_ledger = 0\nmax_history = \"1M\"\n", true, []string{":2: max_ledger = 0 is out of range (1 to 10000000)", ":3: max_history = 1M is too small (at least 16M)"}},
+		{"limits of the other side", "[state]\nmax_ledger = 10000001\nmax_history = \"9999999T\"\n", true, []string{":2: max_ledger = 10000001 is out of range", `:3: max_history: "9999999T" is too great`}},
+		{"no history", "[state]\nmax_history = 0\n", true, []string{":2: max_history = 0 is too small"}},
+		{"less than no history", "[state]\nmax_history = -1\n", true, []string{":2: max_history = -1 is too small"}},
+		{"another section's key", "[jail.sshd]\nenabled = true\nmax_ledger = 5\n", false, []string{`:3: unknown key "max_ledger" (it belongs into [state])`}},
+		{"a section's key at the top", "max_bans = 5\n", true, []string{`:1: unknown key "max_bans" (it belongs into [kernel])`}},
 		{"size", "[state]\nmax_history = \"much\"\n", true, []string{":2:", `"much" is not a size`}},
 		{"kernel", "[kernel]\nmax_bans = 0\n", true, []string{":2:", "max_bans"}},
 	}
@@ -294,4 +299,41 @@ func FuzzIgnored(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAllErrorsAtOnce: whatever else is wrong, each is told, once, by file and line.
+func TestAllErrorsAtOnce(t *testing.T) {
+	path := write(t, map[string]string{
+		"scan2ban.toml": `colour = "red"
+[jail.zoo]
+enabled = true
+filter = "sshd"
+maxretry = "many"
+[state]
+max_ledger = 0
+[defaults]
+maxretry = 0
+findtime = "soon"
+[list.drop]
+file = "drop"
+[jail.sshd]
+enabled = true
+bantime = "1x"
+`,
+		"conf.d/10.toml": "[kernel]\nmax_bans = 0\n[state]\nmemory = \"90d\"\n[defaults]\ncontainer = \"x\"\n",
+	})
+	_, err := Load(path)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	var places []string
+	for line := range strings.Lines(err.Error()) {
+		file, rest, _ := strings.Cut(strings.TrimPrefix(line, filepath.Dir(path)+"/"), ":")
+		number, _, _ := strings.Cut(rest, ":")
+		places = append(places, file+":"+number)
+	}
+	want := []string{"scan2ban.toml:1", "scan2ban.toml:5", "scan2ban.toml:7", "scan2ban.toml:9", "scan2ban.toml:10", "scan2ban.toml:12", "scan2ban.toml:15", "conf.d/10.toml:2", "conf.d/10.toml:6"}
+	if !slices.Equal(places, want) {
+		t.Errorf("told of %q, want %q:\n%v", places, want, err)
+	}
 }

@@ -30,8 +30,8 @@ func (c *Config) Setup() pass.Setup {
 	fail(err)
 	for _, name := range slices.Sorted(maps.Keys(c.Broken)) {
 		s.Kept[name] = true
-		fail(c.Broken[name])
 	}
+	fail(c.faults...)
 	for _, name := range c.Off {
 		s.Off[name] = true
 	}

@@ -87,6 +87,7 @@ type Pass struct {
 	noted    []state.Decision       // warnings that are news
 	saved    *state.JournalPosition // the position on disk
 	lost     string                 // why the state is made anew; empty: it is not
+	unread   bool                   // neither it nor the history can be read
 	most     int                    // decisions after which reading stops; 0: none
 	full     bool                   // they were reached
 	stop     context.CancelFunc     // ends the reading
@@ -122,7 +123,7 @@ func Begin(s Setup) (p *Pass, err error) {
 		err = nil
 	case err != nil && !s.Write:
 		p.Warn("%v; nothing is known of earlier passes", err)
-		err = nil
+		p.unread, err = true, nil
 	}
 	if err == nil {
 		err = p.load()
@@ -153,9 +154,15 @@ func (p *Pass) fail(err error) {
 	}
 }
 
+// Why a state is made anew, beside that it cannot be read.
+const (
+	firstRun     = "first run"
+	otherJournal = "another journal than before"
+)
+
 // load reads the state, or begins to make it anew.
 func (p *Pass) load() (err error) {
-	p.lost = "first run"
+	p.lost = firstRun
 	if p.Past && p.store != nil { // what is known is of a later time
 		p.store.Close()
 		p.store = nil
@@ -166,7 +173,7 @@ func (p *Pass) load() (err error) {
 			return err
 		}
 		if known := p.Ledger; known != nil && known.Sources.Journal != nil && known.Sources.Path != p.JournalPath {
-			p.lost = "another journal than before"
+			p.lost = otherJournal
 			if !p.Write { // looked at by itself
 				p.store.Close()
 				p.store = nil
@@ -188,6 +195,7 @@ func (p *Pass) load() (err error) {
 			return err
 		} else if err != nil {
 			p.Warn("%v; taken as empty", err)
+			p.unread = true
 			break
 		}
 		prior = p.store.Prior(p.Ledger.History)
@@ -214,7 +222,7 @@ func (p *Pass) lostTo(err error) (why string, fatal error) {
 	case err == nil:
 		return "", nil
 	case errors.Is(err, fs.ErrNotExist):
-		return "first run", nil
+		return firstRun, nil
 	case errors.Is(err, state.ErrNewer):
 		return "", err
 	case !p.Write:

@@ -31,8 +31,12 @@ func (p *Pass) Status(names []string) (*report.Status, error) {
 		return nil, err
 	}
 	s := report.NewStatus(p.LastRun, p.Warnings, p.Now.Unix())
+	s.Known = p.Known()
+	pending := p.pending()
 	for _, name := range names {
-		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), p.condition(name)))
+		is := p.condition(name)
+		is.Known, is.Pending = s.Known, pending
+		s.Jails = append(s.Jails, report.FromJail(p.Ledger.Jail(name), p.Now.Unix(), is))
 	}
 	s.Lists = p.listsShown()
 	return s, nil
@@ -74,23 +78,29 @@ func (p *Pass) Bans(ctx context.Context, names []string) ([]report.Ban, error) {
 	packets := p.packets(ctx)
 	for i := range bans {
 		if n, ok := packets[bans[i].Jail+" "+bans[i].Key]; ok {
-			bans[i].Packets = &n
+			bans[i].Packets, bans[i].Pending = &n, false // the kernel has it
 		}
 	}
 	return bans, nil
 }
 
-// Live is Bans without a look at the kernel.
+// Live is Bans without a look at the kernel. Where no pass has run there are none,
+// which is warned of.
 func (p *Pass) Live(names []string) ([]report.Ban, error) {
 	names, err := p.Jails(names)
 	if err != nil {
 		return nil, err
 	}
 	bans := []report.Ban{}
+	if p.Known() == report.NoPass {
+		p.noPass()
+		return bans, nil
+	}
+	pending := p.pending()
 	for _, name := range names {
 		for _, b := range p.Ledger.Jail(name).Live(p.Now.Unix()) {
 			shown := report.FromBan(b)
-			shown.Observed = !p.Ledger.Jail(name).Reach.Enforce
+			shown.Observed, shown.Pending = !p.Ledger.Jail(name).Reach.Enforce, pending.Has(b)
 			bans = append(bans, shown)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"scan2ban/scan"
 	"scan2ban/scan/pass"
@@ -46,6 +47,9 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 				began = end.Since
 			}
 			from = min(from, began-r.FindTime.Seconds(), p.Now.Unix()-r.FindTime.Seconds())
+			if last, err := time.Parse(time.RFC3339, j.Last); err == nil { // older than all that counts
+				from = min(from, last.Unix()-r.FindTime.Seconds())
+			}
 		}
 		told = append(told, j)
 	}
@@ -118,7 +122,7 @@ func inJail(p *pass.Pass, name string, addr netip.Addr, end, network *state.Deci
 	for _, b := range jail.Live(now) {
 		if b.Key.Contains(addr) {
 			shown := report.FromBan(b)
-			shown.Observed = !jail.Reach.Enforce
+			shown.Observed, shown.Pending = !jail.Reach.Enforce, p.Pending(b)
 			if w.State = report.IsBanned; b.IsNetwork() {
 				w.Network = &shown
 			} else {

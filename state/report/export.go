@@ -55,9 +55,10 @@ func (f Format) Export(w io.Writer, bans []Ban, now int64) error {
 	return nil
 }
 
-// Enforced are those of the bans that keep somebody out.
+// Enforced are those of the bans that keep somebody out. What no pass has decided
+// yet does not: another firewall is to hold what this one holds.
 func Enforced(bans []Ban) []Ban {
-	return slices.DeleteFunc(slices.Clone(bans), func(b Ban) bool { return b.Observed })
+	return slices.DeleteFunc(slices.Clone(bans), func(b Ban) bool { return b.Observed || b.Pending })
 }
 
 // longest is when each key is free again, 0 for never, whatever the jail.

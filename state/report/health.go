@@ -30,6 +30,9 @@ type Condition struct {
 	Backend string // what it reads, "journal" or "file"; empty: the journal
 	Trouble string // what failed for it, in this pass or the last one; empty: nothing
 	Quiet   string // why its source may hold nothing; empty: not known
+	Known   Known
+	Pending Pending // bans that no pass has decided
+	Most    int     // bans in its ledger (max_ledger); 0: not known
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"scan2ban/state"
@@ -23,6 +24,7 @@ type Jail struct {
 	Tracked       int      `json:"tracked"`
 	Banned        int      `json:"banned"`
 	BannedTotal   int64    `json:"banned_total"`
+	Pending       int      `json:"pending,omitempty"` // of the banned: they come with the next pass
 	Addresses     []string `json:"addresses"`
 	Health        Health   `json:"health"`
 	Message       string   `json:"message"`
@@ -34,6 +36,8 @@ type Status struct {
 	LastRun  *LastRun `json:"last_run"` // null: none is known since the host started
 	Lists    []List   `json:"lists,omitempty"`
 	Warnings []string `json:"warnings"`
+
+	Known Known `json:"-"`
 
 	now int64 // seconds since the Unix epoch
 }
@@ -69,7 +73,15 @@ func FromJail(j *state.Jail, now int64, is Condition) Jail {
 		shown.Understood += day.Understood
 		shown.Failures += day.Failures
 	}
+	if is.Known == NoPass {
+		shown.BannedTotal = 0
+	}
 	for _, b := range j.Live(now) {
+		if is.Known == NoPass {
+			break
+		} else if is.Pending.Has(b) {
+			shown.Pending++
+		}
 		shown.Banned++
 		shown.Addresses = append(shown.Addresses, b.Key.String())
 	}
@@ -81,7 +93,15 @@ func FromJail(j *state.Jail, now int64, is Condition) Jail {
 		shown.Backend = "ledger"
 	}
 	shown.Health, shown.Message = health(j, &shown, is, now)
+	if j.Full(is.Most) {
+		shown.Message = strings.TrimPrefix(shown.Message+"; "+Full(is.Most), "; ")
+	}
 	return shown
+}
+
+// Full says that a jail has all the bans that it keeps.
+func Full(most int) string {
+	return fmt.Sprintf("its ledger is full: of more than %d bans (max_ledger) those that end first are taken back", most)
 }
 
 // Write draws the table, and the addresses where only one jail is shown.
@@ -115,7 +135,14 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 			}
 		}
 	}
-	if r := s.LastRun; r != nil {
+	pending := 0
+	for _, j := range s.Jails {
+		pending += j.Pending
+	}
+	writePending(w, pending, s.Known)
+	if r := s.LastRun; s.Known == NoPass {
+		fmt.Fprintln(w, "\nNo pass has run yet (scan2ban run --dry-run shows whom it would ban).")
+	} else if r != nil {
 		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), entries(r.Entries), r.Seconds*1000)
 		if s.now-r.LastRun.Time >= overdue {
 			fmt.Fprintf(w, "None for %s: is the timer running (systemctl status scan2ban.timer)?\n", state.Duration(time.Duration(s.now-r.LastRun.Time)*time.Second))
@@ -125,17 +152,24 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 	}
 }
 
-// WriteBans draws the live bans.
-func WriteBans(w io.Writer, bans []Ban) {
+// WriteBans draws the live bans, and nothing where no pass has run.
+func WriteBans(w io.Writer, bans []Ban, known Known) {
+	if known == NoPass {
+		return
+	}
 	if len(bans) == 0 {
 		fmt.Fprintln(w, "Nobody is banned.")
 		return
 	}
 	t := table{heading: []string{"JAIL", "BANNED", "UNTIL", "FAILURES", "LATE", "N", "PACKETS", "USERS"},
 		right: map[int]bool{3: true, 4: true, 5: true, 6: true}}
+	pending := 0
 	for _, b := range bans {
 		packets := "-"
-		if b.Observed {
+		if b.Pending {
+			packets = "next pass"
+			pending++
+		} else if b.Observed {
 			packets = "observed"
 		} else if b.Packets != nil {
 			packets = strconv.FormatUint(*b.Packets, 10)
@@ -144,4 +178,5 @@ func WriteBans(w io.Writer, bans []Ban) {
 			strconv.Itoa(b.N), packets, users(b.Users)})
 	}
 	t.write(w)
+	writePending(w, pending, known)
 }

@@ -38,6 +38,7 @@ type Ban struct {
 	Members  []string `json:"members,omitempty"` // of a network: what was banned before it
 	ByHand   bool     `json:"by_hand,omitempty"`
 	Observed bool     `json:"observed,omitempty"` // by a jail that leaves the kernel alone: nobody is kept out
+	Pending  bool     `json:"pending,omitempty"`  // no pass has decided it yet: it comes with the next one
 	Packets  *uint64  `json:"packets"`            // dropped by the kernel; null: not known
 
 	ban *state.Ban

@@ -117,6 +117,13 @@ func TestHealth(t *testing.T) {
 	if s := FromJail(j, now+8*86400, Condition{Quiet: "ssh.service is not running"}); s.Message != "nothing to read in seven days: ssh.service is not running" {
 		t.Errorf("nothing for a week: %+v", s)
 	}
+	if s := FromJail(j, now, Condition{Most: 1}); s.Message != "" {
+		t.Errorf("no ban of the one that it keeps: %+v", s)
+	}
+	j.Bans()[state.Key{}] = &state.Ban{Jail: "sshd"}
+	if s := FromJail(j, now, Condition{Most: 1}); s.Health != OK || s.Message != Full(1) {
+		t.Errorf("its ledger is full: %+v", s)
+	}
 	if s := FromJail(state.New().Jail("recidive"), now, Condition{Ledger: true}); s.Health != OK || s.Backend != "ledger" {
 		t.Errorf("recidive: %+v", s)
 	}
@@ -203,7 +210,7 @@ func TestObserved(t *testing.T) {
 	}
 	var out bytes.Buffer
 	p.WriteFirst(&out)
-	WriteBans(&out, p.Banned)
+	WriteBans(&out, p.Banned, Decided)
 	for _, want := range []string{"1 ban observed, and not in force:", "  observed\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing from\n%s", want, out.String())

@@ -81,7 +81,7 @@ func (y *Why) Write(w io.Writer) {
 		return
 	}
 	if len(y.Jails) == 0 {
-		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it.\n", y.Address)
+		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it within findtime.\n", y.Address)
 	}
 	out := &clipped{w: w, width: Width(w)}
 	for i := range y.Jails {
@@ -140,7 +140,11 @@ func (j *WhyJail) write(out *clipped, address string) {
 		if j.OfNetwork != "" {
 			whose = "the ban of its network " + j.OfNetwork
 		}
-		say("%s is not banned in jail %s: %s ended at %s (%s)", address, j.Jail, whose, local(j.Ended), Clean(j.How))
+		how := " (" + Clean(j.How) + ")"
+		if _, reason, ok := strings.Cut(how, " (release: "); ok {
+			how = ": " + strings.TrimSuffix(reason, ")")
+		}
+		say("%s is not banned in jail %s: %s ended at %s%s", address, j.Jail, whose, local(j.Ended), how)
 		again("", " again")
 	case IsStale:
 		say("%s is not banned in jail %s: its last failure, at %s, is older than %s", address, j.Jail, local(j.Last), j.FindTime)
@@ -150,7 +154,11 @@ func (j *WhyJail) write(out *clipped, address string) {
 	}
 	if len(j.Lines) == 0 {
 		if j.State != IsIgnored && j.State != IsPardoned && j.OfNetwork == "" && (j.Ban != nil || j.Network == nil) && j.MaxRetry > 0 && (j.Ban == nil || !j.Ban.ByHand) {
-			say("  the log no longer holds what led to it")
+			what := "what led to it"
+			if j.State == IsStale || j.State == IsCounted {
+				what = "its failures"
+			}
+			say("  the log no longer holds %s", what)
 		}
 		return
 	}
@@ -171,6 +179,9 @@ func (j *WhyJail) write(out *clipped, address string) {
 // explain says why the key of a jail is banned.
 func (b *Ban) explain(say func(string, ...any), failure string) {
 	say("%s is banned in jail %s %s", b.Key, b.Jail, until(b.ban.Until))
+	if b.Pending {
+		say("  no pass has decided it yet: it comes with the next one")
+	}
 	if b.Observed {
 		say("  the jail only observes: nobody is kept out")
 	}
