@@ -38,8 +38,9 @@ const (
 	enoughEntries = 20
 )
 
-// health judges a jail at now and tells the likely cause. shown has its tallies.
-func health(j *state.Jail, shown *Jail, is Condition, now int64) (Health, string) {
+// health judges a jail at now and tells the likely cause; week is what it has seen in
+// seven days.
+func health(j *state.Jail, week *state.Tally, is Condition, now int64) (Health, string) {
 	through := j.Ineffective(now)
 	switch {
 	case is.Off:
@@ -52,12 +53,27 @@ func health(j *state.Jail, shown *Jail, is Condition, now int64) (Health, string
 		return Ineffective, cameThrough(through, j)
 	case j.Name == state.ByHand || is.Ledger:
 		return OK, ""
-	case shown.Entries == 0:
+	case week.Entries == 0:
 		return Silent, withCause("nothing to read in seven days", is.Quiet)
-	case shown.Understood == 0 && shown.Entries >= enoughEntries:
-		return Blind, fmt.Sprintf("%d entries and none understood: another version or another language of the service? try \"scan2ban match %s\"", shown.Entries, j.Name)
+	case week.Understood == 0 && week.Entries >= enoughEntries:
+		return Blind, blindness(week, j.Name)
 	}
 	return OK, ""
+}
+
+// blindness says what a jail that understands nothing has read.
+func blindness(week *state.Tally, jail string) string {
+	try := fmt.Sprintf("; try \"scan2ban match %s\"", jail)
+	switch refused, why := week.Refusals(); {
+	case refused == 0:
+		return fmt.Sprintf("%d entries and none understood: another version or another language of the service? try \"scan2ban match %s\"", week.Entries, jail)
+	case refused < week.Entries:
+		return fmt.Sprintf("%d entries and none understood; %d were refused, most because: %s%s", week.Entries, refused, Clean(why), try)
+	case week.Refused[why] < refused:
+		return fmt.Sprintf("all of %d entries were refused, most because: %s%s", week.Entries, Clean(why), try)
+	default:
+		return fmt.Sprintf("all of %d entries were refused: %s%s", week.Entries, Clean(why), try)
+	}
 }
 
 func withCause(text, cause string) string {
