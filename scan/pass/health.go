@@ -65,6 +65,9 @@ func (p *Pass) condition(name string) report.Condition {
 	} else if last := p.LastRun; is.Trouble == "" && last != nil && last.Failed[name] != "" {
 		is.Trouble = "the last pass: " + last.Failed[name]
 	}
+	if is.GaveUp = p.gaveUp[name]; is.GaveUp == "" && p.LastRun != nil && p.LastRun.GaveUp[name] != "" {
+		is.GaveUp = "the last pass: " + p.LastRun.GaveUp[name]
+	}
 	return is
 }
 

@@ -1,6 +1,9 @@
 package pass
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // recall gives the filters what they remember of the lines before the positions.
 func (p *Pass) recall() {
@@ -24,6 +27,10 @@ func (p *Pass) remembered() {
 			p.Warn("jail %q: %s", w.Jail, what)
 		}
 		if len(slow) > 0 {
+			if p.gaveUp == nil {
+				p.gaveUp = map[string]string{}
+			}
+			p.gaveUp[w.Jail] = strings.Join(slow, "; ")
 			p.Ledger.SaveSoon() // told once, and not read once more
 		}
 	}

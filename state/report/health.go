@@ -16,7 +16,7 @@ const (
 	Blind       Health = "blind"       // reads entries and understands none
 	Silent      Health = "silent"      // has nothing to read
 	Ineffective Health = "ineffective" // bans, and the banned go on failing
-	Error       Health = "error"       // its configuration is broken, its source cannot be read, or its bans are not in the kernel
+	Error       Health = "error"       // its configuration is broken, its source cannot be read, its bans are not in the kernel, or it gave lines up
 )
 
 // Healths are all of them.
@@ -29,6 +29,7 @@ type Condition struct {
 	Ledger  bool   // its failures are the bans of the others
 	Backend string // what it reads, "journal" or "file"; empty: the journal
 	Trouble string // what failed for it, in this pass or the last one; empty: nothing
+	GaveUp  string // which lines it did not judge for want of time, in this pass or the last one; empty: none
 	Quiet   string // why its source may hold nothing; empty: not known
 }
 
@@ -49,6 +50,8 @@ func health(j *state.Jail, week *state.Tally, is Condition, now int64) (Health, 
 		return Error, withCause("its configuration is broken", is.Trouble) + " (scan2ban check)"
 	case is.Trouble != "":
 		return Error, Clean(is.Trouble)
+	case is.GaveUp != "":
+		return Error, Clean(is.GaveUp)
 	case through != nil:
 		return Ineffective, cameThrough(through, j)
 	case j.Name == state.ByHand || is.Ledger:
