@@ -59,14 +59,11 @@ func (p *Pass) held(result *nftables.Result) {
 
 // condition is what the ledger does not know of a jail.
 func (p *Pass) condition(name string) report.Condition {
-	is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name), Trouble: p.failed[name], Quiet: p.quiet(name), Backend: p.source(name)}
+	is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name), Trouble: p.failed[name], GaveUp: p.GaveUp(name), Quiet: p.quiet(name), Backend: p.source(name)}
 	if is.Broken && p.Causes[name] != nil {
 		is.Trouble = p.Causes[name].Error()
 	} else if last := p.LastRun; is.Trouble == "" && last != nil && last.Failed[name] != "" {
 		is.Trouble = "the last pass: " + last.Failed[name]
-	}
-	if is.GaveUp = p.gaveUp[name]; is.GaveUp == "" && p.LastRun != nil && p.LastRun.GaveUp[name] != "" {
-		is.GaveUp = "the last pass: " + p.LastRun.GaveUp[name]
 	}
 	return is
 }
