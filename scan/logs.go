@@ -85,13 +85,12 @@ func (l *Logs) Tallies(add func(jail string, second int64, t state.Tally)) {
 
 // turn begins to count for another day.
 func (t *tallies) turn(day int64) {
-	if t.now != (state.Tally{}) {
+	if t.now.Entries > 0 {
 		if t.past == nil {
 			t.past = map[int64]state.Tally{}
 		}
 		sum := t.past[t.day]
-		sum.Entries += t.now.Entries
-		sum.Understood += t.now.Understood
+		sum.Add(t.now)
 		t.past[t.day] = sum
 	}
 	t.day, t.now = day, state.Tally{}
@@ -99,7 +98,7 @@ func (t *tallies) turn(day int64) {
 
 const (
 	reasonLong    = "too long: its end was not looked at"
-	reasonUndated = "neither it nor a line before it has a date"
+	reasonUndated = "no date in it or before it"
 )
 
 // undated is where failures have no date.
@@ -138,10 +137,7 @@ func (l *Logs) look(line *logfile.Line) bool {
 		if day := f.Time / 86400; day != seen.day {
 			seen.turn(day)
 		}
-		seen.now.Entries++
-		if f.Verdict.Kind != filter.None {
-			seen.now.Understood++
-		}
+		seen.now.Add(f.Tally())
 		switch f.Verdict.Kind {
 		case filter.Failure, filter.Success, filter.Mark:
 			found = append(found, f)

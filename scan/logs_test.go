@@ -81,7 +81,7 @@ func TestFindingsInLogFiles(t *testing.T) {
 		}
 		seen[jail] = tally
 	})
-	if seen["one"] != (state.Tally{Entries: 6, Understood: 5}) || seen["two"] != (state.Tally{Entries: 5, Understood: 4}) {
+	if one, two := seen["one"], seen["two"]; one.Entries != 6 || one.Understood != 4 || two.Entries != 5 || two.Understood != 3 || one.Refused[reasonLong] != 1 {
 		t.Errorf("tallies %+v", seen)
 	}
 }

@@ -231,8 +231,11 @@ func (f Finding) Event() (e state.Event, ok bool) {
 // Tally counts the finding.
 func (f Finding) Tally() state.Tally {
 	t := state.Tally{Entries: 1}
-	if f.Verdict.Kind != filter.None {
+	switch {
+	case f.Verdict.Understood():
 		t.Understood = 1
+	case f.Verdict.Kind == filter.Refused:
+		t.Refused = map[string]int64{f.Verdict.Reason: 1}
 	}
 	return t
 }

@@ -257,9 +257,11 @@ func compareKeys(a, b Key) int {
 // Tally counts what a jail has seen.
 type Tally struct {
 	Entries    int64 `json:"entries"`    // read for this jail
-	Understood int64 `json:"understood"` // of them, matched by a rule of any kind
+	Understood int64 `json:"understood"` // of them, matched by a rule and not refused
 	Failures   int64 `json:"failures"`   // attempts counted, ignored ones left out
 	Bans       int64 `json:"bans"`
+
+	Refused map[string]int64 `json:"refused,omitempty"` // of the entries, those that prove nothing, by the reason; of a day alone
 }
 
 // Seen are the tallies of a jail: in total, and by UTC day of the log for the
@@ -276,11 +278,13 @@ const daysKept = 7
 
 // Add counts t at that second of log time.
 func (s *Seen) Add(second int64, t Tally) {
-	s.Total.add(t)
+	total := t
+	total.Refused = nil
+	s.Total.Add(total)
 	if day := second / 86400; s.today == nil || s.day != day {
 		s.day, s.today = day, s.of(time.Unix(second, 0).UTC().Format(time.DateOnly))
 	}
-	s.today.add(t)
+	s.today.Add(t)
 }
 
 // of gives the tally of a day, and drops the oldest day when there are too many.
@@ -300,9 +304,27 @@ func (s *Seen) of(day string) *Tally {
 	return s.Days[day]
 }
 
-func (t *Tally) add(u Tally) {
+// Add counts u too.
+func (t *Tally) Add(u Tally) {
 	t.Entries += u.Entries
 	t.Understood += u.Understood
 	t.Failures += u.Failures
 	t.Bans += u.Bans
+	if t.Refused == nil && len(u.Refused) > 0 {
+		t.Refused = map[string]int64{}
+	}
+	for reason, n := range u.Refused {
+		t.Refused[reason] += n
+	}
+}
+
+// Refusals are how many entries were refused, and the commonest reason.
+func (t *Tally) Refusals() (n int64, why string) {
+	for _, reason := range slices.Sorted(maps.Keys(t.Refused)) {
+		n += t.Refused[reason]
+		if why == "" || t.Refused[reason] > t.Refused[why] {
+			why = reason
+		}
+	}
+	return n, why
 }

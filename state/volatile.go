@@ -32,6 +32,8 @@ type LastRun struct {
 	Banned   int     `json:"banned"`
 	Error    string  `json:"error,omitempty"`
 
+	GaveUp map[string]string `json:"gave_up,omitempty"` // what of their lines jails did not judge for want of time, by jail
+
 	Failed map[string]string `json:"failed,omitempty"` // of the error, what keeps single jails from their work, by jail
 }
 

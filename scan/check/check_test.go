@@ -236,6 +236,17 @@ func TestBlind(t *testing.T) {
 		strings.Repeat("\tFailed password for root from 10.0.0.5 port 4711 ssh2\n", 3))
 }
 
+// A log that the filter knows and refuses blinds a jail as one that it does not know.
+func TestRefused(t *testing.T) {
+	c := healthy()
+	refuses, err := filter.Parse("refuses", "refuses.toml", "[[rule]]\nname = \"x\"\npattern = '^Failed password for .*$'\nkind = \"refused\"\nreason = \"it can be forged\"\n[journal]\nmatch = [[\"_SYSTEMD_UNIT=ssh.service\"]]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Watches[0].Matcher, c.JournalPath = refuses.Compile(filter.Normal), attack(t)
+	has(t, "refused", look(logs, c), "error jail sshd: reads the journal (backend = \"auto\"); blind: in this journal: 39 entries, 0 understood, 0 failures; 37 are refused, most because: it can be forged. Nobody will be banned -> scan2ban match sshd\n")
+}
+
 func TestSamples(t *testing.T) {
 	h := newHeard()
 	for _, line := range []string{"one", "two", "three", "four", "from 192.0.2.1:", "five", "client=[2001:db8::1]"} {

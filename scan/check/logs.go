@@ -46,9 +46,8 @@ func newHeard() *heard {
 
 // add takes a finding and its line.
 func (h *heard) add(f scan.Finding, line []byte) {
-	t := f.Tally()
-	h.Entries, h.Understood = h.Entries+t.Entries, h.Understood+t.Understood
-	if f.Verdict.Kind == filter.None {
+	h.Add(f.Tally())
+	if !f.Verdict.Understood() {
 		h.wonder(line)
 	}
 	e, ok := f.Event()
@@ -199,6 +198,14 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 func (c *checker) understood(found *report.Findings, j Jail, h *heard, when, reads string) {
 	what, try := "jail "+j.Name, "scan2ban match "+j.Filter
 	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, report.Plural(int(h.Failures), "failure"))
+	refused, reason := h.Refusals()
+	switch {
+	case refused == 0:
+	case refused == h.Entries:
+		numbers += "; all are refused, most because: " + reason
+	default:
+		numbers += fmt.Sprintf("; %d are refused, most because: %s", refused, reason)
+	}
 	switch {
 	case h.Entries == 0:
 		found.OK(what, reads+"; nothing of it "+when)

@@ -75,6 +75,9 @@ func (m *Matcher) Backtracks() (n int) {
 // TimeLimit is how long one expression that backtracks may look at one line.
 const TimeLimit = timeLimit
 
+// SlowLimit is how long all of a jail's together may look at the lines of a pass.
+const SlowLimit = slowLimit
+
 // Lengths of the runs that an adversary writes, in bytes: what grows by powers of two
 // shows in the short one, what grows by powers of its length in the long one.
 var runLengths = []int{40, maxMessage - 1000}

@@ -129,6 +129,10 @@ type Verdict struct {
 	Reason string     // why Refused; why a rule that matched is Benign
 }
 
+// Understood tells whether a rule says what the message is. A line that is refused proves
+// nothing: a log of which all lines are has a blind reader.
+func (v *Verdict) Understood() bool { return v.Kind != None && v.Kind != Refused }
+
 // maxMessage is the longest message whose address may stand after free text.
 const maxMessage = 8 << 10
 

@@ -141,6 +141,7 @@ type Found struct {
 	Groups  map[string]string
 	Users   []string // of the connection
 	Lines   int      // that the failure was written in
+	Ignored string   // by which expression; empty: by none
 	Refused string   // why the line proves nothing; empty: it was looked at whole
 }
 
@@ -199,15 +200,17 @@ func (m *Memory) Dated(line string, when time.Time) Found {
 
 // judge hears a line that was logged at the time now.
 func (m *Memory) judge(line string, now time.Time) (f Found) {
-	m.slow.refuses = ""
-	defer func() { f.Refused = m.slow.refuses }()
+	m.slow.begin()
+	defer func() { m.slow.end(&f) }()
 	none := Found{Rule: -1}
 	line = strings.ToValidUTF8(line, "\ufffd")
 	m.age(now)
 	m.push(line, m.lines)
 	text := strings.Join(m.buffer, "\n") + "\n"
-	if len(m.ignore) > 0 && len(m.ignore) < len(m.failures)-2 && m.ignored(text) {
-		return none
+	if len(m.ignore) > 0 && len(m.ignore) < len(m.failures)-2 {
+		if none.Ignored = m.ignored(text); none.Ignored != "" {
+			return none
+		}
 	}
 	var pre map[string]string
 	content := false
@@ -232,7 +235,7 @@ func (m *Memory) judge(line string, now time.Time) (f Found) {
 			matched = m.take(text, f)
 			lines = strings.Count(matched, "\n")
 		}
-		if m.ignored(matched) {
+		if none.Ignored = m.ignored(matched); none.Ignored != "" {
 			return none
 		}
 		groups := withAlternatives(f.groups)
@@ -246,13 +249,14 @@ func (m *Memory) judge(line string, now time.Time) (f Found) {
 	return none
 }
 
-func (m *Memory) ignored(text string) bool {
+// ignored is the name of the expression that says that it is no failure; empty: none does.
+func (m *Memory) ignored(text string) string {
 	for i, e := range m.ignore {
-		if m.find(e, fmt.Sprintf("%s%d", ignorePrefix, i+1), text) != nil {
-			return true
+		if name := fmt.Sprintf("%s%d", ignorePrefix, i+1); m.find(e, name, text) != nil {
+			return name
 		}
 	}
-	return false
+	return ""
 }
 
 // take removes the lines in which f was found from the buffer, but for those that
@@ -416,6 +420,9 @@ func (m *Memory) merge(id string, groups map[string]string, lines int) (*connect
 func (m *Memory) Verdict(f Found) Verdict {
 	if f.Refused != "" {
 		return Verdict{Kind: Refused, Reason: f.Refused}
+	}
+	if f.Ignored != "" {
+		return Verdict{Kind: Benign, Reason: "ignored by " + f.Ignored}
 	}
 	if f.Rule < 0 {
 		return Verdict{}

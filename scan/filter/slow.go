@@ -14,8 +14,9 @@ import (
 type slowness struct {
 	spent   time.Duration // of the processor, on what took longer than aWhile
 	by      []slowCount
-	refused int    // lines that were not looked at for want of time
-	refuses string // why the line that is being looked at proves nothing
+	refused int      // lines that were not looked at for want of time
+	refuses string   // why the line that is being looked at proves nothing
+	over    []string // the expressions that gave that line up
 }
 
 type slowCount struct {
@@ -47,7 +48,7 @@ func (m *Memory) find(e *expression, name, text string) *found {
 	f, err := e.find(text)
 	done()
 	if err != nil {
-		s.count(name)
+		s.over = append(s.over, name)
 		if strings.HasPrefix(name, ignorePrefix) {
 			s.refuses = reasonSlowSkip
 		}
@@ -87,6 +88,20 @@ func (s *slowness) exhausted() bool {
 	return true
 }
 
+// begin is called before a line is looked at, end after it.
+func (s *slowness) begin() { s.refuses, s.over = "", s.over[:0] }
+
+// end counts the line as given up, unless another expression has told what it is.
+func (s *slowness) end(f *Found) {
+	f.Refused = s.refuses
+	if f.Refused == "" && (f.Rule >= 0 || f.Ignored != "") {
+		return
+	}
+	for _, name := range s.over {
+		s.count(name)
+	}
+}
+
 func (s *slowness) count(name string) {
 	for i := range s.by {
 		if s.by[i].name == name {
@@ -98,7 +113,7 @@ func (s *slowness) count(name string) {
 }
 
 // Slow says what of a script took too long since it was given its memory, a sentence
-// each.
+// each. Lines that another expression explained all the same are left out.
 func (m *Matcher) Slow() (warnings []string) {
 	if m.memory == nil {
 		return nil
@@ -107,14 +122,21 @@ func (m *Matcher) Slow() (warnings []string) {
 	defer m.script.Unlock()
 	s := &m.memory.slow
 	for _, c := range s.by {
-		warnings = append(warnings, fmt.Sprintf("%d lines were given up after %v each by the expression %s of filter %s (see scan2ban match)", c.lines, timeLimit, c.name, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), timeLimit, c.name, m.filter.Name))
 	}
 	if n := m.memory.dates.timeouts; n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d lines were given up after %v each by a date pattern of filter %s", n, timeLimit, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by a date pattern of filter %s", linesWere(n), timeLimit, m.filter.Name))
 		m.memory.dates.timeouts = 0
 	}
 	if s.refused > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d lines were refused: the slow expressions of filter %s have had %v in this pass", s.refused, m.filter.Name, slowLimit))
+		warnings = append(warnings, fmt.Sprintf("%s refused, whoever wrote them: the slow expressions of filter %s have had %v in this pass", linesWere(s.refused), m.filter.Name, slowLimit))
 	}
 	return warnings
+}
+
+func linesWere(n int) string {
+	if n == 1 {
+		return "1 line was"
+	}
+	return fmt.Sprintf("%d lines were", n)
 }

@@ -81,6 +81,7 @@ type Pass struct {
 	logs     *scan.Logs              // nil: there are none of these
 	bare     map[string]*state.Rules // as configured, where there is a shield
 	failed   map[string]string       // what keeps jails from their work
+	gaveUp   map[string]string       // what of their lines jails did not judge for want of time
 	store    *state.Store            // nil: there is no state directory yet
 	was      *state.State            // the ledger as it was loaded, which the kernel was brought to; nil: that is not known
 	volatile *state.Volatile
@@ -409,7 +410,7 @@ func (p *Pass) Commit(ctx context.Context) {
 		p.save()
 		p.settled()
 	}
-	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures, Failed: p.failed}
+	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures, Failed: p.failed, GaveUp: p.gaveUp}
 	for _, d := range p.Judge.Decisions {
 		if d.Verb == state.Banned {
 			run.Banned++

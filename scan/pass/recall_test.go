@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scan2ban/scan/filter"
+	"scan2ban/state/report"
 )
 
 // Filters with a memory: of connections, whose lines are of different processes, and of
@@ -79,6 +80,35 @@ func TestRememberedLines(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: a pass every %d lines: %q, want %q", c.name, every, got, want)
 			}
+		}
+	}
+}
+
+// A jail that gave up lines is not well, until a pass that gives up none.
+func TestGivenUp(t *testing.T) {
+	f, err := filter.Parse("test", "test.toml", "[script]\n[[script.failure]]\nname = \"slow\"\nbacktracks = true\npattern = '^ (?=(\\w+\\s?)*$)(?:(?:a+)+)+b from <ADDR>$'\n[[script.failure]]\nname = \"other\"\npattern = 'fails from <ADDR>$'\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, log := newHost(t), filepath.Join(t.TempDir(), "d.log")
+	onFiles(h, log)
+	h.setup.Watches[0].Program, h.setup.Watches[0].Matcher = nil, f.Compile(filter.Normal)
+	long := strings.Repeat("a", 60) + " !"
+	for i, c := range []struct{ line, want string }{
+		{"a fails from 203.0.113.7", ""},
+		{long + " fails from 203.0.113.7", ""}, // given up by one expression, explained by another
+		{long + " from 203.0.113.7", "the last pass: 1 line was given up after 50ms each by the expression slow of filter test (no other holds; see scan2ban match)"},
+		{"a fails from 203.0.113.7", ""},
+	} {
+		now := int64(begin + i*60)
+		appendText(t, log, stampAt(int(now)-1)+" "+c.line+"\n")
+		h.pass(now)
+		want := report.OK
+		if c.want != "" {
+			want = report.Error
+		}
+		if got, message := h.health(now + 1); got != want || message != c.want {
+			t.Errorf("%s: %s: %q", c.line, got, message)
 		}
 	}
 }

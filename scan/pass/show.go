@@ -20,6 +20,11 @@ func (p *Pass) Report(dry bool) *report.Pass {
 		r.Gaps = append(r.Gaps, report.NewGap(g.From/1e6, g.To/1e6, g.Lost, g.Unit, g.Reason))
 	}
 	r.Warnings = append(r.Warnings, p.Warnings...)
+	if dry {
+		for _, jail := range slices.Sorted(maps.Keys(p.gaveUp)) {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("jail %q: %s", jail, p.gaveUp[jail]))
+		}
+	}
 	return r
 }
 

@@ -30,6 +30,7 @@ package past
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -77,6 +78,11 @@ func Run(ctx context.Context, o Options) (*report.Past, error) {
 		r.errs = append(r.errs, ErrInterrupted)
 	}
 	p.Warnings = append(p.Warnings, r.warnings...)
+	for _, w := range o.Setup.Watches {
+		for _, what := range w.Matcher.Slow() {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("jail %q: %s", w.Jail, what))
+		}
+	}
 	return p, errors.Join(r.errs...)
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"scan2ban/scan"
-	"scan2ban/scan/filter"
 	"scan2ban/state"
 	"scan2ban/state/order"
 	"scan2ban/state/report"
@@ -136,7 +135,7 @@ func (s *survey) add(host string, f scan.Finding) {
 		return
 	}
 	j.Entries++
-	if f.Verdict.Kind != filter.None {
+	if f.Verdict.Understood() {
 		j.Understood++
 		s.past.Understood++
 		h.understood++

@@ -65,6 +65,11 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 		j.More = max(j.More, 0)
 		w.Jails = append(w.Jails, *j)
 	}
+	for _, name := range names { // what was given up may have been its lines
+		if gave := p.GaveUp(name); gave != "" && (len(told) == 0 || slices.ContainsFunc(told, func(j *report.WhyJail) bool { return j.Jail == name })) {
+			p.Warn("jail %q: %s", name, gave)
+		}
+	}
 	for _, known := range p.Errs { // what the pass could not read cannot be read now
 		bad = slices.DeleteFunc(bad, func(err error) bool { return err.Error() == known.Error() })
 	}

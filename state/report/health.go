@@ -16,7 +16,7 @@ const (
 	Blind       Health = "blind"       // reads entries and understands none
 	Silent      Health = "silent"      // has nothing to read
 	Ineffective Health = "ineffective" // bans, and the banned go on failing
-	Error       Health = "error"       // its configuration is broken, its source cannot be read, or its bans are not in the kernel
+	Error       Health = "error"       // its configuration is broken, its source cannot be read, its bans are not in the kernel, or it gave lines up
 )
 
 // Healths are all of them.
@@ -29,6 +29,7 @@ type Condition struct {
 	Ledger  bool   // its failures are the bans of the others
 	Backend string // what it reads, "journal" or "file"; empty: the journal
 	Trouble string // what failed for it, in this pass or the last one; empty: nothing
+	GaveUp  string // which lines it did not judge for want of time, in this pass or the last one; empty: none
 	Quiet   string // why its source may hold nothing; empty: not known
 	Known   Known
 	Pending Pending // bans that no pass has decided
@@ -41,8 +42,9 @@ const (
 	enoughEntries = 20
 )
 
-// health judges a jail at now and tells the likely cause. shown has its tallies.
-func health(j *state.Jail, shown *Jail, is Condition, now int64) (Health, string) {
+// health judges a jail at now and tells the likely cause; week is what it has seen in
+// seven days.
+func health(j *state.Jail, week *state.Tally, is Condition, now int64) (Health, string) {
 	through := j.Ineffective(now)
 	switch {
 	case is.Off:
@@ -51,16 +53,33 @@ func health(j *state.Jail, shown *Jail, is Condition, now int64) (Health, string
 		return Error, withCause("its configuration is broken", is.Trouble) + " (scan2ban check)"
 	case is.Trouble != "":
 		return Error, Clean(is.Trouble)
+	case is.GaveUp != "":
+		return Error, Clean(is.GaveUp)
 	case through != nil:
 		return Ineffective, cameThrough(through, j)
 	case j.Name == state.ByHand || is.Ledger:
 		return OK, ""
-	case shown.Entries == 0:
+	case week.Entries == 0:
 		return Silent, withCause("nothing to read in seven days", is.Quiet)
-	case shown.Understood == 0 && shown.Entries >= enoughEntries:
-		return Blind, fmt.Sprintf("%d entries and none understood: another version or another language of the service? try \"scan2ban match %s\"", shown.Entries, j.Name)
+	case week.Understood == 0 && week.Entries >= enoughEntries:
+		return Blind, blindness(week, j.Name)
 	}
 	return OK, ""
+}
+
+// blindness says what a jail that understands nothing has read.
+func blindness(week *state.Tally, jail string) string {
+	try := fmt.Sprintf("; try \"scan2ban match %s\"", jail)
+	switch refused, why := week.Refusals(); {
+	case refused == 0:
+		return fmt.Sprintf("%d entries and none understood: another version or another language of the service? try \"scan2ban match %s\"", week.Entries, jail)
+	case refused < week.Entries:
+		return fmt.Sprintf("%d entries and none understood; %d were refused, most because: %s%s", week.Entries, refused, Clean(why), try)
+	case week.Refused[why] < refused:
+		return fmt.Sprintf("all of %d entries were refused, most because: %s%s", week.Entries, Clean(why), try)
+	default:
+		return fmt.Sprintf("all of %d entries were refused: %s%s", week.Entries, Clean(why), try)
+	}
 }
 
 func withCause(text, cause string) string {

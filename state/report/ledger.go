@@ -64,15 +64,14 @@ func NewStatus(last *state.LastRun, warnings []string, now int64) *Status {
 func FromJail(j *state.Jail, now int64, is Condition) Jail {
 	shown := Jail{Name: j.Name, Enabled: !is.Off, Enforce: j.Reach.Enforce, Backend: cmp.Or(is.Backend, "journal"), Tracked: j.Tracked(),
 		FailuresTotal: j.Seen.Total.Failures, BannedTotal: j.Seen.Total.Bans, Addresses: []string{}}
-	week := UTC(now - 6*86400)[:len(time.DateOnly)]
+	first, week := UTC(now - 6*86400)[:len(time.DateOnly)], state.Tally{}
 	for name, day := range j.Seen.Days {
-		if name < week {
+		if name < first {
 			continue
 		}
-		shown.Entries += day.Entries
-		shown.Understood += day.Understood
-		shown.Failures += day.Failures
+		week.Add(*day)
 	}
+	shown.Entries, shown.Understood, shown.Failures = week.Entries, week.Understood, week.Failures
 	if is.Known == NoPass {
 		shown.BannedTotal = 0
 	}
@@ -92,7 +91,7 @@ func FromJail(j *state.Jail, now int64, is Condition) Jail {
 	case is.Ledger:
 		shown.Backend = "ledger"
 	}
-	shown.Health, shown.Message = health(j, &shown, is, now)
+	shown.Health, shown.Message = health(j, &week, is, now)
 	if j.Full(is.Most) {
 		shown.Message = strings.TrimPrefix(shown.Message+"; "+Full(is.Most), "; ")
 	}

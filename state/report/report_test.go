@@ -101,6 +101,18 @@ func TestHealth(t *testing.T) {
 	if h := FromJail(j, now, Condition{}).Health; h != Blind {
 		t.Errorf("25 entries, none understood: %s", h)
 	}
+	j.Seen.Add(now, state.Tally{Entries: 2, Refused: map[string]int64{"too long": 1, "no date": 1}})
+	j.Seen.Add(now, state.Tally{Entries: 1, Refused: map[string]int64{"too long": 1}})
+	if s := FromJail(j, now, Condition{}); s.Health != Blind || s.Message != `28 entries and none understood; 3 were refused, most because: too long; try "scan2ban match sshd"` {
+		t.Errorf("refused: %+v", s)
+	}
+	all := state.New().Jail("nginx")
+	for range enoughEntries {
+		all.Seen.Add(now, state.Tally{Entries: 1, Refused: map[string]int64{"no date": 1}})
+	}
+	if s := FromJail(all, now, Condition{}); s.Health != Blind || s.Message != `all of 20 entries were refused: no date; try "scan2ban match nginx"` || all.Seen.Total.Refused != nil {
+		t.Errorf("all refused: %+v", s)
+	}
 	j.Seen.Add(1_700_000_000, state.Tally{Entries: 1, Understood: 1})
 	if h := FromJail(j, now, Condition{}).Health; h != OK {
 		t.Errorf("understood: %s", h)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 )
@@ -83,7 +84,10 @@ func (y *Why) Write(w io.Writer) {
 	if len(y.Jails) == 0 {
 		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it within findtime.\n", y.Address)
 	}
-	out := &clipped{w: w, width: Width(w)}
+	out := &clipped{w: w, width: math.MaxInt} // whole where a program reads it
+	if IsTerminal(w) {
+		out.width = Width(w)
+	}
 	for i := range y.Jails {
 		if i > 0 {
 			fmt.Fprintln(w)
