@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"scan2ban/state"
 )
 
 // slowness is what the expressions that backtrack have cost. A stranger can write lines
@@ -113,5 +115,5 @@ func linesWere(n int) string {
 	if n == 1 {
 		return "1 line was"
 	}
-	return fmt.Sprintf("%d lines were", n)
+	return state.Plural(n, "line") + " were"
 }
