@@ -452,10 +452,10 @@ func (p *Pass) enforce(ctx context.Context) {
 		p.failFor(fmt.Errorf("the bans are decided and not enforced: %w", err), p.enforcing()...)
 		return
 	}
-	p.Trace = append(p.Trace, "kernel: "+state.Plural(result.Commits, "transaction"))
 	for line := range strings.Lines(result.Plan.String()) {
 		p.Trace = append(p.Trace, "kernel: "+strings.TrimSpace(line))
 	}
+	p.Trace = append(p.Trace, "kernel: "+state.Plural(result.Commits, "transaction"))
 	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
 		p.failFor(refused(name, result.Failed[name]), name)
 	}
