@@ -88,7 +88,7 @@ func TestUndated(t *testing.T) {
 	if want := []string{"app 2026-11-04 08:14:01 203.0.113.2"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if told := l.Warnings(); len(told) != 1 || !strings.HasPrefix(told[0], `jail "app": 1 lines of `+path+" are refused: no date") {
+	if told := l.Warnings(); len(told) != 1 || !strings.HasPrefix(told[0], `jail "app": 1 line of `+path+" is refused: no date") {
 		t.Errorf("told %q", told)
 	}
 }

@@ -108,7 +108,7 @@ type undated struct{ jail, path string }
 func (l *Logs) Warnings() []string {
 	warnings := l.Reader.Warnings()
 	for at, n := range l.undated {
-		warnings = append(warnings, fmt.Sprintf("jail %q: %d lines of %s are refused: no date in them or before them (see dates in its filter's [script], and scan2ban match)", at.jail, n, at.path))
+		warnings = append(warnings, fmt.Sprintf("jail %q: %s of %s %s refused: no date in them or before them (see dates in its filter's [script], and scan2ban match)", at.jail, state.Plural(n, "line"), at.path, state.Be(n)))
 	}
 	slices.Sort(warnings[len(l.Reader.Warnings()):])
 	return warnings

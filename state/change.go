@@ -232,7 +232,7 @@ func (j *Judge) pardon(jail *Jail, key Key, now int64) {
 
 // Repaired notes that so many pieces of the kernel had to be mended.
 func (j *Judge) Repaired(now int64, pieces int) {
-	d := Decision{Verb: Repaired, Time: now, Text: fmt.Sprintf("the kernel did not hold what it should have: %d pieces mended", pieces)}
+	d := Decision{Verb: Repaired, Time: now, Text: fmt.Sprintf("the kernel did not hold what it should have: %s mended", Plural(pieces, "piece"))}
 	d.identify()
 	j.Decisions = append(j.Decisions, d)
 }

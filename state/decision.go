@@ -113,3 +113,19 @@ func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:10])
 }
+
+// Plural writes "1 ban", "2 bans".
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Be is "is" of one, and "are" of others.
+func Be(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

@@ -100,7 +100,7 @@ func (j *Judge) makeRoom(jail *Jail, newest *Ban) {
 			j.Decisions = append(j.Decisions, d)
 			if !jail.crowded {
 				jail.crowded = true
-				j.Warn(jail.Name, t, fmt.Sprintf("jail %q has %d bans in the ledger (max_ledger): those that end first are taken back", jail.Name, j.maxLedger))
+				j.Warn(jail.Name, t, fmt.Sprintf("jail %q has %s in the ledger (max_ledger): those that end first are taken back", jail.Name, Plural(j.maxLedger, "ban")))
 			}
 		case !b.Ended && !b.fresh:
 			j.Decisions = append(j.Decisions, b.decision(Expired, b.Until))

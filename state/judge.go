@@ -346,7 +346,7 @@ func (r *Rules) jitter(t int64, key Key) int64 {
 func (j *Judge) full(jail *Jail, r *Rules, t int64) {
 	if !jail.overflowed {
 		jail.overflowed = true
-		j.Warn(jail.Name, t, fmt.Sprintf("jail %q tracks %d keys (max_tracked): the lightest and stalest are being forgotten", jail.Name, r.MaxTracked))
+		j.Warn(jail.Name, t, fmt.Sprintf("jail %q tracks %s (max_tracked): the lightest and stalest are being forgotten", jail.Name, Plural(r.MaxTracked, "key")))
 	}
 }
 

@@ -207,9 +207,9 @@ func (j *Judge) Summary(now int64, why string) {
 			observed += n
 		}
 	}
-	text := fmt.Sprintf("%s: judged the log again; %d bans in force, %d of them new", why, live, found)
+	text := fmt.Sprintf("%s: judged the log again; %s in force, %d of them new", why, Plural(live, "ban"), found)
 	if observed > 0 {
-		text = fmt.Sprintf("%s: judged the log again; %d bans, %d of them new, %d only observed", why, live, found, observed)
+		text = fmt.Sprintf("%s: judged the log again; %s, %d of them new, %d only observed", why, Plural(live, "ban"), found, observed)
 	}
 	d := Decision{Verb: Rebuilt, Time: now, Text: text}
 	d.identify()

@@ -184,7 +184,7 @@ func TestPlanString(t *testing.T) {
 		plan Plan
 		want string
 	}{
-		{planFromLedger(was, want), "sshd4: +0 ~1 -1 ~192.0.2.3 for ever -192.0.2.1 for 1h0m0s\n"},
+		{planFromLedger(was, want), "sshd4: 0 added, 1 changed, 1 removed: ~192.0.2.3 for ever -192.0.2.1 for 1h\n"},
 		{planFromLedger(want, want), "nothing to do\n"},
 		{Plan{Reason: "the host was rebooted", Structure: []string{"set x4 is missing"}}, "read the table: the host was rebooted\nmend: set x4 is missing\n"},
 	} {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scan2ban/state"
 )
 
 // Plan is what is to be done: made by pure functions, printed by String,
@@ -42,7 +44,8 @@ type Entry struct {
 	Left     time.Duration // 0: for ever
 }
 
-// String writes the plan, one line for a set: "sshd4: +2 ~1 -1".
+// String writes the plan, one line for a set: "sshd4: 1 added, 0 changed, 0 removed:
+// +192.0.2.1 for 1d".
 func (p Plan) String() string {
 	var b strings.Builder
 	if p.Reason != "" {
@@ -53,9 +56,9 @@ func (p Plan) String() string {
 	}
 	for _, c := range p.Changes {
 		if c.Rewrite {
-			fmt.Fprintf(&b, "%s: =%d", c.Set, len(c.Add))
+			fmt.Fprintf(&b, "%s: written anew, %s:", c.Set, state.Plural(len(c.Add), "element"))
 		} else {
-			fmt.Fprintf(&b, "%s: +%d ~%d -%d", c.Set, len(c.Add), len(c.Renew), len(c.Remove))
+			fmt.Fprintf(&b, "%s: %d added, %d changed, %d removed:", c.Set, len(c.Add), len(c.Renew), len(c.Remove))
 		}
 		shown := 0
 		for _, part := range []struct {
@@ -88,7 +91,7 @@ func (e Entry) String() string {
 	if e.Left == 0 {
 		return text + " for ever"
 	}
-	return text + " for " + e.Left.String()
+	return text + " for " + state.Duration(e.Left).String()
 }
 
 // Empty tells whether there is nothing to do.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scan2ban/state"
 )
 
 // slowness is what the expressions that backtrack and the date patterns have cost. A stranger can write lines
@@ -138,5 +140,5 @@ func linesWere(n int) string {
 	if n == 1 {
 		return "1 line was"
 	}
-	return fmt.Sprintf("%d lines were", n)
+	return state.Plural(n, "line") + " were"
 }

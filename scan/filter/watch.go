@@ -161,5 +161,9 @@ func oneOf[T ~string](value *T, text []byte, valid []T, what string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a %s (valid: %v)", text, what, valid)
+	names := make([]string, len(valid))
+	for i, v := range valid {
+		names[i] = string(v)
+	}
+	return fmt.Errorf("%q is not a %s%s", text, what, DidYouMean(string(text), names))
 }

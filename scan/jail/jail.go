@@ -114,7 +114,7 @@ func (j *Jail) check(report func(key, problem string)) {
 		if d == state.Permanent {
 			report(key, key+" cannot be permanent")
 		} else if d.Seconds() < least {
-			report(key, fmt.Sprintf("%s = %s is too short (at least %d seconds)", key, d, least))
+			report(key, fmt.Sprintf("%s = %s is too short (at least %s)", key, d, state.Plural(int(least), "second")))
 		}
 	}
 	number("maxretry", p.MaxRetry, 1, 1_000_000)

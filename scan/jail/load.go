@@ -379,6 +379,28 @@ func plain(err error) error {
 		text = rest
 	}
 	text = strings.TrimPrefix(text, "toml: ")
-	text = strings.Replace(text, "incompatible types: TOML value has type ", "is a ", 1)
-	return errors.New(strings.Replace(text, "; destination has type ", ", not a ", 1))
+	if types, ok := strings.CutPrefix(text, "incompatible types: TOML value has type "); ok {
+		is, wanted, _ := strings.Cut(types, "; destination has type ")
+		text = "is " + typeWord(is) + ", not " + typeWord(wanted)
+	}
+	return errors.New(text)
+}
+
+// typeWord is what people call a type of Go or of the TOML package.
+func typeWord(name string) string {
+	switch name {
+	case "int64", "integer":
+		return "an integer"
+	case "float64", "float":
+		return "a number with a fraction"
+	case "bool", "boolean":
+		return "true or false"
+	case "[]interface {}", "slice":
+		return "a list"
+	case "map[string]interface {}", "map":
+		return "a table"
+	case "time.Time":
+		return "a date"
+	}
+	return "a " + name
 }

@@ -26,7 +26,7 @@ func Report(path string, ask *past.Flags) (o past.Options, notes []string, err e
 	}
 	o.Setup, o.Files = c.Setup(), ask.Files
 	for _, err := range o.Setup.Errs {
-		notes = append(notes, err.Error())
+		notes = append(notes, strings.Split(err.Error(), "\n")...)
 	}
 	if len(ask.Jails) > 0 {
 		for _, name := range ask.Jails {

@@ -297,8 +297,8 @@ func (f *file) end(r *Reader) {
 	r.spare = append(r.spare, f.cut.buf)
 	f.cut.buf, f.cut.start, f.cut.end = nil, 0, 0
 	if f.ahead > 0 && !r.o.Past {
-		r.warn("%d lines of %s are later than the clock, the last by %s: they do not count (is its zone right? see logtimezone)",
-			f.ahead, f.pos.Path, state.Duration(time.Duration(f.aheadBy)*time.Second))
+		r.warn("%s of %s %s later than the clock, the last by %s: they do not count (is its zone right? see logtimezone)",
+			state.Plural(f.ahead, "line"), f.pos.Path, state.Be(f.ahead), state.Duration(time.Duration(f.aheadBy)*time.Second))
 	}
 	if f.odd > 0 && f.pos.Told == "" {
 		f.pos.Told = "odd lines"

@@ -28,7 +28,7 @@ func (p *Pass) calm(ctx context.Context, memory *nftables.Memory) bool {
 // leftOut tells of the bans that the kernel does not get.
 func (p *Pass) leftOut(n int) {
 	if p.volatile.LeftOut = n; n > 0 {
-		p.Warn("%d bans are beyond max_bans = %d: in the ledger, not in the kernel", n, p.Kernel.MaxBans)
+		p.Warn("%s %s beyond max_bans = %d: in the ledger, not in the kernel", state.Plural(n, "ban"), state.Be(n), p.Kernel.MaxBans)
 	}
 }
 

@@ -75,7 +75,11 @@ func (p *Pass) Ban(by ByHand) error {
 	}
 	for _, key := range by.Keys {
 		if b, fresh := p.Judge.BanByHand(name, key, p.Now.Unix(), until, by.Force); !fresh {
-			p.Warn("%s is banned until %s already", key, report.End(b.Until))
+			end := report.End(b.Until)
+			if b.Until != 0 {
+				end = "until " + end
+			}
+			p.Warn("%s is banned %s already", key, end)
 		}
 	}
 	return nil

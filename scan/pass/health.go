@@ -65,6 +65,7 @@ func (p *Pass) condition(name string) report.Condition {
 	} else if last := p.LastRun; is.Trouble == "" && last != nil && last.Failed[name] != "" {
 		is.Trouble = "the last pass: " + last.Failed[name]
 	}
+	is.Trouble = strings.ReplaceAll(is.Trouble, "\n", "; ") // of several errors
 	return is
 }
 

@@ -187,7 +187,7 @@ func (p *Pass) closeLogs() {
 		jails = append(jails, w.Jail)
 	}
 	p.failFor(p.beside(l.Err()), jails...)
-	p.Trace = append(p.Trace, fmt.Sprintf("log files: %d lines of %s in %d bytes", l.Entries, strings.Join(jails, ", "), l.Bytes()))
+	p.Trace = append(p.Trace, fmt.Sprintf("log files: %s of %s in %d bytes", state.Plural(l.Entries, "line"), strings.Join(jails, ", "), l.Bytes()))
 }
 
 // ReadsFiles tells whether a jail reads log files, or looks for containers, once the

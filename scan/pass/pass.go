@@ -281,7 +281,7 @@ func (p *Pass) Read(ctx context.Context) {
 		p.Judge.Summary(p.Now.Unix(), p.lost)
 	}
 	if p.store != nil && p.store.Damaged > 0 {
-		p.Warn("%d lines of the history cannot be read: earlier bans may be counted too low", p.store.Damaged)
+		p.Warn("%s of the history cannot be read: earlier bans may be counted too low", state.Plural(p.store.Damaged, "line"))
 	}
 }
 
@@ -461,10 +461,10 @@ func (p *Pass) enforce(ctx context.Context) {
 		p.failFor(fmt.Errorf("the bans are decided and not enforced: %w", err), p.enforcing()...)
 		return
 	}
-	p.Trace = append(p.Trace, fmt.Sprintf("kernel: %d transactions", result.Commits))
 	for line := range strings.Lines(result.Plan.String()) {
 		p.Trace = append(p.Trace, "kernel: "+strings.TrimSpace(line))
 	}
+	p.Trace = append(p.Trace, "kernel: "+state.Plural(result.Commits, "transaction"))
 	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
 		p.failFor(refused(name, result.Failed[name]), name)
 	}

@@ -176,9 +176,4 @@ func IsTerminal(w io.Writer) bool {
 func Colour(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && IsTerminal(w) }
 
 // Plural writes "1 ban", "2 bans".
-func Plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func Plural(n int, noun string) string { return state.Plural(n, noun) }
