@@ -41,11 +41,11 @@ func (src *FilterSource) faults() error {
 	fault := func(option, pattern, name string, err error) {
 		all = append(all, src.place(option, pattern)+name+": "+strings.TrimPrefix(err.Error(), name+": "))
 	}
-	// try translates an expression, and has the script's compiler read what make makes of it.
-	try := func(option, pattern, name string, make func(text string, slow bool) filter.Script) (text string, slow, ok bool) {
+	// try translates an expression, and has the script's compiler read what script makes of it.
+	try := func(option, pattern, name string, script func(text string, slow bool) filter.Script) (text string, slow, ok bool) {
 		text, slow, err := expression(pattern, src.Usedns)
 		if err == nil {
-			s := make(text, slow)
+			s := script(text, slow)
 			_, err = s.Open()
 		}
 		if err != nil {

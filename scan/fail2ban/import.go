@@ -42,20 +42,46 @@ func (o *Options) Flags(f *pflag.FlagSet) {
 
 // Left is something that is not carried over.
 type Left struct {
-	Jail  string `json:"jail,omitempty"`
-	Where string `json:"where,omitempty"` // file:line
-	What  string `json:"what"`
+	Jail  string   `json:"jail,omitempty"`
+	Jails []string `json:"jails,omitempty"` // instead, where it is the same of several
+	Where string   `json:"where,omitempty"` // file:line
+	What  string   `json:"what"`
 }
 
 func (l Left) String() string {
 	text := l.What
-	if l.Jail != "" {
+	switch {
+	case l.Jail != "":
 		text = "jail " + l.Jail + ": " + text
+	case len(l.Jails) > 0:
+		text = "jails " + strings.Join(l.Jails, ", ") + ": " + text
 	}
 	if l.Where != "" {
 		text = l.Where + ": " + text
 	}
 	return report.Clean(text)
+}
+
+// together tells once what is the same of several jails, at the same place.
+func together(list []Left) []Left {
+	type same struct{ where, what string }
+	all, at := []Left{}, map[same]int{}
+	for _, l := range list {
+		i, ok := at[same{l.Where, l.What}]
+		if !ok {
+			at[same{l.Where, l.What}] = len(all)
+			all = append(all, l)
+			continue
+		}
+		of := &all[i]
+		if of.Jail != "" && of.Jail != l.Jail {
+			of.Jail, of.Jails = "", []string{of.Jail}
+		}
+		if len(of.Jails) > 0 && !slices.Contains(of.Jails, l.Jail) {
+			of.Jails = append(of.Jails, l.Jail)
+		}
+	}
+	return all
 }
 
 // Imported is a jail that was converted.
@@ -120,6 +146,11 @@ func (o Options) oneFilter(w io.Writer) error {
 	for _, line := range warnings {
 		fmt.Fprintln(w, "# not carried over: "+report.Clean(line))
 	}
+	if f, err := filter.Parse(name, name, text); err == nil {
+		for _, line := range dayless(f) {
+			fmt.Fprintln(w, "# not carried over: "+report.Clean(line))
+		}
+	}
 	d := doubts(name, text)
 	if d.open != "" {
 		fmt.Fprintln(w, "# WARNING: "+d.open)
@@ -161,10 +192,10 @@ func (o Options) Read() (*Result, error) {
 		if !o.All && len(o.Jails) == 0 && !isTrue(j.text("enabled")) {
 			continue
 		}
-		before := len(r.Jails)
+		before, unproven := len(r.Jails), len(r.unproven)
 		text, err := j.convert()
 		if err = cmp.Or(j.err, err); err != nil {
-			r.Jails = r.Jails[:before]
+			r.Jails, r.unproven = r.Jails[:before], r.unproven[:unproven]
 			delete(r.Filters, "fail2ban-"+jailName(name))
 			r.Left = append(r.Left, Left{Jail: name, What: "the whole jail: " + err.Error()})
 			continue
@@ -176,6 +207,7 @@ func (o Options) Read() (*Result, error) {
 	if len(r.unproven) > 0 {
 		r.Left = append(r.Left, Left{What: unprovenText(r.unproven)})
 	}
+	r.Left = together(r.Left)
 	if len(r.Left) > 0 {
 		b.WriteString("\n# Not carried over:\n")
 		for _, l := range r.Left {

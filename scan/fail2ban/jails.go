@@ -160,8 +160,8 @@ func (j *jail) filter() error {
 		j.left("filter", "filter %s: %s", name, line)
 	}
 	if converted, err := filter.Parse(name, name, text); err == nil && !j.journal {
-		for _, pattern := range converted.Script.Undatable() {
-			j.left("filter", "filter %s: datepattern %s finds no day: of a log file a line without one proves nothing (Fail2Ban takes the time at which it reads)", name, pattern)
+		for _, line := range dayless(converted) {
+			j.left("filter", "filter %s: %s", name, line)
 		}
 	}
 	j.foolable(name, text)
@@ -170,6 +170,20 @@ func (j *jail) filter() error {
 	j.set("filter", quote(ours))
 	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
 	return nil
+}
+
+// dayless tells of date patterns that find no day.
+func dayless(f *filter.Filter) (lines []string) {
+	found := f.Script.Undatable()
+	for _, pattern := range found {
+		means := "this filter bans nobody from a log file"
+		if len(found) < len(f.Script.Dates) {
+			means = "nobody is banned by a line of a log file that has no other date"
+		}
+		lines = append(lines, "datepattern "+pattern+" finds no day: "+means+
+			" (Fail2Ban takes the time at which it reads, which proves nothing here); give it a datepattern that finds a day, or let the jail read the journal (backend = \"journal\")")
+	}
+	return lines
 }
 
 var span = regexp.MustCompile(`^([\d.]+)\s*([a-z]*)\s*`)

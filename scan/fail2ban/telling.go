@@ -15,6 +15,7 @@ import (
 type telling struct {
 	to, from []string
 	whois    bool
+	lines    string              // an action that sends lines of the log
 	others   map[string][]string // jails, by action
 }
 
@@ -35,6 +36,9 @@ func (t *telling) mail(j *jail, name string, options map[string]string) {
 	if sender := options["sender"]; sender != "" && !strings.Contains(sender, "<") { // the default holds a tag for the host's name, as ours does
 		t.from = append(t.from, valid([]string{sender})...)
 	}
+	if strings.Contains(name, "-lines") {
+		t.lines = name
+	}
 	t.whois = t.whois || strings.Contains(name, "whois")
 }
 
@@ -50,7 +54,11 @@ func (t *telling) other(j *jail, name string) {
 func (t *telling) toml() string {
 	var b strings.Builder
 	if to := unique(t.to); len(to) > 0 {
-		fmt.Fprintf(&b, "\n# Fail2Ban's mails at every ban and every start become one a day; when = \"each\" sends them at once.\n[mail]\nto = %s\n", tomlList(to))
+		b.WriteString("\n# Fail2Ban's mails at every ban and every start become one a day; when = \"each\" sends them at once.\n")
+		if t.lines != "" {
+			fmt.Fprintf(&b, "# Lines of the log, which %s sends with them: quote = true beside when = \"each\".\n", report.Clean(t.lines))
+		}
+		fmt.Fprintf(&b, "[mail]\nto = %s\n", tomlList(to))
 		if len(t.from) > 0 {
 			fmt.Fprintf(&b, "from = %s\n", quote(t.from[0]))
 		}
