@@ -58,7 +58,7 @@ func (b *bench) run(inMemory bool) error {
 	fmt.Printf("%s\n\n", machine())
 	failed := 0
 	for _, row := range []struct {
-		number  string // in DESIGN 11, from the top
+		number  string // in the README's table of budgets, from the top
 		measure func(build) error
 	}{
 		{"1", b.idle}, {"1b", b.idleGrown}, {"2", b.idleMany}, {"2b", b.manyJails}, {"3", b.idleTracked}, {"5", b.idleMemory},

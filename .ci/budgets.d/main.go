@@ -1,4 +1,4 @@
-// Budgets measures the rows of DESIGN 11 that exist so far and prints them as a
+// Budgets measures the rows of the README's table of budgets and prints them as a
 // Markdown table. .ci/budgets runs it; see there.
 //
 // It builds what it measures, then starts itself again in a network and a mount
@@ -26,6 +26,10 @@ func main() {
 	only := flag.String("only", "", "measure only the rows whose number is in this comma-separated `LIST`")
 	disk := flag.String("dir", "", "put the journals into a directory under `DIR` instead of into memory")
 	inside := flag.String("inside", "", "used by budgets itself: the working `DIR`, in the namespaces")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "Usage: sudo .ci/budgets [OPTION]... (see the script's first lines)")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if *quick {
 		b.sizes = quickSizes

@@ -45,6 +45,10 @@ func main() {
 	flag.BoolVar(&o.ablate, "ablate", false, "leave out each line of scan2ban.service in turn, instead")
 	flag.BoolVar(&o.day, "day", false, "what a day costs, idle and attacked, beside Fail2Ban and SSHGuard, instead")
 	flag.StringVar(&o.only, "debian", "12,13", "the `RELEASES`")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "Usage: sudo .ci/minute [OPTION]... (see the script's first lines)")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -48,6 +48,10 @@ func main() {
 	flag.BoolVar(&o.keep, "keep", false, "when a step fails, wait before its house is torn down")
 	flag.BoolVar(&o.prepare, "prepare", false, "only make the roots of Debian")
 	flag.StringVar(&o.inside, "inside", "", "used by scene itself: the working `DIR`, in the namespaces")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "Usage: sudo .ci/scene [OPTION]... (see the script's first lines)")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

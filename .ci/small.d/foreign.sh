@@ -52,11 +52,13 @@ mkdir -p "$extra/src/scan"
 cp "$here/auth.log" "$here/file.toml" "$extra/"
 sed -i "s#$here/auth.log#/auth.log#" "$extra/file.toml"
 cp -r --parents testdata/sshd testdata/services/*.txt state/testdata scan/filter/testdata scan/logfile/testdata "$extra/src/" 2>/dev/null || true
+mkdir -p "$extra$PWD/testdata" # where the tests were built they look for it
+cp -r testdata/containers "$extra$PWD/testdata/"
 echo "$now" >"$extra/now"
 CGO_ENABLED=0 GOARCH=386 build "$extra/scan2ban-386"
 for package in state scan/logfile; do
 	mkdir -p "$extra/src/$package"
-	CGO_ENABLED=0 GOARCH=386 go test -c -ldflags='-s -w' -o "$extra/src/$package/tests" "./$package"
+	CGO_ENABLED=0 GOARCH=386 go test -c -tags timetzdata -ldflags='-s -w' -o "$extra/src/$package/tests" "./$package"
 done
 { cat "$initrd"; pack "$extra"; } >"$work/initrd-386"
 rm -r "$extra"

@@ -13,7 +13,7 @@ import (
 const hundredThousand = 100_000
 
 // BenchmarkApply100k puts 100,000 bans into a table that is not there, ours
-// beside `nft -f` of the same in one command. DESIGN 11: 0.75 of it at most.
+// beside `nft -f` of the same in one command. The budget: 0.75 of it at most.
 func BenchmarkApply100k(b *testing.B) {
 	for name, v6 := range map[string]bool{"v4": false, "v6": true} {
 		groups := []Group{sshd(many(hundredThousand, v6, time.Hour)...)}
@@ -63,7 +63,7 @@ func script(t testing.TB, g Group, v6 bool) string {
 }
 
 // BenchmarkDump100k reads 100,000 elements back and compares them, ours beside
-// `nft -j list set`. DESIGN 11: 1.0 of it at most.
+// `nft -j list set`. The budget: 1.0 of it at most.
 func BenchmarkDump100k(b *testing.B) {
 	for name, v6 := range map[string]bool{"v4": false, "v6": true} {
 		groups := []Group{sshd(many(hundredThousand, v6, time.Hour)...)}
