@@ -23,7 +23,6 @@ import (
 	"strings"
 	"time"
 
-	"scan2ban/ban"
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/deliver/metrics"
 	"scan2ban/ban/list"
@@ -391,115 +390,6 @@ func (p *Pass) adopt(ctx context.Context) {
 	}
 	for _, e := range kernel.Elements {
 		p.Judge.Adopt(e.Group, e.Key, p.Now.Unix(), e.Left)
-	}
-}
-
-// due tells whether the state will be saved.
-func (p *Pass) due() bool {
-	return p.Ledger.Due(p.Now.Unix(), len(p.Judge.Decisions)+len(p.noted) > 0, p.State)
-}
-
-// Commit brings the kernel to what was decided and then saves: in this order, so
-// that a pass that dies in between is repeated and nothing is lost. Without
-// permission for the kernel the decisions are saved all the same, and the next
-// pass that has it applies them.
-func (p *Pass) Commit(ctx context.Context) {
-	if p.Judge.Err == nil {
-		p.enforce(ctx)
-		p.note()
-		p.save()
-		p.settled()
-	}
-	run := &state.LastRun{Time: p.Now.Unix(), Seconds: time.Since(p.begun).Seconds(), Entries: p.Entries, Failures: p.Failures, Failed: p.failed, GaveUp: p.gaveUp}
-	for _, d := range p.Judge.Decisions {
-		if d.Verb == state.Banned {
-			run.Banned++
-		}
-	}
-	if err := errors.Join(p.Errs...); err != nil {
-		run.Error = err.Error()
-	}
-	p.volatile.LastRun = run
-	if run.Error == "" {
-		p.volatile.Good = run.Time
-	}
-	_ = p.volatile.Save(state.VolatilePath(p.StatePath)) // without it the next pass has more to do, no less
-	p.Deliver.Wake(p.StatePath, p.Ledger.History.Seq, p.Now)
-	p.measure(run)
-}
-
-func (p *Pass) enforce(ctx context.Context) {
-	if p.Kernel.Backend == nftables.ByHooks {
-		p.volatile.Kernel = nil
-		return
-	}
-	var memory *nftables.Memory
-	if json.Unmarshal(p.volatile.Kernel, &memory) != nil {
-		memory = nil
-	}
-	if p.calm(ctx, memory) {
-		return
-	}
-	p.volatile.Kernel = nil
-	want, was := ban.Groups(p.Ledger, p.Now), []nftables.Group(nil)
-	if p.was != nil {
-		was = ban.Groups(p.was, p.Now)
-	}
-	if elapsed := time.Since(p.begun); elapsed > time.Second { // a long catch-up: ends are on the clock
-		want = ban.Later(want, elapsed)
-		if was != nil {
-			was = ban.Later(was, elapsed)
-		}
-	}
-	listed, before, known := p.look(knownLists(p.volatile), func(err error) { p.Warn("%v", err) })
-	want = slices.Concat(listed, want)
-	if was != nil {
-		was = slices.Concat(before, was)
-	}
-	result, err := p.Kernel.Sync(ctx, want, was, memory)
-	if err != nil {
-		p.failFor(fmt.Errorf("the bans are decided and not enforced: %w", err), p.enforcing()...)
-		return
-	}
-	for line := range strings.Lines(result.Plan.String()) {
-		p.Trace = append(p.Trace, "kernel: "+strings.TrimSpace(line))
-	}
-	p.Trace = append(p.Trace, "kernel: "+state.Plural(result.Commits, "transaction"))
-	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
-		p.failFor(refused(name, result.Failed[name]), name)
-	}
-	p.volatile.Lists, err = json.Marshal(known)
-	p.fail(err)
-	p.held(&result)
-	p.leftOut(result.LeftOut)
-	if p.was != nil && result.Repaired > 0 {
-		p.Repaired = result.Repaired
-		p.Judge.Repaired(p.Now.Unix(), result.Repaired)
-	}
-	if result.Memory != nil {
-		p.volatile.Kernel, err = json.Marshal(result.Memory)
-		p.fail(err)
-	}
-}
-
-// save writes the state when it is due. What was read and is not saved will be
-// read again.
-func (p *Pass) save() {
-	if !p.due() {
-		if p.Entries > p.fromFiles() {
-			p.volatile.Journal = nil
-		}
-		return
-	}
-	p.volatile.Journal = nil // the state has it, for the position that it saves
-	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
-	if err = errors.Join(err, p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix())); err != nil {
-		p.fail(err)
-		p.volatile.Kernel = nil
-	} else if p.State.Outgrown(p.Ledger.History, p.volatile.Shrunk) {
-		p.Warn("the history has grown over max_history: its oldest decisions go, and earlier bans may be counted too low")
-		p.fail(p.store.Shrink(p.Ledger, p.State, p.Now.Unix()))
-		p.volatile.Shrunk = p.Ledger.History.Length
 	}
 }
 
