@@ -80,12 +80,12 @@ func TestForgedByGrammar(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 5))
 	choices := make([]byte, 60)
 	for i := range all {
-		for range 60 {
+		for range eachForm {
 			for k := range choices {
 				choices[k] = byte(random.Uint32())
 			}
 			all[i].forge(t, choices)
 		}
 	}
-	t.Logf("%d forms, %d forged lines", len(all), 60*len(all))
+	t.Logf("%d forms, %d forged lines", len(all), eachForm*len(all))
 }

@@ -71,14 +71,18 @@ func Run(ctx context.Context, o Options) error {
 	defer stop()
 	sinks := o.sinks()
 	errs := make([]error, len(sinks))
+	own := make([]*position, len(sinks)) // copies: the others save while one works
+	for i, s := range sinks {
+		own[i] = r.at.Sinks[s.name()].copy()
+		own[i].name = s.name()
+	}
 	var all sync.WaitGroup
 	for i, s := range sinks {
-		p := r.at.Sinks[s.name()].copy() // this one's own: the others save while it works
-		if p.name = s.name(); !s.due(p, r.seq, o.Now.Unix()) {
+		if !s.due(own[i], r.seq, o.Now.Unix()) {
 			continue
 		}
 		all.Go(func() {
-			if err := s.deliver(ctx, r, p); err != nil {
+			if err := s.deliver(ctx, r, own[i]); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", s.title(), err)
 			}
 		})
