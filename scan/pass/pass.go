@@ -202,7 +202,7 @@ func (p *Pass) load() (err error) {
 	default:
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
-		if settled := p.volatile.Settled; (settled == "" || settled == p.mark()) && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
+		if p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "" {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
