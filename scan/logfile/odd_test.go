@@ -1,0 +1,106 @@
+package logfile
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What cannot be read as a log: other kinds of files, and files of others.
+
+func TestWhatIsNoFile(t *testing.T) {
+	h := newHost(t, "*")
+	h.must(os.Mkdir(h.path("a-directory"), 0o755))
+	h.must(syscall.Mkfifo(h.path("a-fifo"), 0o644))
+	h.must(os.Symlink("/dev/zero", h.path("a-device")))
+	l, err := net.Listen("unix", h.path("a-socket"))
+	h.must(err)
+	defer l.Close()
+	h.must(os.Symlink("nowhere", h.path("dangling")))
+	h.must(os.Symlink("loop", h.path("loop")))
+	h.write("app.log", 1)
+	h.write("app.log.2.gz", 1)
+	h.lines = h.lines[:1]
+	h.pass()
+	h.check()
+	for _, want := range []string{"a-directory is a directory", "a-fifo is a fifo", "a-device is a device", "a-socket is a socket"} {
+		if !slices.ContainsFunc(h.told, func(text string) bool { return strings.Contains(text, want) }) {
+			t.Errorf("no warning %q in %q", want, h.told)
+		}
+	}
+	if len(h.told) != 4 {
+		t.Errorf("warnings: %q", h.told)
+	}
+	h.told = nil
+	if h.pass(); len(h.told) > 0 {
+		t.Errorf("told twice: %q", h.told)
+	}
+}
+
+// TestWhatIsNoFileAnyMore: what was a file when it was looked for may be another thing when
+// it is opened.
+func TestWhatIsNoFileAnyMore(t *testing.T) {
+	h := newHost(t, "*")
+	h.must(os.Mkdir(h.path("a-directory"), 0o755))
+	h.must(syscall.Mkfifo(h.path("a-fifo"), 0o644))
+	h.must(os.Symlink("/dev/zero", h.path("a-device")))
+	h.must(os.Symlink("loop", h.path("loop")))
+	for name, want := range map[string]string{"a-directory": "a directory", "a-fifo": "a fifo", "a-device": "a device", "loop": "too many"} {
+		done := make(chan error, 1)
+		go func() {
+			f, _, err := open(h.path(name))
+			if err == nil {
+				f.Close()
+			}
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", name, err, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the opening waits for somebody", name)
+		}
+	}
+}
+
+func TestUnreadableFile(t *testing.T) {
+	h := newHost(t, "*.log")
+	h.write("a.log", 1)
+	h.write("b.log", 1)
+	h.must(os.Chmod(h.path("a.log"), 0))
+	h.asNobody(func() { h.pass() })
+	if h.failed == nil || !strings.Contains(h.failed.Error(), "a.log") || len(h.read) != 1 {
+		t.Fatalf("read %q, error %v", h.read, h.failed)
+	}
+	h.must(os.Chmod(h.path("a.log"), 0o644))
+	if got := h.pass(); len(got) != 1 || h.failed != nil {
+		t.Fatalf("then read %q, error %v", got, h.failed)
+	}
+}
+
+// asNobody does something with the rights of a user who owns nothing.
+func (h *host) asNobody(do func()) {
+	if os.Geteuid() != 0 {
+		do()
+		return
+	}
+	for dir := h.dir; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
+		h.must(os.Chmod(dir, 0o755))
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and ends with the thread, whose user it is
+		h.must(syscall.Setfsuid(65534))
+		do()
+	}()
+	<-done
+}
