@@ -126,7 +126,7 @@ const adopted = "found in the kernel"
 
 // Adopt takes over a ban that only the kernel knows of, before Finish. left is
 // what remains of it, 0 for a permanent one. It is not taken over when it is to
-// be ignored, or when the history knows that it was taken back.
+// be ignored, when the history knows that it was taken back, or the log when it ended.
 func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool {
 	j.reach(math.MaxInt64)
 	jail := j.state.Jails[name]
@@ -137,7 +137,7 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 	if jail == nil || j.gone[priorKey{name, key}] {
 		return false
 	}
-	if have := jail.Bans()[key]; have != nil && !have.Over(now) || jail.covered(key, now) {
+	if jail.Bans()[key] != nil || jail.covered(key, now) { // one that is over ended, whatever clock the kernel went by
 		return false
 	}
 	ignored := j.ignoredByAny()

@@ -96,6 +96,16 @@ func TestAdoptedIsNoEarlierBan(t *testing.T) {
 	}
 }
 
+// TestAdoptNothingThatEnded: a ban that the log tells the end of is over, though the kernel,
+// whose clock was not stepped, holds it still.
+func TestAdoptNothingThatEnded(t *testing.T) {
+	b := newBench(nil)
+	b.state.Jail("sshd").setBan(&Ban{Jail: "sshd", Key: Key(must("203.0.113.1")), Since: T - 100, Until: T - 1, N: 1})
+	if b.Adopt("sshd", Key(must("203.0.113.1")), T, time.Minute) {
+		t.Error("taken over")
+	}
+}
+
 // TestRebuildRemembers what no log tells any more: the bans that recidive counts,
 // what was forgiven, and which ends were announced.
 func TestRebuildRemembers(t *testing.T) {
