@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -211,7 +213,7 @@ func (h *house) kernel(how ending, what string) {
 			left, is := held[at]
 			must, may := h.lives(b)
 			must = must && (h.trial.Unban == "" || !key.Overlaps(modelPrefix(h.trial.Unban)))
-			if how != died && must && !is && b.until-h.clock > margin {
+			if how != died && must && !is && b.until-h.clock > margin && !holds(name, key) {
 				h.t.Errorf("after %s the kernel does not hold %s", what, b)
 			}
 			// The kernel's clock is not moved here: only a pass that read the ruleset has set the rest anew.
@@ -224,10 +226,25 @@ func (h *house) kernel(how ending, what string) {
 		}
 	}
 	for at := range held {
-		if !h.spent[at] && !h.adopted[at] && !h.lingers[at] && (how != died || at != stranger) {
+		if !h.spent[at] && !h.adopted[at] && !h.lingers[at] && !h.ended(at) && (how != died || at != stranger) {
 			h.t.Errorf("after %s the kernel holds %s, which is not banned", what, at)
 		}
 	}
+}
+
+// ended tells whether a ban of that key is over by the clock of the passes: the kernel drops
+// it by its own, which is not moved here.
+func (h *house) ended(at string) bool {
+	return slices.ContainsFunc(h.model.bans, func(b modelBan) bool { return b.until <= h.clock && b.jail+" "+shown(b.key) == at })
+}
+
+// holds asks for one element: a dump may miss some while a set's hash table is resized.
+func holds(jail string, key netip.Prefix) bool {
+	family := "4"
+	if key.Addr().Is6() {
+		family = "6"
+	}
+	return exec.Command("nft", "get", "element", "inet", "scan2ban", jail+family, "{ "+key.Addr().String()+" }").Run() == nil
 }
 
 // elements are what nft shows in our sets, "JAIL KEY", with the whole seconds that are left.
