@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"scan2ban/ban/list"
 	"scan2ban/ban/nftables"
@@ -107,6 +108,44 @@ func TestCalmSeesHooks(t *testing.T) {
 	h.setup.Kernel.Backend = nftables.ByKernel
 	p := h.pass(begin + 1001)
 	if live, held := len(p.Ledger.Jail("sshd").Live(begin+1001)), len(kernel(t)); live == 0 || live != held {
+		t.Errorf("%d bans, %d in the kernel", live, held)
+	}
+}
+
+// TestCalmSeesABackup: a state that was put back is older than what the kernel was brought to.
+func TestCalmSeesABackup(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	h.pass(begin + 500)
+	h.pass(begin + 501)
+	backup, err := os.ReadFile(h.setup.StatePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := h.setup
+	s.Now = time.Unix(begin+502, 0)
+	p, err := Begin(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Read(context.Background())
+	for key := range kernel(t) {
+		keys, err := Keys([]string{key})
+		if err == nil {
+			err = p.Unban(ByHand{Keys: keys})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	p.Commit(context.Background())
+	p.Close()
+	if err := os.WriteFile(h.setup.StatePath, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = h.pass(begin + 503)
+	if live, held := len(p.Ledger.Jail("sshd").Live(begin+503)), len(kernel(t)); live == 0 || live != held {
 		t.Errorf("%d bans, %d in the kernel", live, held)
 	}
 }

@@ -202,7 +202,8 @@ func (p *Pass) load() (err error) {
 	default:
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
-		if p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "" {
+		settled := p.volatile.Settled == "" || p.volatile.Settled == p.mark() // else the state was put back from a backup
+		if settled && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
