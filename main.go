@@ -149,7 +149,7 @@ func restore(ctx context.Context, o *options) error {
 	setup.StatePath, setup.Now = o.state, time.Now()
 	bans, err := pass.Restore(ctx, setup)
 	if o.verbose {
-		fmt.Fprintf(os.Stderr, "%s in the kernel\n", report.Plural(bans, "ban"))
+		fmt.Fprintf(os.Stderr, "%s in the kernel\n", state.Plural(bans, "ban"))
 	}
 	return err
 }

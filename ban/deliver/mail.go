@@ -94,7 +94,7 @@ func (m *eachMail) full(ctx context.Context, r *round, p *position, waiting int)
 	next := time.Unix(p.Sent[0]+hour, 0)
 	mail := &message{id: fmt.Sprintf("full-%d", p.Sent[0]), time: r.Now, subject: fmt.Sprintf("[scan2ban] %s: %d mails in an hour, the next one at %s", r.host, len(p.Sent), next.Format("15:04")),
 		text: fmt.Sprintf("%d mails were sent within an hour, as many as max_per_hour allows. What happens until\n%s comes together in one mail then (%s waiting now).\n\nWho is banned tells \"scan2ban banned\". Fewer mails come with when = \"digest\" or \"hourly\"\nin [mail] of the configuration.\n",
-			len(p.Sent), next.Format("15:04:05 MST"), report.Plural(waiting, "event"))}
+			len(p.Sent), next.Format("15:04:05 MST"), state.Plural(waiting, "event"))}
 	seq := p.Seq
 	return m.send(ctx, r, p, mail, seq, func() { p.Told = true })
 }
@@ -125,9 +125,9 @@ func (m *eachMail) compose(ctx context.Context, r *round, events []*Event, made 
 	}
 	if len(events) > 1 {
 		mail.id = state.Hash(events[0].ID + events[len(events)-1].ID)
-		mail.subject = fmt.Sprintf("[scan2ban] %s: %s", r.host, report.Plural(len(events), "event"))
+		mail.subject = fmt.Sprintf("[scan2ban] %s: %s", r.host, state.Plural(len(events), "event"))
 		if bans > 0 {
-			mail.subject = fmt.Sprintf("[scan2ban] %s: %s, %s and others", r.host, report.Plural(bans, "ban"), firstBan(events).Key)
+			mail.subject = fmt.Sprintf("[scan2ban] %s: %s, %s and others", r.host, state.Plural(bans, "ban"), firstBan(events).Key)
 		}
 	}
 	var b strings.Builder

@@ -8,6 +8,7 @@ import (
 
 	"scan2ban/scan/container"
 	"scan2ban/scan/filter"
+	"scan2ban/state"
 	"scan2ban/state/report"
 )
 
@@ -71,7 +72,7 @@ func (c *checker) ofContainers(j Jail) string {
 		switch {
 		case w.Jail != j.Name:
 		case len(w.Paths) > 0:
-			from = append(from, report.Plural(len(w.Paths), "file"))
+			from = append(from, state.Plural(len(w.Paths), "file"))
 		case w.Missing != "" && len(w.Terms) > 0:
 			from = append(from, "the journal, where it has left something")
 		case len(w.Terms) > 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"scan2ban/state"
 	"scan2ban/state/report"
 )
 
@@ -12,7 +13,7 @@ func lists(_ context.Context, c *checker, found *report.Findings) {
 	for _, o := range c.Lists {
 		what := "list " + o.Name
 		content, err := o.Read()
-		text := fmt.Sprintf("%s: %d entries, %s", o.File, content.Entries, report.Plural(len(content.Ranges), "range"))
+		text := fmt.Sprintf("%s: %d entries, %s", o.File, content.Entries, state.Plural(len(content.Ranges), "range"))
 		for _, told := range content.Told() {
 			text += "\n" + told.Error()
 		}

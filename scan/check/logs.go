@@ -197,7 +197,7 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 // understood says what a filter made of what its jail reads.
 func (c *checker) understood(found *report.Findings, j Jail, h *heard, when, reads string) {
 	what, try := "jail "+j.Name, "scan2ban match "+j.Filter
-	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, report.Plural(int(h.Failures), "failure"))
+	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, state.Plural(int(h.Failures), "failure"))
 	refused, reason := h.Refusals()
 	switch {
 	case refused == 0:
@@ -268,7 +268,7 @@ func suppressed(found *report.Findings, gaps []journal.Gap, when string) {
 		}
 	}
 	if lost > 0 {
-		found.Warn("journald", fmt.Sprintf("%s it dropped %s of %s in floods: failures among them are not counted", when, report.Plural(lost, "message"), unit),
+		found.Warn("journald", fmt.Sprintf("%s it dropped %s of %s in floods: failures among them are not counted", when, state.Plural(lost, "message"), unit),
 			fmt.Sprintf("systemctl edit %s, and write\n[Service]\nLogRateLimitIntervalSec=0", unit))
 	}
 }

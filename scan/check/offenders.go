@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"scan2ban/state"
 	"scan2ban/state/order"
 	"scan2ban/state/report"
 )
@@ -32,7 +33,7 @@ func (c *checker) offenders(found *report.Findings, j Jail, h *heard, when strin
 			continue
 		}
 		x := h.clients[addr]
-		did := fmt.Sprintf("%s had %s %s", addr, report.Plural(x.failures, "failure"), when)
+		did := fmt.Sprintf("%s had %s %s", addr, state.Plural(x.failures, "failure"), when)
 		spare := fmt.Sprintf("ignoreip = [\"%s\"] in [defaults], if it is yours", addr)
 		switch owner := Owner(addr); {
 		case here[addr] != "":
@@ -44,7 +45,7 @@ func (c *checker) offenders(found *report.Findings, j Jail, h *heard, when strin
 			found.Warn(what, fmt.Sprintf("%s and belongs to %s: a ban shuts out all visitors that come through it", did, owner),
 				"let the server log its clients' addresses (real_ip in nginx, mod_remoteip in Apache), and put the network into ignoreip")
 		case x.successes > 0:
-			found.Warn(what, fmt.Sprintf("%s and %s (as %s): several people behind one address, or somebody who mistypes", did, report.Plural(x.successes, "log-in"), cmp.Or(x.user, "?")),
+			found.Warn(what, fmt.Sprintf("%s and %s (as %s): several people behind one address, or somebody who mistypes", did, state.Plural(x.successes, "log-in"), cmp.Or(x.user, "?")),
 				fmt.Sprintf("spare = \"7d\" in [jail.%s]\nor %s", j.Name, spare))
 		}
 	}

@@ -34,7 +34,7 @@ func configuration(_ context.Context, c *checker, found *report.Findings) {
 	if len(c.Rules)+len(c.Kept) == 0 {
 		found.Fail(what, where+": no jail is enabled, nothing is guarded", "write enabled = true below [jail.sshd]")
 	} else {
-		found.OK(what, fmt.Sprintf("%s: %s", where, report.Plural(len(c.Rules), "jail")))
+		found.OK(what, fmt.Sprintf("%s: %s", where, state.Plural(len(c.Rules), "jail")))
 	}
 	for _, note := range c.Notes {
 		found.Note(what, note)
@@ -135,7 +135,7 @@ func readable(ctx context.Context, c *checker, found *report.Findings) {
 	case err != nil:
 		found.Warn("journal", err.Error()+"\nwhat a damaged file holds is passed over", "journalctl --verify; move away what it cannot read either")
 	default:
-		found.OK("journal", fmt.Sprintf("%s can be read", report.Plural(len(files), "file")))
+		found.OK("journal", fmt.Sprintf("%s can be read", state.Plural(len(files), "file")))
 	}
 }
 
@@ -169,7 +169,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		case opened == 0:
 			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
 		default:
-			found.OK(what, report.Plural(opened, "file")+" can be read")
+			found.OK(what, state.Plural(opened, "file")+" can be read")
 		}
 	}
 }

@@ -39,7 +39,7 @@ func expressions(_ context.Context, c *checker, found *report.Findings) {
 		case untried > 0:
 			found.Note(what, fmt.Sprintf("%s: %d of its expressions that backtrack were not tried to the end in %v", file, untried, slowTrials))
 		case len(slow) == 0 && backtracking > 0:
-			found.OK(what, fmt.Sprintf("%s: %s, none gave up a line that was made against it", file, fmt.Sprintf("%d of its expressions backtrack", backtracking)))
+			found.OK(what, fmt.Sprintf("%s: %d of its expressions backtrack, none gave up a line that was made against it", file, backtracking))
 		}
 	}
 }

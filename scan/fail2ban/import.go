@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"scan2ban/scan/filter"
+	"scan2ban/state"
 	"scan2ban/state/report"
 )
 
@@ -127,7 +128,7 @@ func (o Options) Run(w io.Writer) error {
 	if o.JSON {
 		return report.JSON(w, r)
 	}
-	fmt.Fprintf(w, "%s and %s written to %s\n", report.Plural(len(r.Jails), "jail"), report.Plural(len(r.Filters), "filter"), o.Write)
+	fmt.Fprintf(w, "%s and %s written to %s\n", state.Plural(len(r.Jails), "jail"), state.Plural(len(r.Filters), "filter"), o.Write)
 	for _, l := range r.Left {
 		fmt.Fprintln(w, "not carried over: "+l.String())
 	}
@@ -157,7 +158,7 @@ func (o Options) oneFilter(w io.Writer) error {
 	}
 	fmt.Fprint(w, d.warning(d.better("write filter = "+quote(d.own))))
 	if d.line == "" && d.open == "" {
-		fmt.Fprintln(w, "# "+unprovenText([]string{name}))
+		fmt.Fprintln(w, "# "+report.Clean(unprovenText([]string{name})))
 	}
 	_, err = io.WriteString(w, text)
 	return err

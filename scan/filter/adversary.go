@@ -72,12 +72,6 @@ func (m *Matcher) Backtracks() (n int) {
 	return n + len(s.Backtracks)
 }
 
-// TimeLimit is how long one expression that backtracks may look at one line.
-const TimeLimit = timeLimit
-
-// SlowLimit is how long all of a jail's together may look at the lines of a pass.
-const SlowLimit = slowLimit
-
 // Lengths of the runs that an adversary writes, in bytes: what grows by powers of two
 // shows in the short one, what grows by powers of its length in the long one.
 var runLengths = []int{40, maxMessage - 1000}
@@ -160,7 +154,7 @@ var (
 func (a *adversary) atom(before string, depth int) (example string) {
 	if tag := scriptTag.FindString(a.rest); tag != "" {
 		a.rest = a.rest[len(tag):]
-		return exampleHost
+		return ExampleHost
 	}
 	switch a.rest[0] {
 	case '(':

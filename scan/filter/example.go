@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-const (
-	exampleHost    = "192.0.2.1" // whom examples blame (RFC 5737)
-	exampleContent = "\x00content\x00"
-)
+// ExampleHost is whom Examples blame (RFC 5737).
+const ExampleHost = "192.0.2.1"
+
+const exampleContent = "\x00content\x00"
 
 // Examples gives, for each of a script's failures, a line without a date by which it blames
 // ExampleHost; those for which none was found are missing.
@@ -24,7 +24,7 @@ func (m *Matcher) Examples() (lines []string) {
 				line = strings.Replace(example(prefix, full), exampleContent, line, 1)
 			}
 			m.Recall(nil)
-			if v := m.MatchDated([]byte(line), "example", time.Unix(0, 0)); v.Kind == Failure && v.Addr.String() == exampleHost && v.Rule.Name == f.Name {
+			if v := m.MatchDated([]byte(line), "example", time.Unix(0, 0)); v.Kind == Failure && v.Addr.String() == ExampleHost && v.Rule.Name == f.Name {
 				lines = append(lines, line)
 				break
 			}
@@ -32,9 +32,6 @@ func (m *Matcher) Examples() (lines []string) {
 	}
 	return lines
 }
-
-// ExampleHost is whom Examples blame.
-const ExampleHost = exampleHost
 
 func example(pattern string, full bool) string {
 	a := &adversary{rest: pattern, full: full}

@@ -10,8 +10,8 @@ import (
 	"github.com/dlclark/regexp2/v2"
 )
 
-// timeLimit is how long one expression that backtracks may look at one line.
-const timeLimit = 50 * time.Millisecond
+// TimeLimit is how long one expression that backtracks may look at one line.
+const TimeLimit = 50 * time.Millisecond
 
 var errTimeLimit = errors.New("time limit")
 
@@ -73,7 +73,7 @@ func compileBacktracking(pattern string) (re *regexp2.Regexp, err error) {
 	if err != nil {
 		return nil, err
 	}
-	re.MatchTimeout = timeLimit
+	re.MatchTimeout = TimeLimit
 	return re, nil
 }
 

@@ -182,7 +182,7 @@ func (m *Memory) Line(line string, when time.Time) Found {
 
 // findDate looks for the date in a line, while there is time for what is slow.
 func (m *Memory) findDate(line string) (date Date, dated bool) {
-	m.cut = cutLine{line: line, unseen: m.slow.spent >= slowLimit}
+	m.cut = cutLine{line: line, unseen: m.slow.spent >= SlowLimit}
 	if !m.cut.unseen {
 		done := m.slow.busy()
 		m.cut.at, date, dated = m.dates.find(line)

@@ -232,7 +232,7 @@ func TestScriptSlow(t *testing.T) {
 	if told := m.Slow(); len(told) != 1 || !strings.Contains(told[0], "1 line was given up after 50ms each by the expression ignore-1") {
 		t.Errorf("%q", told)
 	}
-	m.memory.slow.spent = slowLimit
+	m.memory.slow.spent = SlowLimit
 	if v := m.MatchDated([]byte("x from 192.0.2.1"), "", scriptNow); v.Kind != Refused || v.Addr.IsValid() || len(m.Slow()) != 2 {
 		t.Errorf("%v (%s), %q", v.Kind, v.Reason, m.Slow())
 	}

@@ -26,9 +26,12 @@ type slowCount struct {
 	lines int
 }
 
+// SlowLimit is how long all of a jail's expressions that backtrack, and its date patterns,
+// may look at the lines of a pass.
+const SlowLimit = 10 * time.Second
+
 const (
 	aWhile       = time.Millisecond
-	slowLimit    = 10 * time.Second // a jail and pass
 	ignorePrefix = "ignore-"
 
 	reasonSlow     = "the filter's slow expressions have had their time in this pass"
@@ -80,7 +83,7 @@ func threadTime() time.Duration {
 
 // exhausted tells whether there is no time left, and refuses the line then.
 func (s *slowness) exhausted() bool {
-	if s.spent < slowLimit {
+	if s.spent < SlowLimit {
 		return false
 	}
 	if s.refuses == "" {
@@ -124,14 +127,14 @@ func (m *Matcher) Slow() (warnings []string) {
 	defer m.script.Unlock()
 	s := &m.memory.slow
 	for _, c := range s.by {
-		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), timeLimit, c.name, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), TimeLimit, c.name, m.filter.Name))
 	}
 	if n := m.memory.dates.timeouts; n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by a date pattern of filter %s", linesWere(n), timeLimit, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by a date pattern of filter %s", linesWere(n), TimeLimit, m.filter.Name))
 		m.memory.dates.timeouts = 0
 	}
 	if s.refused > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s refused, whoever wrote them: the slow expressions of filter %s have had %v in this pass", linesWere(s.refused), m.filter.Name, slowLimit))
+		warnings = append(warnings, fmt.Sprintf("%s refused, whoever wrote them: the slow expressions of filter %s have had %v in this pass", linesWere(s.refused), m.filter.Name, SlowLimit))
 	}
 	return warnings
 }

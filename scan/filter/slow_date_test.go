@@ -25,7 +25,7 @@ func TestNoTimeForDates(t *testing.T) {
 	if _, ok, v := judged("2026-11-01 10:00:00 login failed from 192.0.2.1"); !ok || v.Kind != Failure {
 		t.Fatalf("%v %+v", ok, v)
 	}
-	m.memory.slow.spent = slowLimit
+	m.memory.slow.spent = SlowLimit
 	if when, ok, v := judged("2026-11-02 10:00:00 login failed from 192.0.2.1"); ok || v.Kind != Refused || v.Reason != reasonSlow {
 		t.Errorf("at %d, %v, %+v", when, ok, v)
 	}

@@ -8,7 +8,6 @@ import (
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
 	"scan2ban/state"
-	"scan2ban/state/report"
 )
 
 // shield adds Setup.Shield to what the jails ignore, for this pass alone: their
@@ -46,6 +45,6 @@ func (p *Pass) warnShielded() {
 	for _, address := range slices.Sorted(maps.Keys(p.Shielded)) {
 		_, origin, _ := p.Shield.Covers(netip.MustParseAddr(address))
 		p.Warn("%s is %s: not banned for what it got wrong up to now (%s); put it into ignoreip to spare it for good",
-			address, origin, report.Plural(p.Shielded[address], "line"))
+			address, origin, state.Plural(p.Shielded[address], "line"))
 	}
 }

@@ -114,7 +114,7 @@ func others(p *pass.Pass, banned []state.Decision, since int64) []report.Evidenc
 		if r := p.Rules[d.Jail]; d.ByHand || r == nil || r.Ledger || d.Time < since {
 			continue
 		}
-		line := fmt.Sprintf("banned in %s after %s", d.Jail, report.Plural(d.Failures, "failure"))
+		line := fmt.Sprintf("banned in %s after %s", d.Jail, state.Plural(d.Failures, "failure"))
 		list = append(list, report.Evidence{Time: report.UTC(d.Time), Kind: "ban", Rule: "ban in " + d.Jail, Address: d.Address, Weight: 1, Line: line})
 	}
 	return list

@@ -118,7 +118,7 @@ func (d *Digest) Empty() bool {
 
 // Subject says the main thing in a few words: "12 bans (8 before), nginx is blind".
 func (d *Digest) Subject() string {
-	text := Plural(len(d.Bans), "ban")
+	text := state.Plural(len(d.Bans), "ban")
 	if d.Before != len(d.Bans) {
 		text += fmt.Sprintf(" (%s the time before)", grouped(d.Before))
 	}
@@ -175,7 +175,7 @@ func (d *Digest) heading() string {
 
 // sums are the figures of the span in a sentence.
 func (d *Digest) sums() string {
-	text := Plural(len(d.Bans), "new ban")
+	text := state.Plural(len(d.Bans), "new ban")
 	if observed := d.observed(); observed > 0 {
 		text += fmt.Sprintf(", %d of them only observed", observed)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"scan2ban/state"
 	"scan2ban/state/order"
 )
 
@@ -98,7 +99,7 @@ func (f Findings) Write(w io.Writer, asJSON bool) error {
 		sorted.draw(w)
 	}
 	if n := f.Count(Fatal); n > 0 {
-		return fmt.Errorf("%s: %w", Plural(n, "finding"), ErrFound)
+		return fmt.Errorf("%s: %w", state.Plural(n, "finding"), ErrFound)
 	}
 	return nil
 }
@@ -156,7 +157,7 @@ func (f Findings) draw(w io.Writer) {
 			fmt.Fprintf(w, "%s%s%s\n", margin, arrow, line)
 		}
 	}
-	fmt.Fprintf(w, "\n%s, %s, %s.\n", Plural(f.Count(Fatal), "error"), Plural(f.Count(Warning), "warning"), Plural(f.Count(Remark), "note"))
+	fmt.Fprintf(w, "\n%s, %s, %s.\n", state.Plural(f.Count(Fatal), "error"), state.Plural(f.Count(Warning), "warning"), state.Plural(f.Count(Remark), "note"))
 }
 
 // cut shortens text to n characters.

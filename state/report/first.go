@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+
+	"scan2ban/state"
 )
 
 // firstRows is how many bans the first pass lists.
@@ -11,7 +13,7 @@ const firstRows = 20
 // WriteFirst says what the first pass on a host found in the log: who is banned by
 // it, until when, and why.
 func (p *Pass) WriteFirst(w io.Writer) {
-	fmt.Fprintf(w, "Read %s of the past, found %s.\n", entries(p.Entries), Plural(p.Failures, "failure"))
+	fmt.Fprintf(w, "Read %s of the past, found %s.\n", entries(p.Entries), state.Plural(p.Failures, "failure"))
 	live := *p
 	live.Banned = nil
 	over, observed := 0, 0
@@ -40,7 +42,7 @@ func (p *Pass) WriteFirst(w io.Writer) {
 		default:
 			what = fmt.Sprintf("decided, %d of them observed and not in force", observed)
 		}
-		fmt.Fprintf(w, "%s %s:\n\n", Plural(all, "ban"), what)
+		fmt.Fprintf(w, "%s %s:\n\n", state.Plural(all, "ban"), what)
 		live.writeTable(w)
 		if more > 0 {
 			fmt.Fprintf(w, "and %d earlier ones (scan2ban banned)\n", more)
@@ -48,7 +50,7 @@ func (p *Pass) WriteFirst(w io.Writer) {
 		fmt.Fprintln(w)
 	}
 	if over > 0 {
-		fmt.Fprintf(w, "%s would be over by now; they count where bans grow longer.\n", Plural(over, "more ban"))
+		fmt.Fprintf(w, "%s would be over by now; they count where bans grow longer.\n", state.Plural(over, "more ban"))
 	}
 }
 

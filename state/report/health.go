@@ -95,7 +95,7 @@ func cameThrough(t *state.Through, j *state.Jail) string {
 	if t.Jail != j.Name {
 		in = " in " + t.Jail
 	}
-	text := fmt.Sprintf("%s%s came through the ban of %s, the last at %s (%s): ", Plural(t.Failures, "failure"), in, t.Key, Local(t.Last), Clean(t.Rule))
+	text := fmt.Sprintf("%s%s came through the ban of %s, the last at %s (%s): ", state.Plural(t.Failures, "failure"), in, t.Key, Local(t.Last), Clean(t.Rule))
 	if addr, err := netip.ParseAddr(t.Address); err == nil && (addr.IsPrivate() || carrierGrade.Contains(addr)) {
 		text += "a private address, perhaps that of a proxy or a gateway which hides the client; "
 	}

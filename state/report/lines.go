@@ -62,7 +62,7 @@ func (p *Pass) Lines() (lines []Line) {
 		return ""
 	}
 	of(p.Expired, levelNotice, func(b *Ban) (state.Verb, string) {
-		return state.Expired, fmt.Sprintf("%sban of %s is over (%s while it lasted)", seen(b), b.Key, Plural(b.Late, "failure"))
+		return state.Expired, fmt.Sprintf("%sban of %s is over (%s while it lasted)", seen(b), b.Key, state.Plural(b.Late, "failure"))
 	})
 	of(p.Released, levelNotice, func(b *Ban) (state.Verb, string) { return state.Released, seen(b) + "released " + b.Key })
 	of(p.Unbanned, levelNotice, func(b *Ban) (state.Verb, string) { return state.Unbanned, seen(b) + "unbanned " + b.Key })
@@ -70,7 +70,7 @@ func (p *Pass) Lines() (lines []Line) {
 		say(state.Spared, "%s", line)
 	}
 	if p.Repaired > 0 {
-		say(state.Repaired, "the kernel did not hold what it should have: %s mended", Plural(p.Repaired, "piece"))
+		say(state.Repaired, "the kernel did not hold what it should have: %s mended", state.Plural(p.Repaired, "piece"))
 	}
 	return lines
 }

@@ -65,7 +65,7 @@ func writeLists(w io.Writer, lists []List, now int64) {
 			what += ": not read yet"
 		}
 		if l.Bad > 0 {
-			what += fmt.Sprintf(", %s no address", Plural(l.Bad, "line"))
+			what += fmt.Sprintf(", %s no address", state.Plural(l.Bad, "line"))
 		}
 		if l.Problem != "" {
 			what += ": " + Clean(l.Problem)

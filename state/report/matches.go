@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scan2ban/state"
 )
 
 // Match is one line tried by `match`.
@@ -194,9 +196,9 @@ func (m *Matches) write() {
 		}
 	}
 	m.writeMissed()
-	fmt.Fprintf(m.out, "\n%s: %s (%d counted, marked +), %s, %d benign, %s, %d refused, %d not understood", Plural(m.n, "line"),
-		Plural(m.verdict["failure"], "failure"), m.counted, Plural(m.verdict["success"], "log-in"), m.verdict["benign"],
-		Plural(m.verdict["mark"], "mark"), m.verdict["refused"], m.verdict["none"])
+	fmt.Fprintf(m.out, "\n%s: %s (%d counted, marked +), %s, %d benign, %s, %d refused, %d not understood", state.Plural(m.n, "line"),
+		state.Plural(m.verdict["failure"], "failure"), m.counted, state.Plural(m.verdict["success"], "log-in"), m.verdict["benign"],
+		state.Plural(m.verdict["mark"], "mark"), m.verdict["refused"], m.verdict["none"])
 	if m.others > 0 {
 		fmt.Fprintf(m.out, ", %d of other programs", m.others)
 	}

@@ -110,7 +110,7 @@ func until(end int64) string {
 }
 
 func why(b *state.Ban) string {
-	text := Plural(b.Failures, "failure")
+	text := state.Plural(b.Failures, "failure")
 	switch {
 	case b.ByHand:
 		text = "by hand"
@@ -129,7 +129,7 @@ func why(b *state.Ban) string {
 // WriteDry draws the table of a dry run: who would be banned, until when, why.
 func (p *Pass) WriteDry(w io.Writer) {
 	fmt.Fprintf(w, "Read %s, found %s, as of %s. Nothing was changed.\n",
-		entries(p.Entries), Plural(p.Failures, "failure"), Local(p.now))
+		entries(p.Entries), state.Plural(p.Failures, "failure"), Local(p.now))
 	for _, b := range p.Expired {
 		fmt.Fprintf(w, "%s: the ban of %s would end\n", b.Jail, b.Key)
 	}
@@ -140,7 +140,7 @@ func (p *Pass) WriteDry(w io.Writer) {
 		fmt.Fprintln(w, "Nobody would be banned.")
 		return
 	}
-	fmt.Fprintf(w, "%s:\n\n", Plural(len(p.Banned), "ban"))
+	fmt.Fprintf(w, "%s:\n\n", state.Plural(len(p.Banned), "ban"))
 	p.writeTable(w)
 }
 

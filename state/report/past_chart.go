@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scan2ban/state"
 )
 
 // buckets are spans, in hours, that a bar of the chart may stand for.
@@ -91,7 +93,7 @@ func (p *Past) chart(w io.Writer, width int) {
 		}
 		line := fmt.Sprintf("%s %*s %s", b.label(i), digits, grouped(n), bar)
 		if b.bans[i] > 0 {
-			line += " " + Plural(b.bans[i], "ban")
+			line += " " + state.Plural(b.bans[i], "ban")
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}

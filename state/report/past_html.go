@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state"
 )
 
 // page writes HTML. Markup comes from constants of this file alone, by open and raw; all
@@ -165,7 +167,7 @@ func (p *Past) svg(out *page) {
 	number := func(x float64) markup { return markup(strconv.FormatFloat(x, 'f', 1, 64)) }
 	rect := func(class markup, i int, y, height float64) {
 		out.raw(`<rect class="`, class, `" x="`, number(float64(i)*step), `" y="`, number(y), `" width="`, number(max(step*0.85, 0.6)), `" height="`, number(height), `"><title>`)
-		out.text(fmt.Sprintf("%s: %s, %s", b.label(i), Plural(b.failures[i], "failure"), Plural(b.bans[i], "ban")))
+		out.text(fmt.Sprintf("%s: %s, %s", b.label(i), state.Plural(b.failures[i], "failure"), state.Plural(b.bans[i], "ban")))
 		out.raw("</title></rect>")
 	}
 	for i, n := range b.failures {

@@ -38,7 +38,7 @@ func writePending(w io.Writer, n int, known Known) {
 	switch {
 	case n == 0:
 	case known == Unknown:
-		fmt.Fprintf(w, "\n%s by the log alone: whether a pass has decided them is not known.\n", Plural(n, "ban"))
+		fmt.Fprintf(w, "\n%s by the log alone: whether a pass has decided them is not known.\n", state.Plural(n, "ban"))
 	case n == 1:
 		fmt.Fprintln(w, "\n1 of these comes with the next pass.")
 	default:

@@ -174,6 +174,3 @@ func IsTerminal(w io.Writer) bool {
 // Colour tells whether text on w may be coloured: on a terminal, unless
 // NO_COLOR is set (no-color.org).
 func Colour(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && IsTerminal(w) }
-
-// Plural writes "1 ban", "2 bans".
-func Plural(n int, noun string) string { return state.Plural(n, noun) }

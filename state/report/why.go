@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"scan2ban/state"
 )
 
 // What a jail makes of an address.
@@ -116,7 +118,7 @@ func (j *WhyJail) write(out *clipped, address string) {
 		if j.MaxRetry == 1 {
 			verb = "bans"
 		}
-		say("  %s%s within %s %s it%s, %s", then, Plural(j.MaxRetry, failure), j.FindTime, verb, word, lasting(j.Next))
+		say("  %s%s within %s %s it%s, %s", then, state.Plural(j.MaxRetry, failure), j.FindTime, verb, word, lasting(j.Next))
 	}
 	switch j.State {
 	case IsBanned:
@@ -134,7 +136,7 @@ func (j *WhyJail) write(out *clipped, address string) {
 	case IsIgnored:
 		say("%s is not banned in jail %s: it is ignored by %s", address, j.Jail, Clean(j.Ignored))
 	case IsCounted:
-		say("%s is not banned in jail %s: %s within %s, and %d ban", address, j.Jail, Plural(j.Waiting, failure), j.FindTime, j.MaxRetry)
+		say("%s is not banned in jail %s: %s within %s, and %d ban", address, j.Jail, state.Plural(j.Waiting, failure), j.FindTime, j.MaxRetry)
 		say("  the last was at %s; %d more would ban it %s", local(j.Last), max(j.MaxRetry-j.Waiting, 1), lasting(j.Next))
 	case IsPardoned:
 		say("%s is not banned in jail %s: its failures up to %s were forgiven by an unban", address, j.Jail, local(j.Ended))
@@ -192,7 +194,7 @@ func (b *Ban) explain(say func(string, ...any), failure string) {
 	if b.ByHand {
 		say("  by hand, at %s", local(b.Since))
 	} else {
-		line := fmt.Sprintf("  %s led to it at %s (%s)", Plural(b.Failures, failure), local(b.Since), Clean(b.Rule))
+		line := fmt.Sprintf("  %s led to it at %s (%s)", state.Plural(b.Failures, failure), local(b.Since), Clean(b.Rule))
 		if b.Late > 0 {
 			line += fmt.Sprintf(", %d came after", b.Late)
 		}
@@ -214,7 +216,7 @@ func (b *Ban) explainNetwork(say func(string, ...any), alone bool) {
 	}
 	say("  its network %s is banned%s since %s, when %d of its addresses had been banned: %s", b.Key, end, local(b.Since), len(b.Members), strings.Join(b.Members, ", "))
 	if b.Late > 0 {
-		say("  %s of the network came after", Plural(b.Late, "failure"))
+		say("  %s of the network came after", state.Plural(b.Late, "failure"))
 	}
 	if b.N > 1 {
 		say("  it is ban %d of the network", b.N)
