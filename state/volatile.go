@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// Volatile is what a pass leaves to the next that may be lost at any time: it
-// saves work, and nothing depends on it. It lies under /run.
+// Volatile is what a pass leaves to the next that may be lost at any time: it saves
+// work. Without it, or where it tells of another ledger or kernel than there is, the
+// next pass reads both. It lies under /run.
 type Volatile struct {
 	Kernel  json.RawMessage  `json:"kernel,omitempty"`  // what the kernel looked like after our last transaction
 	Journal json.RawMessage  `json:"journal,omitempty"` // journal files that are read to their end
