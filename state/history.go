@@ -200,13 +200,18 @@ func (s *Store) Shrink(state *State, o Options, now int64) error {
 
 // Prune rewrites the history without the decisions from before cutoff, in
 // seconds, and of the others without those before its last bytes, as many as latest
-// says. Bans still in force stay.
+// says. Bans still in force stay, and those that were so at the cutoff: a rebuild judges
+// what was logged under them.
 func (s *Store) Prune(state *State, cutoff, latest int64) error {
 	type laid struct {
 		jail string
 		key  Key
 	}
-	live := map[laid]int64{}
+	live := map[laid][]int64{}
+	sized, over := cutoff == math.MinInt64, cutoff
+	if sized { // for want of room: a rebuild will know less
+		over = state.horizon
+	}
 	note := func(d Decision, _ int64) {
 		if d.Key == nil {
 			return
@@ -214,10 +219,14 @@ func (s *Store) Prune(state *State, cutoff, latest int64) error {
 		k := laid{d.Jail, *d.Key}
 		switch d.Verb {
 		case Banned:
-			if d.Until != nil && (*d.Until == 0 || *d.Until > max(cutoff, state.horizon)) {
-				live[k] = d.Seq
+			if (sized || d.Time < cutoff) && d.Until != nil && (*d.Until == 0 || *d.Until > over) {
+				live[k] = append(live[k], d.Seq)
 			}
-		case Expired, Unbanned, Released:
+		case Expired:
+			if sized || d.Time < cutoff {
+				delete(live, k)
+			}
+		case Unbanned, Released:
 			delete(live, k)
 		}
 	}
@@ -229,7 +238,7 @@ func (s *Store) Prune(state *State, cutoff, latest int64) error {
 	out := io.Discard
 	from := state.History.Length - latest
 	keep := func(d Decision, end int64) {
-		if d.Time >= cutoff && end > from || d.Key != nil && live[laid{d.Jail, *d.Key}] == d.Seq {
+		if d.Time >= cutoff && end > from || d.Key != nil && slices.Contains(live[laid{d.Jail, *d.Key}], d.Seq) {
 			n, err := writeDecisions(out, []Decision{d}, d.Seq-1)
 			length, failed = length+n, cmp.Or(failed, err)
 		}

@@ -40,6 +40,7 @@ type Judge struct {
 	maxLedger int // bans in the ledger of a jail; 0: no limit
 
 	rebuilding bool
+	dropped    int64                       // what is over and began until then is no longer in the history
 	replay     []*Ban                      // recorded bans that the log has not reached yet
 	known      map[priorKey]map[int64]*Ban // all recorded bans, by their beginnings
 	gone       map[priorKey]bool           // whose last word in the history is an end
@@ -299,6 +300,9 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 	}
 	jail.changed = true
 	jail.Seen.Add(b.Since, Tally{Bans: 1})
+	if j.rebuilding && b.Since <= j.dropped && b.Over(j.dropped+j.memory) {
+		return
+	}
 	d := b.decision(Banned, b.Since)
 	d.Enforced, d.Summed = jail.Reach.Enforce, j.rebuilding
 	j.Decisions = append(j.Decisions, d)

@@ -18,6 +18,7 @@ import (
 type Recorded struct {
 	bans []*Ban            // in the order of their beginnings
 	gone map[priorKey]bool // keys whose last word is an end: unbanned, released, expired
+	at   int64             // the clock time of the rebuild, in seconds; 0: there is no history
 }
 
 // Recall makes the state that the history of the store tells of at the clock
@@ -29,7 +30,7 @@ func (s *Store) Recall(now, from int64) (*State, *Recorded, error) {
 	live := map[Key]*Ban{}
 	laid, taken := map[priorKey][]*Ban{}, map[*Ban]bool{}
 	err := s.History(nil, func(d Decision, end int64) {
-		state.History = Vouch{Length: end, Seq: d.Seq}
+		state.History, recorded.at = Vouch{Length: end, Seq: d.Seq}, now
 		if d.Key == nil {
 			return
 		}
@@ -79,7 +80,8 @@ func (s *Store) Recall(now, from int64) (*State, *Recorded, error) {
 
 // Replay makes the judging one of a rebuild: bans that the history recorded, in
 // the order of their beginnings, are entered as the log reaches them, and their
-// decisions are not repeated. What is decided anew is marked as summed up.
+// decisions are not repeated. What is decided anew is marked as summed up; what is older
+// than the history remembers was dropped from it, and is not told again.
 func (j *Judge) Replay(recorded *Recorded) {
 	j.rebuilding = true
 	j.known = map[priorKey]map[int64]*Ban{}
@@ -87,6 +89,9 @@ func (j *Judge) Replay(recorded *Recorded) {
 		return
 	}
 	j.replay, j.gone = recorded.bans, recorded.gone
+	if recorded.at != 0 {
+		j.dropped = recorded.at - j.memory
+	}
 	for _, b := range recorded.bans {
 		k := priorKey{b.Jail, b.Key}
 		if j.known[k] == nil {

@@ -164,3 +164,54 @@ func TestRebuildRemembers(t *testing.T) {
 		t.Error("what was forgiven counts again")
 	}
 }
+
+// A log that is kept for longer than the history is no news: what the history has
+// dropped is neither told again nor counted by itself, and a ban that was in force
+// when it was cut covers what was logged under it.
+func TestRebuildTellsNothingOld(t *testing.T) {
+	const memory = 3000
+	o := DefaultOptions()
+	o.Memory = Duration(memory * time.Second)
+	now := int64(T + 6000)
+	for _, test := range []struct{ length, from int64 }{{60, 0}, {900, 0}, {900, 1200}, {900, 1500}, {900, 1800}} {
+		judge := func(store *Store, state *State, recorded *Recorded, from int64) []Decision {
+			b := newBench(nil)
+			b.rules.BanTime = Duration(time.Duration(test.length) * time.Second)
+			b.rules.Escalation.Factor = 1.5
+			j := NewJudge(state, map[string]*Rules{"sshd": b.rules}, o, store.Prior(state.History))
+			if recorded != nil {
+				j.Replay(recorded)
+			}
+			for s := from / 7 * 7; s < 6000; s += 7 {
+				j.Event(fail([]string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "2001:db8::1"}[s*s%13%4], s))
+			}
+			state.Sources.Journal = &JournalPosition{Time: now * 1e6}
+			j.Finish(now, nil)
+			return j.Decisions
+		}
+		store, first := openStore(t, t.TempDir()), New()
+		if err := store.Commit(first, judge(store, first, nil, 0), now); err != nil {
+			t.Fatal(err)
+		}
+		told := first.History.Length
+		first.horizon, _ = first.Sources.Horizon(now)
+		if err := store.Tidy(first, o, now); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Commit(first, nil, now); err != nil {
+			t.Fatal(err)
+		}
+		if first.History.Length == told {
+			t.Fatal("nothing was dropped: the test tests nothing")
+		}
+		os.Remove(store.path)
+
+		state, recorded, err := store.Recall(now, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fresh := outcomes(judge(store, state, recorded, test.from)); len(fresh) > 0 {
+			t.Errorf("bans of %d s, log from %d on: told again: %v", test.length, test.from, fresh)
+		}
+	}
+}

@@ -167,11 +167,15 @@ func (h *house) fault(p point, how string) (string, bool) {
 
 // short lets the writes to a file end in the middle of it: a file may grow to that size only.
 func (h *house) short(file string) (string, bool) {
-	h.attack()
 	info, err := os.Stat(h.disk(file))
+	if err != nil { // a harm took it
+		h.pass(h.now + 1)
+		info, err = os.Stat(h.disk(file))
+	}
 	if err != nil {
 		return err.Error(), false
 	}
+	h.attack()
 	size := h.dice.Int64N(info.Size())
 	if file == "history.jsonl" {
 		size = info.Size() + 1 + h.dice.Int64N(100)

@@ -104,7 +104,9 @@ func (h *house) get(name string) []byte {
 // of the passes, are not to be found.
 func (h *house) damage(cut bool) {
 	h.ruleset("flush ruleset; add table inet neighbour")
-	h.spoil(h.disk("state.json"), cut)
+	if h.spoil(h.disk("state.json"), cut) {
+		h.spoiled = h.get(h.disk("state.json"))
+	}
 }
 
 // damageHistory lets a pass ban over a history that is damaged: what it decides and

@@ -64,10 +64,11 @@ type history struct {
 	all    int             // how many, from the first on, were found in bans
 }
 
-// saved reads the state; ok is false when it is not there or damaged.
+// saved reads the state; ok is false when it is not there or damaged, as that is which
+// no pass has seen since a harm.
 func (h *house) saved() (s saved, ok bool) {
 	text, err := os.ReadFile(h.disk("state.json"))
-	return s, err == nil && json.Unmarshal(text, &s) == nil && s.Jails != nil
+	return s, err == nil && (h.spoiled == nil || !bytes.Equal(text, h.spoiled)) && json.Unmarshal(text, &s) == nil && s.Jails != nil
 }
 
 // history reads what a pass added, and finds fault with lines that are not the model's.
@@ -244,7 +245,12 @@ func holds(jail string, key netip.Prefix) bool {
 	if key.Addr().Is6() {
 		family = "6"
 	}
-	return exec.Command("nft", "get", "element", "inet", "scan2ban", jail+family, "{ "+key.Addr().String()+" }").Run() == nil
+	for _, set := range []string{jail + family, jail + family + "_net"} { // the second has networks
+		if exec.Command("nft", "get", "element", "inet", "scan2ban", set, "{ "+key.Addr().String()+" }").Run() == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // elements are what nft shows in our sets, "JAIL KEY", with the whole seconds that are left.
