@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Verb is what was decided.
@@ -44,8 +45,11 @@ type Decision struct {
 	Text     string   `json:"text,omitempty"`     // the reason or message, for people
 }
 
-// identify sets the ID: a hash of all that makes the decision this decision.
-func (d *Decision) identify() {
+// identify sets the ID.
+func (d *Decision) identify() { d.ID = d.hash() }
+
+// hash is of all that makes the decision this decision.
+func (d *Decision) hash() string {
 	key, until := "", int64(-1)
 	if d.Key != nil {
 		key = d.Key.String()
@@ -53,7 +57,7 @@ func (d *Decision) identify() {
 	if d.Until != nil {
 		until = *d.Until
 	}
-	d.ID = Hash(fmt.Sprintf("%s\n%s\n%s\n%d\n%d\n%d\n%d\n%t\n%s", d.Verb, d.Jail, key, d.Since, until, d.N, d.timeOfID(), d.ByHand, d.textOfID()))
+	return Hash(fmt.Sprintf("%s\n%s\n%s\n%d\n%d\n%d\n%d\n%t\n%s", d.Verb, d.Jail, key, d.Since, until, d.N, d.timeOfID(), d.ByHand, d.textOfID()))
 }
 
 // A ban is made by its key and time; what is decided at the clock of a pass
@@ -69,7 +73,7 @@ func (d *Decision) textOfID() string {
 	if d.Key != nil {
 		return ""
 	}
-	return d.Text
+	return strings.ToValidUTF8(d.Text, "\ufffd") // as JSON has it
 }
 
 // decision tells of b.
@@ -103,7 +107,9 @@ func (d *Decision) Ban() (*Ban, error) {
 		if err != nil {
 			return nil, fmt.Errorf("decision %d: %w", d.Seq, err)
 		}
-		b.Addr = p.Addr()
+		if b.Addr = p.Addr(); !b.Key.Contains(b.Addr) {
+			return nil, fmt.Errorf("decision %d: %s is not in %s", d.Seq, b.Addr, b.Key)
+		}
 	}
 	return b, nil
 }

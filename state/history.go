@@ -58,8 +58,9 @@ func (p *Prior) Add(jail string, key Key, t int64) {
 }
 
 // ReadHistory calls each with the decisions of a history in their order and the
-// offset at which their line ends. Lines that cannot be read are passed over and
-// counted; a last line without its line feed is none yet.
+// offset at which their line ends. Lines that cannot be read, and those that are not
+// what was decided, as their ID tells, are passed over and counted; a last line without
+// its line feed is none yet.
 func ReadHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	for end := int64(0); ; {
@@ -72,7 +73,7 @@ func ReadHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, er
 		}
 		end += int64(len(line))
 		var d Decision
-		if json.Unmarshal(line, &d) != nil || d.Seq == 0 {
+		if json.Unmarshal(line, &d) != nil || d.Seq == 0 || d.ID != d.hash() {
 			damaged++
 			continue
 		}

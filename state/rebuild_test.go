@@ -1,8 +1,10 @@
 package state
 
 import (
+	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -213,5 +215,56 @@ func TestRebuildTellsNothingOld(t *testing.T) {
 		if fresh := outcomes(judge(store, state, recorded, test.from)); len(fresh) > 0 {
 			t.Errorf("bans of %d s, log from %d on: told again: %v", test.length, test.from, fresh)
 		}
+	}
+}
+
+// A history with any one bit flipped tells of no ban that was not decided.
+func TestRebuildOverDamage(t *testing.T) {
+	dir, now := t.TempDir(), int64(T+100)
+	store, history := openStore(t, dir), filepath.Join(dir, "history.jsonl")
+	first := New()
+	b := newBench(nil)
+	j := NewJudge(first, map[string]*Rules{"sshd": b.rules}, DefaultOptions(), store.Prior(first.History))
+	for s := range int64(5) {
+		j.Event(fail("203.0.113.77", s))
+		j.Event(fail("2001:db8:7::77", s))
+	}
+	j.BanByHand(ByHand, Key(must("198.51.100.64/28")), T+10, 0, false)
+	j.BanByHand(ByHand, Key(must("198.51.100.9")), T+10, T+9000, false)
+	if err := store.Commit(first, j.Decisions, now); err != nil {
+		t.Fatal(err)
+	}
+	told := func() (all []string) {
+		state, recorded, err := store.Recall(now, T-1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range slices.Concat(recorded.bans, state.Jail(ByHand).Live(now)) {
+			if b.Addr.IsValid() && !b.Key.Contains(b.Addr) {
+				t.Errorf("%s was banned for %s", b.Key, b.Addr)
+			}
+			all = append(all, fmt.Sprint(b.Jail, " ", b.Key, " ", b.Since, " ", b.Until, " ", b.N))
+		}
+		return all
+	}
+	want := told()
+	if len(want) != 4 {
+		t.Fatalf("told of %q", want)
+	}
+	text, err := os.ReadFile(history)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(text) {
+		text[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(history, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range told() {
+			if !slices.Contains(want, got) {
+				t.Errorf("bit %d flipped: told of %s, want one of %q", bit, got, want)
+			}
+		}
+		text[bit/8] ^= 1 << (bit % 8)
 	}
 }

@@ -129,8 +129,9 @@ func (h *house) damageHistory(cut bool) {
 	h.check(done, "a pass over a damaged history")
 }
 
-// damageBoth leaves a pass nothing to go by but the log. It may not crash, nor fail; what
-// it makes of it is thrown away, for an unban that nobody remembers is none.
+// damageBoth leaves a pass nothing to go by but the log. It may not crash, nor fail, nor ban
+// whom nobody ever banned; what else it makes of it is thrown away, for an unban that nobody
+// remembers is none.
 func (h *house) damageBoth() {
 	h.pass(h.now + 1)
 	names := []string{h.disk("state.json"), h.disk("history.jsonl")}
@@ -140,6 +141,15 @@ func (h *house) damageBoth() {
 	}
 	h.ruleset("flush ruleset; add table inet neighbour")
 	h.succeed(torturePass{Now: h.now + 1})
+	ever := map[string]bool{}
+	for _, b := range h.model.bans {
+		ever[b.jail+" "+shown(b.key)] = true
+	}
+	for at := range h.elements() {
+		if !ever[at] && !h.asked[at] {
+			h.t.Errorf("state and history damaged: the kernel holds %s, which nobody ever banned", at)
+		}
+	}
 	h.ruleset("flush ruleset; add table inet neighbour")
 	for i, name := range names {
 		h.put(name, was[i])

@@ -35,7 +35,7 @@ func (h *house) grow() {
 			}
 		}
 	}
-	if h.now-h.rotate > tortureMemory/3 { // no host keeps a log for ever
+	if h.now-h.rotate > tortureMemory/3 || len(h.rotated) > 60 { // no host keeps a log for ever
 		h.rotateJournal(".journal")
 		h.vacuum(h.now - tortureMemory/2)
 	}

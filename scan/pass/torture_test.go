@@ -38,6 +38,10 @@ const byHand = "by-hand"
 
 const tortureMemory = 24 * 3600
 
+// tortureBegin is long ago: by the time of the log its files must not have been changed
+// in the past.
+const tortureBegin = begin - 1e8
+
 // tortureJails are those of the model; the pass knows of bans by hand itself.
 var tortureJails = map[string]modelJail{
 	"sshd":     {maxretry: 3, findtime: 600, bantime: 1200, factor: 2, most: 3600, count: 2, net4: 29, net6: 62, memory: tortureMemory},
@@ -67,6 +71,7 @@ type house struct {
 	over    map[modelBan]bool // bans that had ended by the clock of a pass that succeeded
 	clock   int64             // of the last pass
 	adopted map[string]bool   // bans that only a rebuild knows of
+	asked   map[string]bool   // whom a command was to ban, done or not, "JAIL KEY"
 	spent   map[string]bool   // elements whose ends the passes' clock has left behind, "JAIL KEY"
 	lingers map[string]bool   // elements of unbanned ones that no pass knew of any more
 	read    history           // what was in the history at the last look
@@ -136,9 +141,9 @@ func (h *house) report(list []deed, whole bool) {
 }
 
 func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: t.TempDir(), dice: rand.New(rand.NewPCG(*tortureSeed, 0)), now: begin, rotate: begin, booted: begin - 1000, boot: 1,
-		model: newModel(tortureJails), rotated: map[string]int64{}, over: map[modelBan]bool{}, adopted: map[string]bool{}, lingers: map[string]bool{}, done: map[string]int{}}
-	h.mount(h.dir, "64m") // no disk is waited for
+	h := &house{t: t, dir: t.TempDir(), dice: rand.New(rand.NewPCG(*tortureSeed, 0)), now: tortureBegin, rotate: tortureBegin, booted: tortureBegin - 1000, boot: 1,
+		model: newModel(tortureJails), rotated: map[string]int64{}, over: map[modelBan]bool{}, adopted: map[string]bool{}, asked: map[string]bool{}, lingers: map[string]bool{}, done: map[string]int{}}
+	h.mount(h.dir, "256m") // no disk is waited for
 	for _, dir := range []string{"state", "log"} {
 		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -201,6 +206,9 @@ func (h *house) command(do torturePass, with ...string) *exec.Cmd {
 	order, err := json.Marshal(do)
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	if do.Ban != "" {
+		h.asked[byHand+" "+do.Ban] = true
 	}
 	h.flush()
 	h.passes++
