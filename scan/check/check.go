@@ -18,7 +18,7 @@
 //	                with that user's rights and asks it
 //	units           timer, restore unit, age of the last pass
 //	host            nf_tables, IPv6, other firewalls, Fail2Ban, services that no jail
-//	                guards, the clock, journald
+//	                guards, the clock, memory, journald
 //
 // # What it never does
 //
@@ -75,7 +75,7 @@ var (
 	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}, {"deliveries", deliveries}, {"lists", lists}}
 	ofLogs = []probe{{"jails", logs}, {"expressions", expressions}}
 	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
-		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"journald", journald}}
+		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"memory", memory}, {"journald", journald}}
 )
 
 // Run looks at everything. A journal that was given by hand is looked at by

@@ -78,6 +78,7 @@ func healthy() *checker {
 		sshPorts: func() ([]uint16, string, error) { return []uint16{22}, "sshd -T: 22", nil },
 		sessions: func() []host.Session { return nil },
 		fail2ban: func() (bool, string) { return false, "" },
+		memory:   func() (int64, bool) { return 1 << 30, true },
 	}}
 	c.Rules["sshd"].Ports = state.Ports{{From: 22, To: 22}}
 	return c

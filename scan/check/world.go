@@ -27,6 +27,7 @@ type world struct {
 	sshPorts func() ([]uint16, string, error)
 	sessions func() []host.Session
 	fail2ban func() (bool, string)
+	memory   func() (free int64, known bool)
 }
 
 func thisHost(ctx context.Context) world {
@@ -34,7 +35,7 @@ func thisHost(ctx context.Context) world {
 		euid: os.Geteuid(), systemd: host.Systemd(), ask: host.Ask,
 		units:    sync.OnceValue(func() map[string]unit { return askUnits(ctx, host.Ask) }),
 		sockets:  func() ([]host.Socket, error) { return host.Listening("") },
-		sshPorts: host.SSHPorts, sessions: host.Sessions, fail2ban: host.Fail2Ban,
+		sshPorts: host.SSHPorts, sessions: host.Sessions, fail2ban: host.Fail2Ban, memory: host.Free,
 	}
 }
 

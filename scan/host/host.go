@@ -8,6 +8,7 @@
 //	host.Fail2Ban()   whether Fail2Ban bans here too
 //	host.Systemd()    whether systemd is init
 //	host.Spare()      keeps this process small where memory is short
+//	host.Free()       how much of it there is
 //
 // Everything is read from /proc, /run and /etc, or asked of the programs that
 // know (sshd -T, systemctl), each with a limit of a few seconds. Nothing is

@@ -21,10 +21,14 @@ func Spare() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	if free, ok := tree("").memory(); ok {
+	if free, ok := Free(); ok {
 		debug.SetMemoryLimit(max(spareLeast, int64(spareShare*float64(free))))
 	}
 }
+
+// Free is how many bytes this process may still take before the kernel ends some process
+// for it; known is false where nothing tells.
+func Free() (free int64, known bool) { return tree("").memory() }
 
 // memory is how many bytes this process may still take before the kernel ends some
 // process for it: what is available on the host (MemAvailable, proc_meminfo(5)), or less where
