@@ -98,6 +98,9 @@ func (h *house) write(events []modelEvent) {
 	h.events = append(h.events, events...)
 	h.events = h.events[max(0, len(h.events)-50):]
 	h.failures += len(events)
+	for _, e := range events {
+		h.failed[e.addr] = true
+	}
 	h.waiting = append(h.waiting, events...)
 }
 

@@ -72,6 +72,7 @@ type house struct {
 	clock   int64             // of the last pass
 	adopted map[string]bool   // bans that only a rebuild knows of
 	asked   map[string]bool   // whom a command was to ban, done or not, "JAIL KEY"
+	failed  map[netip.Addr]bool
 	spent   map[string]bool   // elements whose ends the passes' clock has left behind, "JAIL KEY"
 	lingers map[string]bool   // elements of unbanned ones that no pass knew of any more
 	read    history           // what was in the history at the last look
@@ -142,7 +143,7 @@ func (h *house) report(list []deed, whole bool) {
 
 func newHouse(t *testing.T) *house {
 	h := &house{t: t, dir: t.TempDir(), dice: rand.New(rand.NewPCG(*tortureSeed, 0)), now: tortureBegin, rotate: tortureBegin, booted: tortureBegin - 1000, boot: 1,
-		model: newModel(tortureJails), rotated: map[string]int64{}, over: map[modelBan]bool{}, adopted: map[string]bool{}, asked: map[string]bool{}, lingers: map[string]bool{}, done: map[string]int{}}
+		model: newModel(tortureJails), rotated: map[string]int64{}, over: map[modelBan]bool{}, adopted: map[string]bool{}, asked: map[string]bool{}, failed: map[netip.Addr]bool{}, lingers: map[string]bool{}, done: map[string]int{}}
 	h.mount(h.dir, "256m") // no disk is waited for
 	for _, dir := range []string{"state", "log"} {
 		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
