@@ -73,10 +73,10 @@ type house struct {
 	adopted map[string]bool   // bans that only a rebuild knows of
 	asked   map[string]bool   // whom a command was to ban, done or not, "JAIL KEY"
 	failed  map[netip.Addr]bool
-	spent   map[string]bool   // elements whose ends the passes' clock has left behind, "JAIL KEY"
-	lingers map[string]bool   // elements of unbanned ones that no pass knew of any more
-	read    history           // what was in the history at the last look
-	spoiled []byte            // the state as a harm has left it
+	spent   map[string]bool // elements whose ends the passes' clock has left behind, "JAIL KEY"
+	lingers map[string]bool // elements of unbanned ones that no pass knew of any more
+	read    history         // what was in the history at the last look
+	spoiled []byte          // the state as a harm has left it
 
 	trial torturePass // an admin's command that may have been done, or not
 
