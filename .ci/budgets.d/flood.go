@@ -14,8 +14,8 @@ import (
 	"scan2ban/scan/journal/journaltest"
 )
 
-// floodRow is a pass over failures of which each has an address of its own, ten times
-// as many as a jail tracks. It must ban those who come back, the one among them whose
+// floodRow is a pass over failures of which each has an address of its own, at least ten
+// times as many as a jail tracks. It must ban those who come back, the one among them whose
 // first four failures lie at the beginning and whose fifth is the last line; say once
 // that addresses are being forgotten; and leave a next pass that knows of nothing.
 func (b *bench) floodRow(journal bool) func(build) error {
@@ -24,14 +24,14 @@ func (b *bench) floodRow(journal bool) func(build) error {
 		write := b.floodLog
 		dir := b.path("journal-flood")
 		if journal {
-			n, from, more = b.catchUp, "journal", "backend = \"journal\"\n"
+			n, from, more = b.flood, "journal", "backend = \"journal\"\n"
 			write = func(n int) error { return b.floodJournal(dir, n) }
 		}
 		if err := write(n); err != nil {
 			return err
 		}
 		config := b.path("flood-" + from[:3] + ".toml")
-		text := fmt.Sprintf("[jail.sshd]\nenabled = true\nmax_tracked = %d\n%s", n/10, more)
+		text := fmt.Sprintf("[jail.sshd]\nenabled = true\nmax_tracked = %d\n%s", min(n/10, 100_000), more)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return err
 		}

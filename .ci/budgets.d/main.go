@@ -25,6 +25,7 @@ func main() {
 	quick := flag.Bool("quick", false, "small sizes, a few repetitions")
 	only := flag.String("only", "", "measure only the rows whose number is in this comma-separated `LIST`")
 	disk := flag.String("dir", "", "put the journals into a directory under `DIR` instead of into memory")
+	flood := flag.Int("flood", 0, "let the flood in the journal be of `N` entries: 6000000 are ten minutes of it, and take 6 GB")
 	inside := flag.String("inside", "", "used by budgets itself: the working `DIR`, in the namespaces")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "Usage: sudo .ci/budgets [OPTION]... (see the script's first lines)")
@@ -33,6 +34,10 @@ func main() {
 	flag.Parse()
 	if *quick {
 		b.sizes = quickSizes
+	}
+	if *flood > 0 {
+		b.flood = *flood
+		b.memory += uint64(*flood) * 1000
 	}
 	if *only != "" {
 		b.only = strings.Split(*only, ",")
