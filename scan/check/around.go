@@ -3,13 +3,13 @@ package check
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"scan2ban/state/lazy"
 	"scan2ban/state/report"
 )
 
@@ -50,11 +50,11 @@ func (c *checker) does(firewall string) string {
 }
 
 // flushLine is the command that takes every table away, ours too.
-var flushLine = regexp.MustCompile(`(?m)^\s*flush\s+ruleset\b`)
+var flushLine = lazy.Regexp(`(?m)^\s*flush\s+ruleset\b`)
 
 func (c *checker) flushes() bool {
 	return slices.ContainsFunc([]string{"/etc/nftables.conf", "/etc/sysconfig/nftables.conf"}, func(path string) bool {
-		return flushLine.MatchString(c.text(path))
+		return flushLine().MatchString(c.text(path))
 	})
 }
 

@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"scan2ban/scan/filter"
+	"scan2ban/state/lazy"
 	"scan2ban/state/report"
 )
 
@@ -95,9 +95,9 @@ func unprovenText(names []string) string {
 }
 
 var (
-	hostTag   = regexp.MustCompile(`<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
-	openText  = regexp.MustCompile(`(?:\.|\\S|\[\^(?:\\.|[^\]\\])+\])(?:[*+]|\{\d*,\d*\})`)
-	openAtEnd = regexp.MustCompile(`\.[*+]\??$`)
+	hostTag   = lazy.Regexp(`<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
+	openText  = lazy.Regexp(`(?:\.|\\S|\[\^(?:\\.|[^\]\\])+\])(?:[*+]|\{\d*,\d*\})`)
+	openAtEnd = lazy.Regexp(`\.[*+]\??$`)
 )
 
 // unanchored tells of expressions in which open text stands before the address, and
@@ -105,12 +105,12 @@ var (
 func unanchored(s *filter.Script) string {
 	var numbers []string
 	for _, e := range s.Failures {
-		at := hostTag.FindStringIndex(e.Pattern)
-		if at == nil || !openText.MatchString(e.Pattern[:at[0]]) {
+		at := hostTag().FindStringIndex(e.Pattern)
+		if at == nil || !openText().MatchString(e.Pattern[:at[0]]) {
 			continue
 		}
 		end, anchored := strings.CutSuffix(strings.TrimRight(e.Pattern, ")"), "$")
-		if anchored && !strings.HasSuffix(end, `\`) && !openAtEnd.MatchString(strings.TrimRight(end, ")")) {
+		if anchored && !strings.HasSuffix(end, `\`) && !openAtEnd().MatchString(strings.TrimRight(end, ")")) {
 			continue
 		}
 		numbers = append(numbers, strings.TrimPrefix(e.Name, "failure-"))

@@ -2,10 +2,11 @@ package fail2ban
 
 import (
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/lazy"
 )
 
 // The formulas that a jail.conf of Fail2Ban's package names, without blanks: the one that
@@ -117,7 +118,7 @@ func (j *jail) growth(limit int64) (factor float64, most int64, ok bool) {
 	return factor, most, true
 }
 
-var address = regexp.MustCompile(`^(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(/\d+)?$`)
+var address = lazy.Regexp(`^(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(/\d+)?$`)
 
 // loopback are the names that every host has for itself.
 var loopback = map[string][]string{"localhost": {"127.0.0.1/8", "::1"}, "ip6-localhost": {"::1"}, "ip6-loopback": {"::1"}}
@@ -126,7 +127,7 @@ func (j *jail) ignored() {
 	list := []string{}
 	for _, word := range words(j.text("ignoreip")) {
 		own := loopback[strings.ToLower(word)]
-		if address.MatchString(word) {
+		if address().MatchString(word) {
 			own = []string{word}
 		}
 		if own == nil {

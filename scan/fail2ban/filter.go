@@ -3,11 +3,11 @@ package fail2ban
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"scan2ban/scan/filter"
+	"scan2ban/state/lazy"
 )
 
 // FilterSource is one of Fail2Ban's filters with all options put in. Only the tags that
@@ -28,8 +28,8 @@ type FilterSource struct {
 }
 
 var (
-	anyTag    = regexp.MustCompile(`</?[\w\-]+/?>`)
-	customTag = regexp.MustCompile(`^<(/?)F-([A-Z0-9_\-]+)>$`)
+	anyTag    = lazy.Regexp(`</?[\w\-]+/?>`)
+	customTag = lazy.Regexp(`^<(/?)F-([A-Z0-9_\-]+)>$`)
 )
 
 // closedTags stand for an expression by themselves.
@@ -42,7 +42,7 @@ var closedTags = map[string]string{
 func expression(pattern, usedns string) (translated string, backtracks bool, err error) {
 	open := map[string]bool{}
 	skips := 0
-	pattern = anyTag.ReplaceAllStringFunc(pattern, func(tag string) string {
+	pattern = anyTag().ReplaceAllStringFunc(pattern, func(tag string) string {
 		if tag == "<HOST>" && usedns == "no" {
 			return "<ADDR>"
 		}
@@ -53,7 +53,7 @@ func expression(pattern, usedns string) (translated string, backtracks bool, err
 		if text, ok := closedTags[tag]; ok {
 			return text
 		}
-		m := customTag.FindStringSubmatch(tag)
+		m := customTag().FindStringSubmatch(tag)
 		switch {
 		case m == nil, m[1] != "" && !open[m[2]]:
 			return tag

@@ -2,13 +2,13 @@ package fail2ban
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"scan2ban/scan/filter"
 	"scan2ban/state"
+	"scan2ban/state/lazy"
 	"scan2ban/state/report"
 )
 
@@ -186,7 +186,7 @@ func dayless(f *filter.Filter) (lines []string) {
 	return lines
 }
 
-var span = regexp.MustCompile(`^([\d.]+)\s*([a-z]*)\s*`)
+var span = lazy.Regexp(`^([\d.]+)\s*([a-z]*)\s*`)
 
 // seconds reads a time as Fail2Ban takes it: 600, 10m, 1d 12h, 2 weeks.
 func seconds(text string) (n int64, ok bool) {
@@ -197,7 +197,7 @@ func seconds(text string) (n int64, ok bool) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	sum := 0.0
 	for rest := text; rest != ""; {
-		m := span.FindStringSubmatch(rest)
+		m := span().FindStringSubmatch(rest)
 		if m == nil {
 			return 0, false
 		}
@@ -268,8 +268,8 @@ func split(text string) (calls []string) {
 }
 
 var (
-	firewall = regexp.MustCompile(`^(iptables|nftables|firewallcmd|ufw|shorewall|pf|ipfw|ipfilter|bsd-ipfw|npf|route|afctl)\b`)
-	mailing  = regexp.MustCompile(`^(sendmail|mail)\b`)
+	firewall = lazy.Regexp(`^(iptables|nftables|firewallcmd|ufw|shorewall|pf|ipfw|ipfilter|bsd-ipfw|npf|route|afctl)\b`)
+	mailing  = lazy.Regexp(`^(sendmail|mail)\b`)
 )
 
 // actions become what a ban closes; the others are named. The error says that the jail
@@ -281,14 +281,14 @@ func (j *jail) actions() error {
 		switch {
 		case err != nil:
 			j.left("action", "action: %v", err)
-		case firewall.MatchString(name) && strings.EqualFold(options["blocktype"], "return"):
+		case firewall().MatchString(name) && strings.EqualFold(options["blocktype"], "return"):
 			return fmt.Errorf("its action %s lets addresses in (blocktype = return), which a ban does not", name)
-		case firewall.MatchString(name) && closes:
+		case firewall().MatchString(name) && closes:
 			j.left("action", "action %s: a ban closes the ports of the first action alone", name)
-		case firewall.MatchString(name):
+		case firewall().MatchString(name):
 			j.reach(name, options)
 			closes = true
-		case mailing.MatchString(name):
+		case mailing().MatchString(name):
 			j.result.telling.mail(j, name, options)
 		default:
 			j.result.telling.other(j, name)
@@ -300,12 +300,12 @@ func (j *jail) actions() error {
 	return nil
 }
 
-var portRange = regexp.MustCompile(`^(\d+)[:-](\d+)$`)
+var portRange = lazy.Regexp(`^(\d+)[:-](\d+)$`)
 
 func (j *jail) reach(name string, options map[string]string) {
 	ports := []string{}
 	for _, word := range words(options["port"]) {
-		if m := portRange.FindStringSubmatch(word); m != nil {
+		if m := portRange().FindStringSubmatch(word); m != nil {
 			word = m[1] + "-" + m[2]
 			if word == "0-65535" || word == "1-65535" {
 				ports = []string{"all"}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"scan2ban/scan/filter"
+	"scan2ban/state/lazy"
 	"scan2ban/state/report"
 )
 
@@ -63,7 +64,7 @@ func (j *jail) misfit(at value, option string, values []string, why string) {
 }
 
 // shippedFiles are those of Fail2Ban's own, and of the distributions' packages.
-var shippedFiles = regexp.MustCompile(`^(?:jail\.conf|paths-.*\.conf|defaults-debian\.conf|00-systemd\.conf|00-firewalld\.conf)$`)
+var shippedFiles = lazy.Regexp(`^(?:jail\.conf|paths-.*\.conf|defaults-debian\.conf|00-systemd\.conf|00-firewalld\.conf)$`)
 
 // chosen tells whether the admin wrote any part of an option, and where: a value that only
 // puts others in, as %(sshd_log)s does, is whose those are.
@@ -74,7 +75,7 @@ func (j *jail) chosen(option string) (at value, ok bool) {
 	v, _ := j.tree.raw(j.name, option)
 	for _, leaf := range j.tree.leaves(j.name, v, 0) {
 		file := filepath.Base(leaf.file)
-		if !shippedFiles.MatchString(file) || file == "jail.conf" && option == "logpath" && !j.stock(leaf) {
+		if !shippedFiles().MatchString(file) || file == "jail.conf" && option == "logpath" && !j.stock(leaf) {
 			return leaf, true
 		}
 	}
@@ -86,21 +87,21 @@ func (j *jail) chosen(option string) (at value, ok bool) {
 // admin's, who has edited that file.
 func (j *jail) stock(v value) bool {
 	return !slices.ContainsFunc(words(v.text), func(path string) bool {
-		return !j.own.Ledger && !reference.MatchString(path) && !slices.Contains(j.own.File.Paths, path) && anotherLog(j.own, path) == ""
+		return !j.own.Ledger && !reference().MatchString(path) && !slices.Contains(j.own.File.Paths, path) && anotherLog(j.own, path) == ""
 	})
 }
 
-var reference = regexp.MustCompile(`%\(([^)]*)\)s`)
+var reference = lazy.Regexp(`%\(([^)]*)\)s`)
 
 // leaves are the values that the text of v comes from.
 func (t *tree) leaves(section string, v value, depth int) (all []value) {
 	if depth > deepestName {
 		return nil
 	}
-	if strings.Trim(reference.ReplaceAllString(v.text, ""), " \t\n,") != "" {
+	if strings.Trim(reference().ReplaceAllString(v.text, ""), " \t\n,") != "" {
 		all = append(all, v)
 	}
-	for _, m := range reference.FindAllStringSubmatch(v.text, -1) {
+	for _, m := range reference().FindAllStringSubmatch(v.text, -1) {
 		if inner, ok := t.lookup(section, strings.ToLower(m[1]), nil); ok {
 			all = append(all, t.leaves(section, inner, depth+1)...)
 		}
@@ -123,14 +124,14 @@ var anotherLogs = map[string]struct {
 
 const readsAccess = "our filter reads the access log"
 
-var errorLog = regexp.MustCompile(`error[^/]*$`)
+var errorLog = lazy.Regexp(`error[^/]*$`)
 
 // anotherLog says what scan2ban's filter reads, where that is another log than path.
 func anotherLog(f *filter.Filter, path string) string {
 	accessible := func(p string) bool { return strings.Contains(p, "access") }
 	all := len(f.File.Paths) > 0 && !slices.ContainsFunc(f.File.Paths, func(p string) bool { return !accessible(p) })
 	other, ok := anotherLogs[f.Name]
-	if !(ok && other.paths.MatchString(path) || all && !accessible(filepath.Base(path)) && errorLog.MatchString(path)) {
+	if !(ok && other.paths.MatchString(path) || all && !accessible(filepath.Base(path)) && errorLog().MatchString(path)) {
 		return ""
 	}
 	if ok && other.reads != readsAccess {

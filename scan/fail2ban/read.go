@@ -4,27 +4,28 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/lazy"
 )
 
 var (
-	callHead   = regexp.MustCompile(`(?s)^([\w\-./]+)\s*(?:\[(.*)\])?\s*$`)
-	callOption = regexp.MustCompile(`(?s)^[\s,]*([\w\-.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\]]*))\s*(?:,|\]\s*\[|$)`)
+	callHead   = lazy.Regexp(`(?s)^([\w\-./]+)\s*(?:\[(.*)\])?\s*$`)
+	callOption = lazy.Regexp(`(?s)^[\s,]*([\w\-.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\]]*))\s*(?:,|\]\s*\[|$)`)
 )
 
 // ParseCall reads what names a filter or an action with its options:
 // name[option=value, other="a, b"].
 func ParseCall(text string) (name string, options map[string]string, err error) {
-	m := callHead.FindStringSubmatch(strings.TrimSpace(text))
+	m := callHead().FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
 		return "", nil, fmt.Errorf("%q is not NAME or NAME[OPTION=VALUE, ...]", text)
 	}
 	options = map[string]string{}
 	for rest := strings.TrimSpace(m[2]); rest != ""; {
-		o := callOption.FindStringSubmatch(rest)
+		o := callOption().FindStringSubmatch(rest)
 		if o == nil {
 			return "", nil, fmt.Errorf("%q: %q is not OPTION=VALUE", text, rest)
 		}
@@ -112,14 +113,14 @@ func (t *tree) definition(options map[string]string) (map[string]string, error) 
 	return all, nil
 }
 
-var tag = regexp.MustCompile(`<([^ <>]+)>`)
+var tag = lazy.Regexp(`<([^ <>]+)>`)
 
 // tags puts in <name>s until none is left that stands for an option.
 func (t *tree) tags(option string, all map[string]string) (string, error) {
 	text := all[option]
 	for range 25 {
 		changed := false
-		text = tag.ReplaceAllStringFunc(text, func(whole string) string {
+		text = tag().ReplaceAllStringFunc(text, func(whole string) string {
 			name := whole[1 : len(whole)-1]
 			put, ok := all[name]
 			if section, inner, cut := strings.Cut(name, "/"); !ok && cut {

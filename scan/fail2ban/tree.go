@@ -3,9 +3,10 @@ package fail2ban
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"scan2ban/state/lazy"
 )
 
 // tree is what several files say together, a later one over an earlier one.
@@ -110,7 +111,7 @@ func expandLocal(files []string) (all []string) {
 	return all
 }
 
-var conditional = regexp.MustCompile(`^(\w+)(\?.+)$`)
+var conditional = lazy.Regexp(`^(\w+)(\?.+)$`)
 
 // merge lays a file's options over those that are there.
 func (t *tree) merge(s sections) {
@@ -122,7 +123,7 @@ func (t *tree) merge(s sections) {
 	for _, name := range names {
 		suffix := ""
 		options := s[name]
-		if m := conditional.FindStringSubmatch(name); m != nil {
+		if m := conditional().FindStringSubmatch(name); m != nil {
 			name, suffix = m[1], m[2]
 		}
 		if t.sections[name] == nil {

@@ -2,12 +2,13 @@ package filter
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"scan2ban/state/lazy"
 )
 
 // Slowest is an expression that gave up a line which was made to keep it busy.
@@ -119,14 +120,14 @@ func (a *adversary) alternatives(before string, depth int) (example string) {
 func (a *adversary) branch(before string, depth int) (example string) {
 	for a.rest != "" && a.rest[0] != '|' && a.rest[0] != ')' {
 		atom := a.atom(before+example, depth)
-		repeated := quantifier.FindString(a.rest)
+		repeated := quantifier().FindString(a.rest)
 		a.rest = a.rest[len(repeated):]
 		if repeated != "" && repeated[0] != '?' {
 			a.repeats(before+example, atom)
 		}
-		if (!optional.MatchString(repeated) || a.full && repeated[0] != '?') && len(example) < maxMessage/8 {
+		if (!optional().MatchString(repeated) || a.full && repeated[0] != '?') && len(example) < maxMessage/8 {
 			n := 1
-			if least := atLeast.FindStringSubmatch(repeated); least != nil {
+			if least := atLeast().FindStringSubmatch(repeated); least != nil {
 				n, _ = strconv.Atoi(least[1])
 			}
 			example += strings.Repeat(atom, min(max(n, 1), maxNested, 1+maxMessage/max(len(atom), 1)))
@@ -145,20 +146,20 @@ func (a *adversary) repeats(before, atom string) {
 }
 
 var (
-	quantifier = regexp.MustCompile(`^(?:[*+?]|\{\d*,?\d*\})[?+]?`)
-	atLeast    = regexp.MustCompile(`^\{(\d+)`)
-	optional   = regexp.MustCompile(`^(?:[*?]|\{0?,)`)
+	quantifier = lazy.Regexp(`^(?:[*+?]|\{\d*,?\d*\})[?+]?`)
+	atLeast    = lazy.Regexp(`^\{(\d+)`)
+	optional   = lazy.Regexp(`^(?:[*?]|\{0?,)`)
 )
 
 // atom reads one part, and gives what matches it.
 func (a *adversary) atom(before string, depth int) (example string) {
-	if tag := scriptTag.FindString(a.rest); tag != "" {
+	if tag := scriptTag().FindString(a.rest); tag != "" {
 		a.rest = a.rest[len(tag):]
 		return ExampleHost
 	}
 	switch a.rest[0] {
 	case '(':
-		head := groupHead.FindString(a.rest)
+		head := groupHead().FindString(a.rest)
 		a.rest = a.rest[len(head):]
 		if strings.HasSuffix(head, ")") { // flags alone, or a comment
 			return ""
@@ -172,7 +173,7 @@ func (a *adversary) atom(before string, depth int) (example string) {
 		if head == "(?P<content>" {
 			return exampleContent
 		}
-		if looks.MatchString(head) {
+		if looks().MatchString(head) {
 			return ""
 		}
 		return example
@@ -181,7 +182,7 @@ func (a *adversary) atom(before string, depth int) (example string) {
 		a.rest = a.rest[len(whole):]
 		return memberOf(whole)
 	case '\\':
-		whole := escaped.FindString(a.rest)
+		whole := escaped().FindString(a.rest)
 		if whole == "" {
 			whole = a.rest
 		}
@@ -206,7 +207,7 @@ func (a *adversary) atom(before string, depth int) (example string) {
 }
 
 // looks is the head of a group that only looks around.
-var looks = regexp.MustCompile(`^\(\?<?[=!]`)
+var looks = lazy.Regexp(`^\(\?<?[=!]`)
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 

@@ -1,11 +1,12 @@
 package filter
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"scan2ban/state/lazy"
 )
 
 // Date is what a date pattern has read in a line: what a calendar and a clock showed, or
@@ -32,7 +33,7 @@ func (t *dateTemplate) date(f *found, text string) (d Date, ok bool) {
 		d.Unix = v * 1e6
 		return d, err == nil && v < maxEpoch
 	case dateEpoch:
-		digits := epochNumber.FindString(text)
+		digits := epochNumber().FindString(text)
 		v, err := strconv.ParseFloat(digits, 64)
 		if t.long && len(digits) >= 13 {
 			if len(digits) >= 16 && !strings.Contains(digits, ".") {
@@ -49,7 +50,7 @@ func (t *dateTemplate) date(f *found, text string) (d Date, ok bool) {
 
 const maxEpoch = 1 << 40 // seconds: no log's, and still a number that can be reckoned with
 
-var epochNumber = regexp.MustCompile(`\d{10,}(?:\.\d{1,6})?`)
+var epochNumber = lazy.Regexp(`\d{10,}(?:\.\d{1,6})?`)
 
 var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 
@@ -106,11 +107,11 @@ func dayOfYear(year, n int) (month, day int) {
 	return int(t.Month()), t.Day()
 }
 
-var zoneText = regexp.MustCompile(`^([A-Za-z]{0,5})(?:([+-])(\d\d):?(\d\d)?)?$`)
+var zoneText = lazy.Regexp(`^([A-Za-z]{0,5})(?:([+-])(\d\d):?(\d\d)?)?$`)
 
 // zoneOffset gives the seconds east of Greenwich of "Z", "CEST", "+0200" or "UTC+02".
 func zoneOffset(text string) (seconds int, ok bool) {
-	m := zoneText.FindStringSubmatch(text)
+	m := zoneText().FindStringSubmatch(text)
 	if m == nil {
 		return 0, false
 	}

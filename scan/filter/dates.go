@@ -2,10 +2,11 @@ package filter
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
+
+	"scan2ban/state/lazy"
 )
 
 // Dates finds the time in a line by date patterns, and what is left of the line
@@ -111,18 +112,18 @@ func init() {
 }
 
 var (
-	dateDirective = regexp.MustCompile(`%(%|Ex[ZzdmHklMSYy]|[a-zA-Z])`)
-	hasLetters    = regexp.MustCompile(`(?:^|[^%])%[aAbBpc]`)
-	globalFlags   = regexp.MustCompile(`\(\?[a-z]+\)`)
-	boundBegin    = regexp.MustCompile(`^\(*(?:\(\?\w+\))?(?:\^|\(*\*\*|\((?:\?:)?\^)`)
-	boundEnd      = regexp.MustCompile(`(?:\$\)?|\\b|\\s|\*\*\)*)$`)
-	lineBegin     = regexp.MustCompile(`^(?:\(\?\w+\))?(?:\^|\((?:\?:)?\^(?:[^|]|$))`)
-	wraps         = regexp.MustCompile(`(?s)^((?:\(\?\w+\))?\^?(?:\(\?\w+\))?)(.*?)(\$?)$`)
-	starsBegin    = regexp.MustCompile(`^(\(*(?:\(\?\w+\))?\(*)\*\*`)
-	starsEnd      = regexp.MustCompile(`\*\*(\)*)$`)
-	epochInside   = regexp.MustCompile(`(?i)\{(L?)EPOCH\}`)
-	dateInside    = regexp.MustCompile(`(?i)\{DATE\}`)
-	edgeBegin     = regexp.MustCompile(`^(?:\{UNB\}|\{\^LN-BEG\})`)
+	dateDirective = lazy.Regexp(`%(%|Ex[ZzdmHklMSYy]|[a-zA-Z])`)
+	hasLetters    = lazy.Regexp(`(?:^|[^%])%[aAbBpc]`)
+	globalFlags   = lazy.Regexp(`\(\?[a-z]+\)`)
+	boundBegin    = lazy.Regexp(`^\(*(?:\(\?\w+\))?(?:\^|\(*\*\*|\((?:\?:)?\^)`)
+	boundEnd      = lazy.Regexp(`(?:\$\)?|\\b|\\s|\*\*\)*)$`)
+	lineBegin     = lazy.Regexp(`^(?:\(\?\w+\))?(?:\^|\((?:\?:)?\^(?:[^|]|$))`)
+	wraps         = lazy.Regexp(`(?s)^((?:\(\?\w+\))?\^?(?:\(\?\w+\))?)(.*?)(\$?)$`)
+	starsBegin    = lazy.Regexp(`^(\(*(?:\(\?\w+\))?\(*)\*\*`)
+	starsEnd      = lazy.Regexp(`\*\*(\)*)$`)
+	epochInside   = lazy.Regexp(`(?i)\{(L?)EPOCH\}`)
+	dateInside    = lazy.Regexp(`(?i)\{DATE\}`)
+	edgeBegin     = lazy.Regexp(`^(?:\{UNB\}|\{\^LN-BEG\})`)
 )
 
 // NewDates reads date patterns; none of them means the usual ones.
@@ -190,16 +191,16 @@ func dateTemplates(pattern string) (all []*dateTemplate, err error) {
 			}
 		}
 		list = append(list, usualDates...)
-	case dateInside.MatchString(key):
+	case dateInside().MatchString(key):
 		for _, usual := range usualDates {
 			if usual == "EPOCH" || usual == "TAI64N" {
-				if dateInside.ReplaceAllLiteralString(pattern, "") != "" && usual == "TAI64N" {
+				if dateInside().ReplaceAllLiteralString(pattern, "") != "" && usual == "TAI64N" {
 					continue
 				}
 				usual = "{" + usual + "}"
 			}
-			usual = edgeBegin.ReplaceAllString(usual, "")
-			list = append(list, dateInside.ReplaceAllLiteralString(pattern, usual))
+			usual = edgeBegin().ReplaceAllString(usual, "")
+			list = append(list, dateInside().ReplaceAllLiteralString(pattern, usual))
 		}
 	case key == "{NONE}":
 		list = []string{"{UNB}^"}
@@ -229,11 +230,11 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 	bare := strings.TrimPrefix(strings.TrimPrefix(key, "{^LN-BEG}"), "^")
 	anchored := bare != key
 	regex := pattern
-	switch m := epochInside.FindStringSubmatch(pattern); {
+	switch m := epochInside().FindStringSubmatch(pattern); {
 	case m != nil:
 		t.kind, t.long = dateEpoch, m[1] != ""
 		t.epochGroup = 2
-		regex = "(" + epochInside.ReplaceAllLiteralString(edgeBegin.ReplaceAllString(pattern, ""), "("+epochDigits(t.long)+")") + ")"
+		regex = "(" + epochInside().ReplaceAllLiteralString(edgeBegin().ReplaceAllString(pattern, ""), "("+epochDigits(t.long)+")") + ")"
 		start = strings.HasPrefix(key, "{^LN-BEG}")
 		regex = dateRegex(regex)
 	case bare == "EPOCH" || bare == "LEPOCH":
@@ -255,7 +256,7 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 		} else if strings.HasPrefix(regex, "{^LN-BEG}") {
 			regex, start = regex[len("{^LN-BEG}"):], true
 		}
-		letters := hasLetters.MatchString(regex)
+		letters := hasLetters().MatchString(regex)
 		regex = dateRegex(regex)
 		if letters {
 			regex = "(?iu)" + regex
@@ -275,7 +276,7 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 // dateRegex puts expressions for the directives. A field that is there twice is
 // captured once.
 func dateRegex(pattern string) string {
-	return dateDirective.ReplaceAllStringFunc(pattern, func(d string) string {
+	return dateDirective().ReplaceAllStringFunc(pattern, func(d string) string {
 		if d == "%%" {
 			return "%"
 		}
@@ -296,14 +297,14 @@ func epochDigits(long bool) string {
 // bound adds what keeps the pattern from beginning or ending within a word.
 func (t *dateTemplate) bound(regex string, word, wordEnd, start bool) {
 	regex = strings.TrimSpace(regex)
-	flags := globalFlags.FindString(regex)
+	flags := globalFlags().FindString(regex)
 	if flags != "" {
 		regex = strings.Replace(regex, flags, "", 1)
 	}
-	begin := word && !boundBegin.MatchString(regex)
-	end := wordEnd && !boundEnd.MatchString(regex)
+	begin := word && !boundBegin().MatchString(regex)
+	end := wordEnd && !boundEnd().MatchString(regex)
 	if !hasPlainGroup(regex) {
-		regex = wraps.ReplaceAllString(regex, "${1}(${2})${3}")
+		regex = wraps().ReplaceAllString(regex, "${1}(${2})${3}")
 	}
 	if begin && start {
 		regex = `^(?:\W{0,2})?` + regex
@@ -314,12 +315,12 @@ func (t *dateTemplate) bound(regex string, word, wordEnd, start bool) {
 	if end {
 		regex += `(?=\b|\W|$)`
 	}
-	if lineBegin.MatchString(regex) {
+	if lineBegin().MatchString(regex) {
 		t.lineBegin = true
 	}
 	t.anchored = t.lineBegin || !end && strings.HasSuffix(strings.TrimSuffix(regex, ")"), "$")
-	regex = starsBegin.ReplaceAllString(regex, "$1")
-	regex = starsEnd.ReplaceAllString(regex, "$1")
+	regex = starsBegin().ReplaceAllString(regex, "$1")
+	regex = starsEnd().ReplaceAllString(regex, "$1")
 	t.regex = flags + regex
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"scan2ban/state/lazy"
 )
 
 // Dialect translates an expression of Python's re into one of Go's regexp; where it
@@ -76,7 +78,7 @@ func (t *translator) run() error {
 	verbose := false
 	t.atom = -1
 	// A verbose expression says so at its beginning, or in a group of flags.
-	if m := leadingFlags.FindStringSubmatch(t.in); m != nil && strings.Contains(m[1], "x") {
+	if m := leadingFlags().FindStringSubmatch(t.in); m != nil && strings.Contains(m[1], "x") {
 		verbose = true
 	}
 	for t.at < len(t.in) {
@@ -128,7 +130,7 @@ func (t *translator) run() error {
 			t.out.WriteByte(c)
 			t.at++
 		default:
-			if tag := scriptTag.FindString(t.rest()); tag != "" {
+			if tag := scriptTag().FindString(t.rest()); tag != "" {
 				t.atom = t.out.Len()
 				t.out.WriteString(tag)
 				t.at += len(tag)
@@ -150,9 +152,9 @@ func (t *translator) run() error {
 }
 
 var (
-	leadingFlags = regexp.MustCompile(`^\s*(?:\(\?:)?\(\?([aiLmsux]+)\)`)
-	groupFlags   = regexp.MustCompile(`^\(\?([aiLmsux]*)(?:-([imsx]+))?([:)])`)
-	counts       = regexp.MustCompile(`^\{(\d*)(,?)(\d*)\}`)
+	leadingFlags = lazy.Regexp(`^\s*(?:\(\?:)?\(\?([aiLmsux]+)\)`)
+	groupFlags   = lazy.Regexp(`^\(\?([aiLmsux]*)(?:-([imsx]+))?([:)])`)
+	counts       = lazy.Regexp(`^\{(\d*)(,?)(\d*)\}`)
 )
 
 // group reads what begins with "(".
@@ -215,7 +217,7 @@ func (t *translator) group(verbose *bool) error {
 		t.linear = false
 		enter(rest[:end+1], rest[:end+1])
 	default:
-		m := groupFlags.FindStringSubmatch(rest)
+		m := groupFlags().FindStringSubmatch(rest)
 		if m == nil {
 			return t.fail("%q is not known", rest[:min(4, len(rest))])
 		}
@@ -269,7 +271,7 @@ func (t *translator) repeat() error {
 	quantifier := rest[:1]
 	n := 1
 	if rest[0] == '{' {
-		m := counts.FindStringSubmatch(rest)
+		m := counts().FindStringSubmatch(rest)
 		if m == nil || m[1] == "" && m[3] == "" { // "{" itself
 			t.atom = t.out.Len()
 			t.out.WriteString(`\{`)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dlclark/regexp2/v2"
+
+	"scan2ban/state/lazy"
 )
 
 // TimeLimit is how long one expression that backtracks may look at one line.
@@ -30,12 +32,12 @@ var scriptTags = map[string]string{
 	"<SUBNET>": `\[?(?:` + scriptIP4 + `|` + scriptIP6 + `)(?:/` + scriptCIDR + `)?\]?`,
 }
 
-var scriptTag = regexp.MustCompile(`^<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
+var scriptTag = lazy.Regexp(`^<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
 
-var anyScriptTag = regexp.MustCompile(`<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
+var anyScriptTag = lazy.Regexp(`<(?:HOST|ADDR|IP4|IP6|DNS|CIDR|SUBNET)>`)
 
 func expandScript(pattern string) string {
-	return anyScriptTag.ReplaceAllStringFunc(pattern, func(tag string) string { return scriptTags[tag] })
+	return anyScriptTag().ReplaceAllStringFunc(pattern, func(tag string) string { return scriptTags[tag] })
 }
 
 // expression is one of a [script], ready.

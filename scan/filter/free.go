@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/lazy"
 )
 
 // Place is one in a line where an expression lets other text stand.
@@ -71,7 +73,7 @@ func freeIn(pattern string, backtracks, multiline bool, text string) (places []P
 		switch {
 		case name == "content":
 			content = at
-		case at[1] > at[0] && (strings.HasPrefix(name, freeGroup) || isUser(name) && !fixedUser.MatchString(pattern)):
+		case at[1] > at[0] && (strings.HasPrefix(name, freeGroup) || isUser(name) && !fixedUser().MatchString(pattern)):
 			places = append(places, Place{at[0], at[1], isUser(name), strings.HasPrefix(name, spacedGroup)})
 		}
 	}
@@ -104,7 +106,7 @@ func freeIn(pattern string, backtracks, multiline bool, text string) (places []P
 func isUser(name string) bool { return name == "user" || strings.HasPrefix(name, "alt_user") }
 
 // fixedUser is a user's group that holds one name alone.
-var fixedUser = regexp.MustCompile(`\(\?P<(?:alt_)?user\w*>\w+\)`)
+var fixedUser = lazy.Regexp(`\(\?P<(?:alt_)?user\w*>\w+\)`)
 
 // Names of the groups around what is repeated; the second where it can hold a space.
 const (
@@ -113,17 +115,17 @@ const (
 )
 
 var (
-	numbered   = regexp.MustCompile(`\\[1-9]|\(\?\(\d`)
-	repetition = regexp.MustCompile(`^(?:[*+]|\{\d*,\})[?+]?`)
-	oneOfMany  = regexp.MustCompile(`^\[(?:\^|.*(?:a-z|A-Z|\\S|\\w|\\W|\\D))`)
-	escaped    = regexp.MustCompile(`^\\(?:[pP]\{[^}]*\}|x\{[^}]*\}|x[0-9a-fA-F]{2}|.)`)
-	groupHead  = regexp.MustCompile(`^\((?:\?(?:P?<[A-Za-z_]\w*>|<?[=!]|[:>|]|[a-zA-Z\-]+[:)]|#[^)]*\)|\([^)]*\)))?`)
+	numbered   = lazy.Regexp(`\\[1-9]|\(\?\(\d`)
+	repetition = lazy.Regexp(`^(?:[*+]|\{\d*,\})[?+]?`)
+	oneOfMany  = lazy.Regexp(`^\[(?:\^|.*(?:a-z|A-Z|\\S|\\w|\\W|\\D))`)
+	escaped    = lazy.Regexp(`^\\(?:[pP]\{[^}]*\}|x\{[^}]*\}|x[0-9a-fA-F]{2}|.)`)
+	groupHead  = lazy.Regexp(`^\((?:\?(?:P?<[A-Za-z_]\w*>|<?[=!]|[:>|]|[a-zA-Z\-]+[:)]|#[^)]*\)|\([^)]*\)))?`)
 )
 
 // markFree puts a group around each repetition of a class of many characters. A pattern
 // that names groups by number is left alone.
 func markFree(pattern string) string {
-	if numbered.MatchString(pattern) {
+	if numbered().MatchString(pattern) {
 		return pattern
 	}
 	var b strings.Builder
@@ -131,20 +133,20 @@ func markFree(pattern string) string {
 		atom, many := pattern[:1], false
 		switch pattern[0] {
 		case '\\':
-			if atom = escaped.FindString(pattern); atom == "" {
+			if atom = escaped().FindString(pattern); atom == "" {
 				atom = pattern
 			}
 			many = slices.Contains([]string{`\S`, `\w`, `\W`, `\D`}, atom)
 		case '[':
 			atom = class(pattern)
-			many = oneOfMany.MatchString(atom)
+			many = oneOfMany().MatchString(atom)
 		case '(':
-			atom = groupHead.FindString(pattern)
+			atom = groupHead().FindString(pattern)
 		case '.':
 			many = true
 		}
 		pattern = pattern[len(atom):]
-		repeated := repetition.FindString(pattern)
+		repeated := repetition().FindString(pattern)
 		if !many || repeated == "" {
 			b.WriteString(atom)
 			continue

@@ -3,12 +3,12 @@ package filter
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/lazy"
 )
 
 // Watch is what a jail says of its filter: a part of [jail.X].
@@ -54,7 +54,7 @@ func (ps *Paths) UnmarshalTOML(value any) error {
 type Containers []string
 
 // containerName is a name as Docker and podman accept it, with what path.Match reads.
-var containerName = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9_.*?\[\]^-]*$`)
+var containerName = lazy.Regexp(`^[A-Za-z0-9*?\[][A-Za-z0-9_.*?\[\]^-]*$`)
 
 // UnmarshalTOML reads a name or a list of them.
 func (cs *Containers) UnmarshalTOML(value any) error {
@@ -65,7 +65,7 @@ func (cs *Containers) UnmarshalTOML(value any) error {
 	}
 	for _, v := range list {
 		name, _ := v.(string)
-		if _, err := filepath.Match(name, ""); err != nil || !containerName.MatchString(name) {
+		if _, err := filepath.Match(name, ""); err != nil || !containerName().MatchString(name) {
 			return fmt.Errorf("%v is not the name of a container, or a pattern of such (as app-*)", v)
 		}
 		*cs = append(*cs, name)
@@ -83,12 +83,12 @@ type Zone struct {
 }
 
 // fixedZone is an offset, as Fail2Ban writes it.
-var fixedZone = regexp.MustCompile(`^(?:UTC|GMT)?([+-])(\d\d):?(\d\d)?$`)
+var fixedZone = lazy.Regexp(`^(?:UTC|GMT)?([+-])(\d\d):?(\d\d)?$`)
 
 // UnmarshalText reads "Europe/Berlin", "UTC", "UTC+0200", and "local" for the host's.
 func (z *Zone) UnmarshalText(text []byte) error {
 	z.name = string(text)
-	if at := fixedZone.FindStringSubmatch(z.name); at != nil {
+	if at := fixedZone().FindStringSubmatch(z.name); at != nil {
 		hours, _ := strconv.Atoi(at[2])
 		minutes, _ := strconv.Atoi(at[3]) // 0 where they are left out
 		seconds := hours*3600 + minutes*60

@@ -4,8 +4,9 @@ import (
 	"context"
 	"os"
 	"path"
-	"regexp"
 	"strings"
+
+	"scan2ban/state/lazy"
 )
 
 // Who starts the passes.
@@ -26,7 +27,7 @@ type Found struct {
 }
 
 // started finds the program in a unit or a crontab.
-var started = regexp.MustCompile(`(?m)(/[^\s]*/scan2ban) (?:-q )?(?:run|uninstall)\b`)
+var started = lazy.Regexp(`(?m)(/[^\s]*/scan2ban) (?:-q )?(?:run|uninstall)\b`)
 
 // Find looks for an install, of this program or of a package.
 func (in *Install) Find(ctx context.Context) Found {
@@ -47,7 +48,7 @@ func (in *Install) Find(ctx context.Context) Found {
 			f.By, text, f.Enabled = crontab, lines[strings.Index(lines, blockBegin):], true
 		}
 	}
-	if m := started.FindStringSubmatch(text); m != nil {
+	if m := started().FindStringSubmatch(text); m != nil {
 		f.Binary = m[1]
 	}
 	if in.exists(packageProgram) {

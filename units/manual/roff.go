@@ -2,8 +2,9 @@ package manual
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"scan2ban/state/lazy"
 )
 
 // page is a man page that is being written, in the macros of man(7).
@@ -29,13 +30,13 @@ func escape(text string) string {
 }
 
 // code is `what stands so` in the text.
-var code = regexp.MustCompile("`([^`]+)`")
+var code = lazy.Regexp("`([^`]+)`")
 
 // inline writes running text, with what is code in bold.
 func inline(text string) string {
 	var b strings.Builder
 	at := 0
-	for _, m := range code.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range code().FindAllStringSubmatchIndex(text, -1) {
 		b.WriteString(escape(text[at:m[0]]))
 		b.WriteString(`\fB` + escape(text[m[2]:m[3]]) + `\fR`)
 		at = m[1]
