@@ -64,7 +64,13 @@ func (h *house) tell(do torturePass) {
 	case do.Unban != "":
 		unbanned = []netip.Prefix{modelPrefix(do.Unban)}
 	case do.Ban != "":
-		h.model.banned(do.ban())
+		b := do.ban()
+		bans := h.model.states[byHand].last
+		// One that had ended by a clock that was ahead may live again or not.
+		if s, _ := h.saved(); h.over[bans[b.key]] && s.Jails[byHand].Bans[do.Ban].Since == b.since {
+			delete(bans, b.key)
+		}
+		h.model.banned(b)
 	}
 	for _, of := range unbanned {
 		for name, s := range h.model.states { // no pass knew of these any more, and the kernel's clock is not moved here
