@@ -2,6 +2,8 @@ package fail2ban
 
 import (
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,7 +149,7 @@ func (j *jail) filter() error {
 			}
 		}
 		j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), name, false})
-		return nil
+		return j.changed(name)
 	}
 	if options["logtype"] == "" && j.journal {
 		options["logtype"] = "journal"
@@ -169,6 +171,22 @@ func (j *jail) filter() error {
 	j.result.Filters[ours] = text
 	j.set("filter", quote(ours))
 	j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), ours, true})
+	return nil
+}
+
+// changed tells what the admin wrote over a filter of Fail2Ban's that is not converted.
+func (j *jail) changed(name string) error {
+	t, _, err := readTree(filepath.Join(j.dir, "filter.d"), name)
+	if err != nil {
+		return err
+	}
+	for _, section := range slices.Sorted(maps.Keys(t.sections)) {
+		for _, option := range slices.Sorted(maps.Keys(t.sections[section])) {
+			if v := t.sections[section][option]; section != "INCLUDES" && (filepath.Ext(v.file) == ".local" || filepath.Base(filepath.Dir(v.file)) == name+".d") {
+				j.leftAt(v, "filter %s: %s = %s (--keep-filters converts it)", name, option, v.text)
+			}
+		}
+	}
 	return nil
 }
 

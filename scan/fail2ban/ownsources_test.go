@@ -1,6 +1,7 @@
 package fail2ban
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,6 +100,29 @@ func TestAnotherLog(t *testing.T) {
 			if reads := anotherLog(f, path); reads != "" {
 				t.Errorf("%s looks in %s by itself: %s", name, path, reads)
 			}
+		}
+	}
+}
+
+// What the admin wrote over a filter is told where ours takes its place, and converted
+// where he wants that.
+func TestChangedFilter(t *testing.T) {
+	files := map[string]string{"jail.local": "[sshd]\nenabled = true\n", "filter.d/sshd.conf": "[Definition]\nfailregex = ^Failed password from <HOST>$\n",
+		"filter.d/sshd.local": "[Definition]\nignoreregex = from 192\\.0\\.2\\.7\n"}
+	dir := lay(t, files)
+	for keep, want := range map[bool]string{false: "sshd.local:2: filter sshd: ignoreregex = from 192\\.0\\.2\\.7 (--keep-filters converts it)", true: ""} {
+		r, err := Options{Dir: dir, Jails: []string{"sshd"}, KeepFilters: keep}.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := ""
+		for _, l := range r.Left {
+			if strings.Contains(l.Where, "filter.d") {
+				left += strings.TrimPrefix(l.Where, filepath.Join(dir, "filter.d")+"/") + ": " + l.What
+			}
+		}
+		if left != want {
+			t.Errorf("keep filters: %t: left %q, want %q", keep, left, want)
 		}
 	}
 }
