@@ -123,6 +123,7 @@ func TestExportFormat(t *testing.T) {
 		{"empty and equals signs", "MESSAGE=\n_PID==\n\n", [][]string{{"MESSAGE=", "_PID=="}}, io.EOF},
 		{"empty lines between", "\n\nMESSAGE=a\n\n\n\n_PID=1\n\n", [][]string{{"MESSAGE=a"}, {"_PID=1"}}, io.EOF},
 		{"longer than the buffer", "MESSAGE=" + strings.Repeat("x", 200_000) + "\n\n", [][]string{{"MESSAGE=" + strings.Repeat("x", 200_000)}}, io.EOF},
+		{"an entry that was left, and the next", "__CURSOR=a\nMESSAGE=a\n_PID=1\n__CURSOR=b\nMESSAGE=b\n\n", [][]string{{"MESSAGE=b"}}, io.EOF},
 		{"cut in a line", "MESSAGE=a\n\nMESSAGE=b", [][]string{{"MESSAGE=a"}}, io.ErrUnexpectedEOF},
 		{"cut in an entry", "MESSAGE=a\n", nil, io.ErrUnexpectedEOF},
 		{"cut in a length", "MESSAGE\n\x01\x00", nil, io.ErrUnexpectedEOF},
