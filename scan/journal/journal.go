@@ -148,22 +148,32 @@ func (r *Reader) passOver(l *listing) {
 		}
 		r.passed(f, withRemedy(fmt.Errorf("%w%s", fs.ErrPermission, more)))
 	}
-	for i := range r.plan.open {
-		r.survey(&r.plan.open[i])
+	all := r.plan.open
+	r.plan.open = nil
+	for _, f := range all {
+		if r.survey(&f) {
+			r.plan.open = append(r.plan.open, f)
+		}
 	}
 }
 
-// survey warns of a file that a host which lost power leaves, and of worse.
-func (r *Reader) survey(f *FileInfo) {
+// survey warns of a file that a host which lost power leaves, and of worse. It tells whether
+// the file can be opened.
+func (r *Reader) survey(f *FileInfo) bool {
 	p := r.plan
 	if p.after == nil && f.TailRealtime < p.since && f.HeadRealtime <= f.TailRealtime {
-		return // nothing in it is asked for
+		return true // nothing in it is asked for
 	}
 	var err error
-	if f.surveyed, err = surveyFile(f, p.known.surveyed(f.FileID)); errors.Is(err, errDamaged) {
+	f.surveyed, err = surveyFile(f, p.known.surveyed(f.FileID))
+	switch {
+	case errors.Is(err, errTooLarge):
+		r.passed(*f, err)
+	case errors.Is(err, errDamaged):
 		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
 	}
 	p.files[slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })] = *f
+	return !errors.Is(err, errTooLarge)
 }
 
 // passed warns of a file that is passed over.

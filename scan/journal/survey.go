@@ -54,6 +54,7 @@ type entryHead struct{ seqnum, realtime, mono uint64 }
 //
 // It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
 // with the first object; and gives the offset for the next one, 0 where there is none.
+// [errTooLarge] says that the file is not to be opened.
 //
 // Where the header contradicts the last entry, info is left with the lower numbers: a position
 // made of the higher ones could lie behind all that is to come.
@@ -75,6 +76,9 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 			size, err = s.object(at)
 		}
 		if err != nil {
+			if errors.Is(err, errTooLarge) {
+				return 0, err
+			}
 			end = info.tailObject // what is appended does not depend on what stands before it
 			if _, err := s.object(end); err != nil {
 				end = 0
@@ -87,7 +91,10 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 	if err != nil || at != info.tailObject || b[0] == 0 || b[0] > objectTag {
 		return 0, fmt.Errorf("%w: its last object is none", errDamaged)
 	}
-	if _, err := s.object(at); err != nil && info.State == Archived {
+	switch _, err := s.object(at); {
+	case errors.Is(err, errTooLarge):
+		return 0, err
+	case err != nil && info.State == Archived:
 		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
 	}
 	return s.offset, s.compare(from == 0)
@@ -167,6 +174,12 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		if size == fixed || !isOffset(u64(24), u64(32), u64(40), u64(48)) || (u64(40) == 0) != (u64(56) == 0) {
 			return 0, errors.New("a field that is none")
 		}
+		switch n, most := s.unpacked(at+fixed, size-fixed, flags); {
+		case n > most:
+			return 0, errors.New("a field that is none")
+		case n > maxField:
+			return 0, fmt.Errorf("%w: %d bytes", errTooLarge, n)
+		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
 			return 0, errors.New("a field that is none")
@@ -184,6 +197,81 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		return size, s.array(at+fixed, size-fixed, item)
 	}
 	return size, nil
+}
+
+// maxField is the largest value of a field, in bytes, that a file may hold to be read: twice
+// what journald takes from a client without privileges (ENTRY_SIZE_UNPRIV_MAX of systemd's
+// journal-importer.h). libsystemd unpacks a value whole, so a few kilobytes could fill the memory.
+const maxField = 64 << 20
+
+// errTooLarge is the cause of a file being passed over.
+var errTooLarge = errors.New("a field is too large")
+
+// unpacked is the size of a value of n bytes in the file, as the compressed form itself says
+// it (0 where it does not), and the most that the compression could make of n bytes.
+func (s *survey) unpacked(at, n uint64, flags byte) (size, most uint64) {
+	b, err := s.bytes(at, min(n, 18))
+	switch {
+	case err != nil:
+		return 0, 0
+	case flags == 0 && n > maxField: // or its size is damaged: what follows is an object, or not
+		if b, err = s.bytes((at+n+7)&^7, objectHead); err != nil || b[0] == 0 || b[0] > objectTag {
+			return n, 0
+		}
+		return n, n
+	case flags == 0:
+		return n, n
+	case flags == 1<<0:
+		return s.unpackedXZ(at, n), n << 13
+	case flags == 1<<1 && len(b) >= 8: // systemd's own prefix
+		return binary.LittleEndian.Uint64(b), n << 8
+	case flags == 1<<2 && len(b) == 18: // "Zstandard frames" of RFC 8878, 3.1.1.1; no shorter one is of interest
+		at := 5 + []int{0, 1, 2, 4}[b[4]&3]
+		if single := b[4]>>5&1 == 1; !single {
+			at++
+		}
+		switch b[4] >> 6 {
+		case 1:
+			size = uint64(binary.LittleEndian.Uint16(b[at:])) + 256
+		case 2:
+			size = uint64(binary.LittleEndian.Uint32(b[at:]))
+		case 3:
+			size = binary.LittleEndian.Uint64(b[at:])
+		}
+		return size, n << 15
+	}
+	return 0, 0
+}
+
+// unpackedXZ reads the index of an xz stream (section 4 of the .xz file format): a byte 0, the
+// number of blocks, of each the packed and the unpacked size. The footer says how long it is.
+func (s *survey) unpackedXZ(at, n uint64) (size uint64) {
+	const footer = 12 // CRC32, uint32 length of the index in units of 4 bytes - 1, 2 flags, "YZ"
+	if n < footer {
+		return 0
+	}
+	b, err := s.bytes(at+n-footer, footer)
+	if err != nil {
+		return 0
+	}
+	length := (uint64(binary.LittleEndian.Uint32(b[4:])) + 1) * 4
+	if length > min(n-footer, surveyedBytes) {
+		return 0
+	}
+	if b, err = s.bytes(at+n-footer-length, length); err != nil {
+		return 0
+	}
+	number := func() uint64 {
+		v, k := binary.Uvarint(b)
+		b = b[max(0, k):]
+		return v
+	}
+	b = b[1:]
+	for blocks := number(); blocks > 0 && len(b) > 0 && size <= maxField; blocks-- {
+		number()
+		size += number()
+	}
+	return size
 }
 
 // shape is the least size of an object of the kind, and the size of the items that follow:
