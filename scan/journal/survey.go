@@ -122,11 +122,11 @@ func (s *survey) compare(all bool) error {
 
 // bytes reads n bytes of the file at the offset.
 func (s *survey) bytes(at, n uint64) ([]byte, error) {
-	if at >= s.at && at+n <= s.at+uint64(len(s.buf)) {
-		return s.buf[at-s.at:][:n], nil
-	}
 	if at > uint64(s.info.Size) || n > uint64(s.info.Size)-at {
 		return nil, errors.New("an object goes beyond the end")
+	}
+	if at >= s.at && at+n <= s.at+uint64(len(s.buf)) {
+		return s.buf[at-s.at:][:n], nil
 	}
 	if n > surveyedBytes {
 		return nil, errors.New("an object is too large")

@@ -51,6 +51,7 @@ func TestDamageIsTold(t *testing.T) {
 		{"an unknown compression", func(b []byte) { b[field+1] = 0x80 }, 0, "unknown kind"},
 		{"a field in no entry, with a list", func(b []byte) { put(b, field+56, 0) }, 0, "a field that is none"},
 		{"no entries by the header", func(b []byte) { put(b, atEntries, 0) }, len(want), "header contradicts"},
+		{"the last object by the header", func(b []byte) { put(b, atTailObject, 1<<64-8) }, 0, "no object"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
 	}
@@ -205,5 +206,34 @@ func TestTooLargeField(t *testing.T) {
 		p = read(t, p.goOn(o))
 		same(t, p.entries, lines(e[2:]))
 		warned(t, p.warnings)
+	})
+}
+
+// Whatever a file holds, looking at it ends.
+func FuzzSurvey(f *testing.F) {
+	whole, err := os.ReadFile(journaltest.Unpack(f, "variants/zstd-keyed1-compact1.journal"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	entry := objects(whole, objectEntry)[500]
+	f.Add(uint16(atTailObject), uint64(1<<64-8), uint32(0), uint64(0), uint64(0))
+	f.Add(uint16(atHeaderSize), uint64(headerSize), uint32(entry+8), uint64(1<<64-1), entry)
+	f.Add(uint16(atTailObject), entry, uint32(entry), uint64(16<<8), uint64(1<<63))
+	path := filepath.Join(f.TempDir(), "a.journal")
+	f.Fuzz(func(t *testing.T, headerAt uint16, header uint64, at uint32, value, from uint64) {
+		b := slices.Clone(whole)
+		binary.LittleEndian.PutUint64(b[headerAt%(headerSize-8):], header)
+		binary.LittleEndian.PutUint64(b[int(at)%(len(b)-8):], value)
+		info, err := parseHeader(b[:headerSize], int64(len(b)))
+		if err != nil {
+			return
+		}
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		info.Path = path
+		if end, err := surveyFile(&info, from); err == nil && end == 0 && info.Entries > 0 {
+			t.Error("no end of a sound file")
+		}
 	})
 }
