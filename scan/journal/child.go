@@ -203,15 +203,20 @@ func (c *child) isPassed() bool {
 func (c *child) goOn() error {
 	q, next := c.q, child{broken: c.broken, left: c.left, here: c.here, before: c.before}
 	if text, _ := c.parser.value(exportCursor); len(text) > 0 {
-		if next.broken.n == maxSteps {
-			return c.failed
+		// It may not be found again, and --after-cursor passes over any other entry as well.
+		if q.beyond = q.seek == string(text); !q.beyond {
+			if next.broken.n == maxSteps {
+				return c.failed
+			}
+			next.broken.add(q.files, string(text), c.failed)
 		}
-		next.broken.add(q.files, string(text), c.failed)
-		q.seek, q.beyond = string(text), true
+		q.seek = string(text)
 	} else {
 		if c.here != "" {
 			q.seek, q.beyond = c.here, false
-			next.passed, _ = ParseCursor(c.here)
+			if here, err := ParseCursor(c.here); err == nil && holder(q.files, here) >= 0 {
+				next.passed = here
+			}
 		}
 		c.q = q
 		good, bad, err := c.tryEach(next.passed)

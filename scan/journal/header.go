@@ -38,9 +38,14 @@ type FileInfo struct {
 	compact    bool   // HEADER_INCOMPATIBLE_COMPACT
 	headerSize uint64 // the first object stands behind it
 	tailObject uint64 // offset of the last object
+	dataTable  table  // by which matches find entries
+	fieldTable table
 	surveyed   uint64 // see surveyFile
 	stat       stat
 }
+
+// table is a hash table in a journal file.
+type table struct{ offset, size uint64 } // of its items, in bytes
 
 // stat tells whether a damaged file has changed since it was warned of.
 type stat struct {
@@ -67,6 +72,8 @@ const (
 	atSeqnumID     = 72  // 16 bytes
 	atHeaderSize   = 88  // uint64, bytes
 	atArenaSize    = 96  // uint64, bytes behind the header that are in use
+	atDataTable    = 104 // uint64 offset, uint64 size
+	atFieldTable   = 120 // uint64 offset, uint64 size
 	atTailObject   = 136 // uint64, offset of the last object
 	atEntries      = 152 // uint64
 	atTailSeqnum   = 160 // uint64
@@ -111,6 +118,7 @@ func parseHeader(b []byte, size int64) (FileInfo, error) {
 		HeadSeqnum: u64(atHeadSeqnum), TailSeqnum: u64(atTailSeqnum),
 		HeadRealtime: int64(u64(atHeadRealtime)), TailRealtime: int64(u64(atTailRealtime)),
 		TailMono: u64(atTailMono), Size: size, headerSize: head, tailObject: u64(atTailObject),
+		dataTable: table{u64(atDataTable), u64(atDataTable + 8)}, fieldTable: table{u64(atFieldTable), u64(atFieldTable + 8)},
 		compact: binary.LittleEndian.Uint32(b[atIncompatible:])&incompatCompact != 0,
 	}, nil
 }

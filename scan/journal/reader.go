@@ -44,13 +44,18 @@ func (u *unreadable) add(files []FileInfo, cursor string, by error) {
 		return
 	}
 	u.by = by
-	c, err := ParseCursor(cursor)
-	i := slices.IndexFunc(files, func(f FileInfo) bool {
+	if c, err := ParseCursor(cursor); err == nil {
+		if i := holder(files, c); i >= 0 {
+			u.file = files[i].Path
+		}
+	}
+}
+
+// holder is the file that the entry is in, by the headers; -1: none.
+func holder(files []FileInfo, c Cursor) int {
+	return slices.IndexFunc(files, func(f FileInfo) bool {
 		return f.SeqnumID == c.SeqnumID && f.HeadSeqnum <= c.Seqnum && c.Seqnum <= f.TailSeqnum
 	})
-	if err == nil && i >= 0 {
-		u.file = files[i].Path
-	}
 }
 
 // warnings tell of what was counted; whats names it, in the plural.

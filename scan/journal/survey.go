@@ -163,6 +163,10 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		return 0, errors.New("an object of an unknown kind")
 	}
 	if kind == objectDataTable || kind == objectFieldTable {
+		table := map[byte]table{objectDataTable: s.info.dataTable, objectFieldTable: s.info.fieldTable}[kind]
+		if table.offset != at+fixed || table.size != size-fixed {
+			return 0, errors.New("a hash table where the header names another")
+		}
 		return size, nil
 	}
 	if b, err = s.bytes(at, fixed); err != nil {

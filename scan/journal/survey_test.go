@@ -51,6 +51,7 @@ func TestDamageIsTold(t *testing.T) {
 		{"an unknown compression", func(b []byte) { b[field+1] = 0x80 }, 0, "unknown kind"},
 		{"a field in no entry, with a list", func(b []byte) { put(b, field+56, 0) }, 0, "a field that is none"},
 		{"no entries by the header", func(b []byte) { put(b, atEntries, 0) }, len(want), "header contradicts"},
+		{"the hash table by the header", func(b []byte) { put(b, atDataTable+8, 16) }, 0, "a hash table"},
 		{"the last object by the header", func(b []byte) { put(b, atTailObject, 1<<64-8) }, 0, "no object"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
