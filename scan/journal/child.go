@@ -15,16 +15,25 @@ var journalctlName = "journalctl"
 
 // child reads what "journalctl -o export" prints.
 type child struct {
+	parent context.Context
+	q      query
 	cmd    *exec.Cmd
 	cancel context.CancelFunc
-	stderr bounded
+	stderr *bounded
 	parser *exportParser
 	ended  bool  // the end was met and the child waited for
 	failed error // how the child ended, when not well
 	at     int64
 	// Cursors of the current entry and the one before.
 	here, before string
+	broken       unreadable
+	passed       Cursor    // entries up to here have been read before this child was started
+	left         []badFile // at an entry that journalctl ends on
 }
+
+// maxSteps is how many entries that journalctl fails on are stepped over in one reading:
+// each costs a new child.
+const maxSteps = 200
 
 // openChild starts journalctl. It refuses all files together for one bad one,
 // before it prints anything, so then each is tried by itself.
@@ -33,29 +42,13 @@ func openChild(ctx context.Context, q query) (reader, []badFile, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := c.parser.r.Peek(1); err == nil {
+	if c.prints() {
 		return c, nil, nil
 	}
-	if c.wait() == nil {
-		return c, nil, nil
-	}
-	var bad []badFile
-	var good []FileInfo
-	for _, f := range q.files {
-		one, err := startChild(ctx, query{files: []FileInfo{f}, last: true})
-		if err != nil {
-			return nil, bad, err
-		}
-		_, _ = io.Copy(io.Discard, one.parser.r)
-		if err := one.wait(); err != nil {
-			bad = append(bad, badFile{f, err})
-			continue
-		}
-		good = append(good, f)
-	}
+	good, bad, err := c.tryEach(Cursor{})
 	switch {
-	case len(bad) == 0: // not the files' fault
-		return nil, nil, c.failed
+	case err != nil:
+		return nil, bad, err
 	case len(good) == 0:
 		return empty{}, bad, nil
 	}
@@ -64,13 +57,46 @@ func openChild(ctx context.Context, q query) (reader, []badFile, error) {
 	return c, bad, err
 }
 
+// prints tells whether the child has something to say, or ended well without.
+func (c *child) prints() bool {
+	_, err := c.parser.r.Peek(1)
+	return err == nil || c.wait() == nil
+}
+
+// tryEach tells with which of the files journalctl comes to an entry after the cursor, or to
+// the end. It is an error that it does with all.
+func (c *child) tryEach(after Cursor) (good []FileInfo, bad []badFile, err error) {
+	for _, f := range c.q.files {
+		q := c.q
+		q.files = []FileInfo{f}
+		one, err := startChild(c.parent, q)
+		if err != nil {
+			return nil, bad, err
+		}
+		one.passed = after
+		for err = one.parser.next(); err == nil && one.arrive() == nil && one.isPassed(); {
+			err = one.parser.next()
+		}
+		if err != nil && one.wait() != nil {
+			bad = append(bad, badFile{f, one.failed})
+		} else {
+			good = append(good, f)
+		}
+		_ = one.close()
+	}
+	if len(bad) == 0 {
+		return nil, nil, c.failed
+	}
+	return good, bad, nil
+}
+
 // startChild runs journalctl(1) for the query.
-func startChild(ctx context.Context, q query) (*child, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	c := &child{cancel: cancel}
+func startChild(parent context.Context, q query) (*child, error) {
+	ctx, cancel := context.WithCancel(parent)
+	c := &child{parent: parent, q: q, cancel: cancel, stderr: &bounded{}}
 	c.cmd = exec.CommandContext(ctx, journalctlName, arguments(q)...)
 	c.cmd.Env = append(c.cmd.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "SYSTEMD_LOG_LEVEL=warning")
-	c.cmd.Stderr = &c.stderr
+	c.cmd.Stderr = c.stderr
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
 		err = c.cmd.Start()
@@ -83,7 +109,13 @@ func startChild(ctx context.Context, q query) (*child, error) {
 		return nil, err
 	}
 	c.parser = newExportParser(out, q.fields)
+	c.cutShort()
 	return c, nil
+}
+
+// cutShort has the parser count the entries that journalctl left at a damaged field.
+func (c *child) cutShort() {
+	c.parser.cut = func(cursor []byte) { c.broken.add(c.q.files, string(cursor), errDamaged) }
 }
 
 // arguments of journalctl. --output-fields (systemd 236) cuts what is printed
@@ -98,6 +130,8 @@ func arguments(q query) []string {
 	switch {
 	case q.last:
 		args = append(args, "--lines=1")
+	case q.beyond:
+		args = append(args, "--after-cursor="+q.seek)
 	case q.seek != "":
 		args = append(args, "--cursor="+q.seek)
 	}
@@ -115,26 +149,96 @@ func arguments(q query) []string {
 var globQuoter = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
 func (c *child) next() (bool, error) {
-	if c.ended {
-		return false, c.failed
-	}
-	err := c.parser.next()
-	if err == nil {
-		if c.at, err = c.parser.realtime(); err == nil {
-			text, _ := c.parser.value(exportCursor)
-			c.before, c.here = c.here, string(text)
+	for !c.ended {
+		err := c.parser.next()
+		if err == nil {
+			err = c.arrive()
+		}
+		switch {
+		case err == nil && c.isPassed():
+		case err == nil:
 			return true, nil
-		}
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		if c.wait() == nil && !errors.Is(err, io.EOF) {
+		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+			_ = c.close() // what it prints is no export format: it must not wait for us to read on
 			c.failed = fmt.Errorf("journalctl: %w", err)
+		case c.wait() == nil && !errors.Is(err, io.EOF):
+			c.failed = fmt.Errorf("journalctl: %w", err)
+		case c.failed != nil && c.parent.Err() == nil:
+			if c.q.last && c.arrive() == nil {
+				c.failed = nil
+				return true, nil // where it stands is known, what it holds is not asked
+			}
+			if err := c.goOn(); err != nil {
+				return false, err
+			}
 		}
-		return false, c.failed
 	}
-	_ = c.close() // what it prints is no export format: it must not wait for us to read on
-	c.failed = fmt.Errorf("journalctl: %w", err)
 	return false, c.failed
+}
+
+// arrive takes over where the entry that was read stands.
+func (c *child) arrive() (err error) {
+	if c.at, err = c.parser.realtime(); err == nil {
+		text, _ := c.parser.value(exportCursor)
+		c.before, c.here = c.here, string(text)
+	}
+	return err
+}
+
+// isPassed tells whether the entry was read before this child was started.
+func (c *child) isPassed() bool {
+	if c.passed == (Cursor{}) {
+		return false
+	}
+	if here, err := ParseCursor(c.here); err == nil && here.Compare(c.passed) <= 0 {
+		return true
+	}
+	c.passed = Cursor{}
+	return false
+}
+
+// goOn starts another child where the last one ended on an entry that it cannot read: one
+// damaged field, of no matter which name, is enough. If its cursor was printed, the reading
+// goes on behind it. Else the file is left that the entry is in, and the others go on.
+func (c *child) goOn() error {
+	q, next := c.q, child{broken: c.broken, left: c.left, here: c.here, before: c.before}
+	if text, _ := c.parser.value(exportCursor); len(text) > 0 {
+		// It may not be found again, and --after-cursor passes over any other entry as well.
+		if q.beyond = q.seek == string(text); !q.beyond {
+			if next.broken.n == maxSteps {
+				return c.failed
+			}
+			next.broken.add(q.files, string(text), c.failed)
+		}
+		q.seek = string(text)
+	} else {
+		if c.here != "" {
+			q.seek, q.beyond = c.here, false
+			if here, err := ParseCursor(c.here); err == nil && holder(q.files, here) >= 0 {
+				next.passed = here
+			}
+		}
+		c.q = q
+		good, bad, err := c.tryEach(next.passed)
+		if err != nil {
+			return err
+		}
+		next.left = append(next.left, bad...)
+		q.files = good
+		if len(good) == 0 {
+			c.failed, c.left = nil, next.left
+			return nil
+		}
+	}
+	started, err := startChild(c.parent, q)
+	if err != nil {
+		return err
+	}
+	next.parent, next.q, next.cmd, next.cancel, next.parser = started.parent, started.q, started.cmd, started.cancel, started.parser
+	next.stderr = started.stderr
+	*c = next
+	c.cutShort()
+	return nil
 }
 
 // wait ends the child, if it has not ended, and says how it ended.
@@ -183,7 +287,10 @@ func (c *child) warnings() []string {
 	if !c.ended {
 		return nil
 	}
-	var out []string
+	out := c.broken.warnings("entries")
+	for _, b := range c.left {
+		out = append(out, fmt.Sprintf("journal file %s was left at an entry that cannot be read: %v", b.file.Path, b.err))
+	}
 	for _, line := range c.stderr.lines() {
 		out = append(out, "journalctl: "+line)
 	}

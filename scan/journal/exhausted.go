@@ -21,6 +21,7 @@ type ExhaustedFile struct {
 	Entries  uint64 `json:"entries"`  // n_entries of the header; 0: not exhausted
 	SeqnumID string `json:"seqnumid"` // the numbering of its entries
 	Seqnum   uint64 `json:"seqnum"`   // of its last entry; 0: not known to be complete
+	Surveyed uint64 `json:"surveyed"` // the offset up to which it has been looked at for damage
 }
 
 // exhausts tells whether file number i of the listing holds nothing new. The
@@ -51,6 +52,18 @@ func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64, ok bool) {
 	return last, ok
 }
 
+// surveyed is how far a file has been looked at for damage.
+func (x *Exhausted) surveyed(fileID string) uint64 {
+	if x != nil {
+		for _, k := range x.Files {
+			if k.ID == fileID {
+				return k.Surveyed
+			}
+		}
+	}
+	return 0
+}
+
 // settle is how old the last entry of a file must be for the file to count as
 // exhausted, in µs: a younger one may not have been linked to its fields when
 // we read (see plan.safeTail), so the file is opened once more.
@@ -60,7 +73,7 @@ const settle = 2_000_000
 func (p *plan) newExhausted(position string) *Exhausted {
 	x := &Exhausted{Cursor: position}
 	for _, f := range p.files {
-		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID}
+		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Surveyed: max(f.surveyed, p.known.surveyed(f.FileID))}
 		age := p.now - f.TailRealtime
 		if settled := p.now == 0 || f.State == Archived || age >= settle || age <= -settle; settled && f.Entries > 0 {
 			k.Entries, k.Seqnum = f.Entries, f.TailSeqnum

@@ -17,10 +17,11 @@ import (
 // "\n".
 type exportParser struct {
 	r      *bufio.Reader
-	names  map[string]int // of wanted fields: index in values
-	values [][]byte       // of the current entry; nil: not there
-	order  []string       // of the entries of values
-	long   []byte         // for names and text lines longer than the buffer
+	names  map[string]int      // of wanted fields: index in values
+	values [][]byte            // of the current entry; nil: not there
+	order  []string            // of the entries of values
+	long   []byte              // for names and text lines longer than the buffer
+	cut    func(cursor []byte) // called for an entry that ended without an empty line
 }
 
 // The address fields of an entry, always sent.
@@ -44,12 +45,11 @@ func newExportParser(r io.Reader, fields []string) *exportParser {
 	return p
 }
 
-// next reads an entry. io.EOF at a clean end, io.ErrUnexpectedEOF for an entry
+// next reads an entry. An entry begins with its cursor, so what comes before another one is cut
+// short and dropped. io.EOF at a clean end, io.ErrUnexpectedEOF for an entry
 // cut short, another error for what is no export format.
 func (p *exportParser) next() error {
-	for i := range p.values {
-		p.values[i] = nil
-	}
+	clear(p.values)
 	began := false
 	for {
 		line, err := p.line()
@@ -74,6 +74,12 @@ func (p *exportParser) next() error {
 			return errors.New("export format: a field name of more than 4096 bytes")
 		}
 		i, wanted := p.names[string(name)]
+		if wanted && p.order[i] == exportCursor && p.values[i] != nil { // journalctl left the one before at a field that it could not read
+			if p.cut != nil {
+				p.cut(p.values[i])
+			}
+			clear(p.values)
+		}
 		wanted = wanted && p.values[i] == nil // the first of several
 		switch {
 		case text && wanted:

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 )
 
@@ -36,9 +35,17 @@ type FileInfo struct {
 	TailMono     uint64
 	Size         int64 // bytes of the file
 
-	tailObject uint64
+	compact    bool   // HEADER_INCOMPATIBLE_COMPACT
+	headerSize uint64 // the first object stands behind it
+	tailObject uint64 // offset of the last object
+	dataTable  table  // by which matches find entries
+	fieldTable table
+	surveyed   uint64 // see surveyFile
 	stat       stat
 }
+
+// table is a hash table in a journal file.
+type table struct{ offset, size uint64 } // of its items, in bytes
 
 // stat tells whether a damaged file has changed since it was warned of.
 type stat struct {
@@ -57,6 +64,7 @@ func (f FileInfo) fingerprint() string {
 const (
 	atSignature    = 0   // "LPKSHHRH"
 	atCompatible   = 8   // uint32
+	atIncompatible = 12  // uint32
 	atState        = 16  // uint8
 	atFileID       = 24  // 16 bytes
 	atMachineID    = 40  // 16 bytes
@@ -64,6 +72,8 @@ const (
 	atSeqnumID     = 72  // 16 bytes
 	atHeaderSize   = 88  // uint64, bytes
 	atArenaSize    = 96  // uint64, bytes behind the header that are in use
+	atDataTable    = 104 // uint64 offset, uint64 size
+	atFieldTable   = 120 // uint64 offset, uint64 size
 	atTailObject   = 136 // uint64, offset of the last object
 	atEntries      = 152 // uint64
 	atTailSeqnum   = 160 // uint64
@@ -75,7 +85,7 @@ const (
 
 	signature         = "LPKSHHRH"
 	compatTailBoot    = 1 << 1
-	maxObjectType     = 7       // OBJECT_TAG
+	incompatCompact   = 1 << 4
 	plausibleRealtime = 1 << 62 // beyond it an int64 would turn negative
 )
 
@@ -107,7 +117,9 @@ func parseHeader(b []byte, size int64) (FileInfo, error) {
 		Entries:    u64(atEntries),
 		HeadSeqnum: u64(atHeadSeqnum), TailSeqnum: u64(atTailSeqnum),
 		HeadRealtime: int64(u64(atHeadRealtime)), TailRealtime: int64(u64(atTailRealtime)),
-		TailMono: u64(atTailMono), Size: size, tailObject: u64(atTailObject),
+		TailMono: u64(atTailMono), Size: size, headerSize: head, tailObject: u64(atTailObject),
+		dataTable: table{u64(atDataTable), u64(atDataTable + 8)}, fieldTable: table{u64(atFieldTable), u64(atFieldTable + 8)},
+		compact: binary.LittleEndian.Uint32(b[atIncompatible:])&incompatCompact != 0,
 	}, nil
 }
 
@@ -147,30 +159,4 @@ func openRead(path string) (int, error) {
 			return fd, err
 		}
 	}
-}
-
-// checkTail looks whether the last object of the file is one: a cheap proof
-// that a file cut short and filled up with zeros does not give. libsystemd
-// itself passes over such a file without a word while it reads.
-func checkTail(info FileInfo) error {
-	if info.tailObject == 0 {
-		return nil
-	}
-	f, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var b [16]byte // ObjectHeader: type uint8, flags uint8, 6 reserved, size uint64
-	if info.tailObject > uint64(info.Size) {
-		return fmt.Errorf("%w: its last object lies behind its end", errDamaged)
-	}
-	if _, err := f.ReadAt(b[:], int64(info.tailObject)); err != nil {
-		return fmt.Errorf("%w: its last object lies behind its end", errDamaged)
-	}
-	size := binary.LittleEndian.Uint64(b[8:])
-	if b[0] == 0 || b[0] > maxObjectType || size < 16 || size > uint64(info.Size) {
-		return fmt.Errorf("%w: its last object is none", errDamaged)
-	}
-	return nil
 }

@@ -43,6 +43,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"scan2ban/state"
@@ -105,6 +106,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	p := newPlan(&o, l)
 	r := &Reader{ctx: ctx, o: o, plan: p, comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
 	r.passOver(l)
+	p.countTails()
 	if len(p.open) == 0 {
 		return r, nil
 	}
@@ -146,13 +148,32 @@ func (r *Reader) passOver(l *listing) {
 		}
 		r.passed(f, withRemedy(fmt.Errorf("%w%s", fs.ErrPermission, more)))
 	}
-	for _, f := range r.plan.open {
-		// A host that lost power leaves such a file; libsystemd reads what
-		// stands before the damage and then leaves the file without a word.
-		if err := checkTail(f); errors.Is(err, errDamaged) {
-			r.remark(f, "journal file %s is %v: what stands before the damage is read, the rest is lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
+	all := r.plan.open
+	r.plan.open = nil
+	for _, f := range all {
+		if r.survey(&f) {
+			r.plan.open = append(r.plan.open, f)
 		}
 	}
+}
+
+// survey warns of a file that a host which lost power leaves, and of worse. It tells whether
+// the file can be opened.
+func (r *Reader) survey(f *FileInfo) bool {
+	p := r.plan
+	if p.after == nil && f.TailRealtime < p.since && f.HeadRealtime <= f.TailRealtime {
+		return true // nothing in it is asked for
+	}
+	var err error
+	f.surveyed, err = surveyFile(f, p.known.surveyed(f.FileID))
+	switch {
+	case errors.Is(err, errTooLarge):
+		r.passed(*f, err)
+	case errors.Is(err, errDamaged):
+		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
+	}
+	p.files[slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })] = *f
+	return !errors.Is(err, errTooLarge)
 }
 
 // passed warns of a file that is passed over.

@@ -14,12 +14,12 @@ const builtWithLibrary = true
 
 // library reads through libsystemd.
 type library struct {
-	j        *sdjournal.Journal
-	at       int64    // µs of the current entry
-	last     bool     // query.last
-	boot     lastBoot // of the entry that was asked for it last
-	broken   int      // entries with a MESSAGE that could not be read
-	brokenBy error    // why, of the first
+	j      *sdjournal.Journal
+	at     int64    // µs of the current entry
+	last   bool     // query.last
+	boot   lastBoot // of the entry that was asked for it last
+	files  []FileInfo
+	broken unreadable // fields
 }
 
 // openLibrary opens the files together. sd_journal_open_files(3) fails as a
@@ -55,7 +55,7 @@ func openLibrary(q query) (reader, []badFile, error) {
 			return nil, bad, err
 		}
 	}
-	l := &library{j: j, last: q.last}
+	l := &library{j: j, last: q.last, files: q.files}
 	if err := l.begin(q); err != nil {
 		j.Close()
 		return nil, bad, err
@@ -174,9 +174,11 @@ func (l *library) data(name string) ([]byte, bool) {
 	data, err := l.j.GetDataBytes(name) // NAME=value
 	if err != nil {
 		if !errors.Is(err, syscall.ENOENT) {
-			if l.broken++; l.broken == 1 {
-				l.brokenBy = err
+			here := ""
+			if l.broken.n == 0 {
+				here, _ = l.j.GetCursor()
 			}
+			l.broken.add(l.files, here, err)
 		}
 		return nil, false
 	}
@@ -201,11 +203,6 @@ func (l *library) previousCursor() (string, error) {
 	return text, err
 }
 
-func (l *library) warnings() []string {
-	if l.broken == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("journal: %d fields could not be read, the first because: %v (journalctl --verify names the damaged file)", l.broken, l.brokenBy)}
-}
+func (l *library) warnings() []string { return l.broken.warnings("fields") }
 
 func (l *library) close() error { return l.j.Close() }

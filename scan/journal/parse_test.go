@@ -123,6 +123,7 @@ func TestExportFormat(t *testing.T) {
 		{"empty and equals signs", "MESSAGE=\n_PID==\n\n", [][]string{{"MESSAGE=", "_PID=="}}, io.EOF},
 		{"empty lines between", "\n\nMESSAGE=a\n\n\n\n_PID=1\n\n", [][]string{{"MESSAGE=a"}, {"_PID=1"}}, io.EOF},
 		{"longer than the buffer", "MESSAGE=" + strings.Repeat("x", 200_000) + "\n\n", [][]string{{"MESSAGE=" + strings.Repeat("x", 200_000)}}, io.EOF},
+		{"an entry that was left, and the next", "__CURSOR=a\nMESSAGE=a\n_PID=1\n__CURSOR=b\nMESSAGE=b\n\n", [][]string{{"MESSAGE=b"}}, io.EOF},
 		{"cut in a line", "MESSAGE=a\n\nMESSAGE=b", [][]string{{"MESSAGE=a"}}, io.ErrUnexpectedEOF},
 		{"cut in an entry", "MESSAGE=a\n", nil, io.ErrUnexpectedEOF},
 		{"cut in a length", "MESSAGE\n\x01\x00", nil, io.ErrUnexpectedEOF},
@@ -165,7 +166,7 @@ func TestFiles(t *testing.T) {
 	want := FileInfo{ // as journalctl --header prints it
 		Path: dir + "/system.journal", FileID: "681e9669951a4e03b896eb39c5cc0077", MachineID: "98a95fe862814004ab8d656ee9626096",
 		SeqnumID: "b8374768a23a418faae149531a873da8", BootID: got.BootID, State: Offline, Entries: 1, HeadSeqnum: 3114, TailSeqnum: 3114,
-		HeadRealtime: 0x660d98ac48024, TailRealtime: 0x660d98ac48024, TailMono: 0xc83cb2e2, Size: 8 << 20, tailObject: got.tailObject, stat: got.stat,
+		HeadRealtime: 0x660d98ac48024, TailRealtime: 0x660d98ac48024, TailMono: 0xc83cb2e2, Size: 8 << 20, compact: true, headerSize: 264, tailObject: got.tailObject, dataTable: got.dataTable, fieldTable: got.fieldTable, stat: got.stat,
 	}
 	if got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)
@@ -201,6 +202,9 @@ func FuzzHeader(f *testing.F) {
 		p := newPlan(&o, l)
 		p.known = p.newExhausted("t=1")
 		for i, info := range p.open {
+			if info.Entries == 0 {
+				continue // its header contradicts itself
+			}
 			if p.known.exhausts(slices.IndexFunc(l.files, func(f FileInfo) bool { return f.FileID == info.FileID }), info) == (abs(t0-info.TailRealtime) < settle && info.State != Archived) && !sameID(l.files) {
 				t.Errorf("file %d: %+v", i, info)
 			}

@@ -29,20 +29,25 @@ type plan struct {
 
 // newPlan reads the position and chooses the files.
 func newPlan(o *Options, l *listing) *plan {
-	p := &plan{since: o.Since, boot: o.Boot, now: o.Now, files: l.files, tails: map[string]uint64{}}
-	for _, f := range l.files {
-		p.tails[f.SeqnumID] = max(p.tails[f.SeqnumID], f.TailSeqnum)
-	}
+	p := &plan{since: o.Since, boot: o.Boot, now: o.Now, files: l.files}
 	if o.After != nil && o.After.Cursor != "" {
 		p.goOn(o)
 	}
 	for i, f := range l.files {
-		if f.Entries > 0 && !p.known.exhausts(i, f) {
+		if (f.Entries > 0 || f.HeadRealtime > 0) && !p.known.exhausts(i, f) {
 			p.open = append(p.open, f)
 		}
 	}
 	p.chooseSeek()
 	return p
+}
+
+// countTails learns the last sequence numbers.
+func (p *plan) countTails() {
+	p.tails = map[string]uint64{}
+	for _, f := range p.files {
+		p.tails[f.SeqnumID] = max(p.tails[f.SeqnumID], f.TailSeqnum)
+	}
 }
 
 // goOn reads the position that an earlier pass saved.

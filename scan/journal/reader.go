@@ -27,7 +27,46 @@ type query struct {
 	terms  []Match  // ORed; none: everything
 	fields []string // beside MESSAGE
 	seek   string   // begin at or after this cursor; "": at the head
+	beyond bool     // begin after it
 	last   bool     // only the last entry
+}
+
+// unreadable counts what a reader met and could not read.
+type unreadable struct {
+	n    int
+	by   error  // why the first could not be read
+	file string // that holds it; "": not known
+}
+
+// add counts what the entry of the cursor holds.
+func (u *unreadable) add(files []FileInfo, cursor string, by error) {
+	if u.n++; u.n > 1 {
+		return
+	}
+	u.by = by
+	if c, err := ParseCursor(cursor); err == nil {
+		if i := holder(files, c); i >= 0 {
+			u.file = files[i].Path
+		}
+	}
+}
+
+// holder is the file that the entry is in, by the headers; -1: none.
+func holder(files []FileInfo, c Cursor) int {
+	return slices.IndexFunc(files, func(f FileInfo) bool {
+		return f.SeqnumID == c.SeqnumID && f.HeadSeqnum <= c.Seqnum && c.Seqnum <= f.TailSeqnum
+	})
+}
+
+// warnings tell of what was counted; whats names it, in the plural.
+func (u *unreadable) warnings(whats string) []string {
+	switch {
+	case u.n == 0:
+		return nil
+	case u.file == "":
+		return []string{fmt.Sprintf("journal: %d %s could not be read, the first because: %v (journalctl --verify names the damaged file)", u.n, whats, u.by)}
+	}
+	return []string{fmt.Sprintf("journal: %d %s could not be read, the first, in %s, because: %v", u.n, whats, u.file, u.by)}
 }
 
 // maxValue bounds one field's value in memory, in bytes. journald itself takes
@@ -56,6 +95,7 @@ type Reader struct {
 
 	now      int64 // µs of the current entry
 	previous int64 // µs of the one before
+	newest   int64 // µs, the largest of those taken
 	stepped  int64 // µs, the largest step back of the clock
 	at       int64 // µs, where it happened
 	msg      []byte
@@ -96,7 +136,7 @@ func (r *Reader) Next() bool {
 		if r.previous-t > r.stepped {
 			r.stepped, r.at = r.previous-t, t
 		}
-		r.previous, r.now = t, t
+		r.previous, r.now, r.newest = t, t, max(r.newest, t)
 		if r.plan.after == nil && t < r.plan.since {
 			continue
 		}
@@ -169,10 +209,12 @@ func (r *Reader) lastTaken() *state.JournalPosition {
 	text := r.last
 	if text == "" {
 		var err error
-		if text, err = r.src.cursor(); err != nil {
-			r.warnf("journal: no cursor: %v", err)
-			return r.o.After
+		if text, err = r.src.cursor(); err != nil { // libsystemd has left the file that the entry is in
+			r.warnf("journal: a damaged file was left before its end (journalctl --verify names it)")
 		}
+	}
+	if c, err := ParseCursor(text); err != nil || !r.plan.counted(c) {
+		text = Cursor{Realtime: uint64(r.newest), HasRealtime: true}.String()
 	}
 	return &state.JournalPosition{Cursor: text, Time: r.now}
 }

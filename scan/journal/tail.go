@@ -1,6 +1,9 @@
 package journal
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // findTail learns the last entry of the open files, after the headers were
 // read and before anything else is.
@@ -46,8 +49,19 @@ func (r *Reader) findTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.tail = &c
+	if p.counted(c) {
+		p.tail = &c
+	}
 	return nil
+}
+
+// counted tells whether the header of a file has come to the entry by now. Else the number is
+// damaged: a position made of it would lie behind all that is to come.
+func (p *plan) counted(c Cursor) bool {
+	return c.Seqnum <= p.tails[c.SeqnumID] || slices.ContainsFunc(p.open, func(f FileInfo) bool {
+		now, err := readInfo(f.Path)
+		return err == nil && now.SeqnumID == c.SeqnumID && now.TailSeqnum >= c.Seqnum
+	})
 }
 
 // tail is the cursor of the last entry, where TailBoot is set.
@@ -67,7 +81,7 @@ func (f FileInfo) tail() Cursor {
 // such neighbour: all that was written before it was there before the reading
 // began.
 func (p *plan) beyond(e Cursor) bool {
-	return p.tail != nil && e.Seqnum > p.tails[e.SeqnumID] && p.later(e, *p.tail)
+	return e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail))
 }
 
 // safeTail is a position at the tail of the journal: where a pass may go on

@@ -1,0 +1,64 @@
+package journal
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// One field that journalctl cannot print costs neither the entries of other files nor what is
+// written later.
+func TestUnreadableField(t *testing.T) {
+	e := entries(9, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"EXTRA": e[i].Message}
+	}
+	rows := []struct {
+		name   string
+		damage func(b []byte, at uint64)
+		want   []string // entries that are read
+		told   bool     // what journalctl skips by itself is no loss
+	}{
+		{"without =", func(b []byte, at uint64) { b[at+72+5] = '-' }, lines(e[:1], e[2:6]), true},
+		{"compressed, but it is not", func(b []byte, at uint64) { b[at+1] = 4 }, lines(e[:6]), false},
+		{"compressed by what is gone", func(b []byte, at uint64) { b[at+1] = 3 }, lines(e[:1], e[3:6]), true}, // which ends journalctl before it says where
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			eachReader(t, func(t *testing.T, kind string) {
+				dir := t.TempDir()
+				bad, sound := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:3]), filepath.Join(dir, "user-1000.journal")
+				journaltest.Write(t, sound, e[3:6])
+				b, err := os.ReadFile(bad)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, at := range objects(b, objectData) {
+					if string(b[at+72:][:9]) == "EXTRA=m 1" {
+						row.damage(b, at)
+					}
+				}
+				if err := os.WriteFile(bad, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				o := Options{Path: dir, Reader: kind}
+				p := read(t, o)
+				for _, line := range row.want {
+					if !slices.Contains(p.entries, line) {
+						t.Errorf("got %q, not %q", p.entries, line)
+					}
+				}
+				if kind == "journalctl" && row.told && !slices.ContainsFunc(p.warnings, func(w string) bool {
+					return containsAll(w, bad, "cannot be read") || containsAll(w, bad, "could not be read")
+				}) {
+					t.Errorf("warnings %q", p.warnings)
+				}
+				journaltest.Write(t, sound, e[6:])
+				same(t, read(t, p.goOn(o)).entries, lines(e[6:]))
+			})
+		})
+	}
+}

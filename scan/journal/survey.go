@@ -1,0 +1,346 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"syscall"
+)
+
+// Object types, and the offsets of their variable parts, from the structs of systemd's
+// journal-def.h. A data object's payload begins 8 bytes later in a compact file.
+const (
+	objectData       = 1
+	objectField      = 2
+	objectEntry      = 3
+	objectDataTable  = 4
+	objectFieldTable = 5
+	objectArray      = 6
+	objectTag        = 7
+
+	objectHead   = 16 // type uint8, flags uint8, 6 reserved, size uint64
+	tableItems   = 16
+	arrayItems   = 24
+	fieldPayload = 40
+	dataPayload  = 64
+	entryItems   = 64
+	tagSize      = 64
+
+	compressions  = 0b111   // of the flags: XZ, LZ4, ZSTD
+	possibleTime  = 1 << 55 // µs; VALID_REALTIME, VALID_MONOTONIC
+	surveyedBytes = 256 << 10
+)
+
+// survey is a walk over the objects of a file.
+type survey struct {
+	file    *os.File
+	info    *FileInfo
+	buf     []byte // of the file, from at
+	at      uint64
+	entries uint64    // met so far
+	offset  uint64    // of the last of them
+	last    entryHead // of that one
+	before  entryHead // of the one before
+}
+
+// entryHead are the numbers of an entry that the header repeats of the last one.
+type entryHead struct{ seqnum, realtime, mono uint64 }
+
+// surveyFile walks the objects of a file to the last one that its header names, and says
+// where there is none that libsystemd takes: it reads up to such an object and leaves the
+// rest of the file without a word. What the objects hold may still be damaged.
+//
+// It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
+// with the first object; and gives the offset for the next one, 0 where there is none.
+// [errTooLarge] says that the file is not to be opened.
+//
+// Where the header contradicts the last entry, info is left with the lower numbers: a position
+// made of the higher ones could lie behind all that is to come.
+func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
+	file, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	s := &survey{file: file, info: info}
+	at := from
+	if at == 0 || at > info.tailObject {
+		at, from = info.headerSize, 0
+	}
+	for at < info.tailObject {
+		size, err := s.object(at)
+		if err != nil && info.State != Archived { // it may have been in the making
+			s.buf = nil
+			size, err = s.object(at)
+		}
+		if err != nil {
+			if errors.Is(err, errTooLarge) {
+				return 0, err
+			}
+			end = info.tailObject // what is appended does not depend on what stands before it
+			if _, err := s.object(end); err != nil {
+				end = 0
+			}
+			return end, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+		}
+		at += (size + 7) &^ 7
+	}
+	b, err := s.bytes(at, objectHead)
+	if err != nil || at != info.tailObject || b[0] == 0 || b[0] > objectTag {
+		return 0, fmt.Errorf("%w: its last object is none", errDamaged)
+	}
+	switch _, err := s.object(at); {
+	case errors.Is(err, errTooLarge):
+		return 0, err
+	case err != nil && info.State == Archived:
+		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+	}
+	return s.offset, s.compare(from == 0)
+}
+
+// compare holds the header against the entries. journald counts an entry once it is written,
+// and then sets the times; an entry that it could not finish is never counted.
+func (s *survey) compare(all bool) error {
+	i := s.info
+	counted := !all || s.entries == i.Entries || s.entries == i.Entries+1
+	head := entryHead{i.TailSeqnum, uint64(i.TailRealtime), i.TailMono}
+	agrees := s.entries == 0 || head == s.last
+	if i.State != Archived && s.entries > 1 { // it may be one entry behind, or its number one ahead
+		sound := func(e entryHead) bool { return head.realtime == e.realtime && head.mono == e.mono }
+		agrees = (sound(s.last) || sound(s.before)) && head.seqnum-s.last.seqnum <= 1
+	}
+	if counted && agrees {
+		return nil
+	}
+	if s.entries > 0 && !agrees {
+		i.TailSeqnum, i.TailRealtime, i.TailMono = min(i.TailSeqnum, s.last.seqnum), min(i.TailRealtime, int64(s.last.realtime)), min(i.TailMono, s.last.mono)
+	}
+	return fmt.Errorf("%w: its header contradicts its entries", errDamaged)
+}
+
+// bytes reads n bytes of the file at the offset.
+func (s *survey) bytes(at, n uint64) ([]byte, error) {
+	if at > uint64(s.info.Size) || n > uint64(s.info.Size)-at {
+		return nil, errors.New("an object goes beyond the end")
+	}
+	if at >= s.at && at+n <= s.at+uint64(len(s.buf)) {
+		return s.buf[at-s.at:][:n], nil
+	}
+	if n > surveyedBytes {
+		return nil, errors.New("an object is too large")
+	}
+	if cap(s.buf) == 0 {
+		s.buf = make([]byte, surveyedBytes)
+	}
+	s.buf = s.buf[:min(surveyedBytes, uint64(s.info.Size)-at)]
+	if _, err := s.file.ReadAt(s.buf, int64(at)); err != nil {
+		s.buf = s.buf[:0]
+		return nil, err
+	}
+	s.at = at
+	return s.buf[:n], nil
+}
+
+// object looks at one object, as journal_file_check_object of systemd's journal-file.c does,
+// and gives its size.
+func (s *survey) object(at uint64) (size uint64, err error) {
+	b, err := s.bytes(at, objectHead)
+	if err != nil {
+		return 0, err
+	}
+	kind, flags, size := b[0], b[1], binary.LittleEndian.Uint64(b[8:])
+	fixed, item := s.shape(kind)
+	switch {
+	case fixed == 0:
+		return 0, errors.New("no object")
+	case size <= fixed-1 || size > uint64(s.info.Size) || at > uint64(s.info.Size)-size:
+		return 0, errors.New("an object of an impossible size")
+	case item > 0 && (size == fixed || (size-fixed)%item != 0):
+		return 0, errors.New("an object of an impossible size")
+	case flags&^compressions != 0 || bits.OnesCount8(flags) > 1 || flags != 0 && kind != objectData:
+		return 0, errors.New("an object of an unknown kind")
+	}
+	if kind == objectDataTable || kind == objectFieldTable {
+		table := map[byte]table{objectDataTable: s.info.dataTable, objectFieldTable: s.info.fieldTable}[kind]
+		if table.offset != at+fixed || table.size != size-fixed {
+			return 0, errors.New("a hash table where the header names another")
+		}
+		return size, nil
+	}
+	if b, err = s.bytes(at, fixed); err != nil {
+		return 0, err
+	}
+	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	switch kind {
+	case objectData: // hash, next_hash_offset, next_field_offset, entry_offset, entry_array_offset, n_entries
+		if size == fixed || !isOffset(u64(24), u64(32), u64(40), u64(48)) || (u64(40) == 0) != (u64(56) == 0) {
+			return 0, errors.New("a field that is none")
+		}
+		switch n, most := s.unpacked(at+fixed, size-fixed, flags); {
+		case n > most:
+			return 0, errors.New("a field that is none")
+		case n > maxField:
+			return 0, fmt.Errorf("%w: %d bytes", errTooLarge, n)
+		}
+	case objectField: // hash, next_hash_offset, head_data_offset
+		if size == fixed || !isOffset(u64(24), u64(32)) {
+			return 0, errors.New("a field that is none")
+		}
+	case objectEntry: // seqnum, realtime, monotonic
+		e := entryHead{u64(16), u64(24), u64(32)}
+		if e.realtime == 0 || e.realtime >= possibleTime || e.mono >= possibleTime || e.seqnum < max(1, s.info.HeadSeqnum) || e.seqnum <= s.last.seqnum || e.seqnum-1 > s.info.TailSeqnum {
+			return 0, errors.New("an entry that is none")
+		}
+		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
+	case objectArray: // next_entry_array_offset
+		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
+			return 0, errors.New("a list of entries that leads back")
+		}
+		return size, s.array(at+fixed, size-fixed, item)
+	}
+	return size, nil
+}
+
+// maxField is the largest value of a field, in bytes, that a file may hold to be read: twice
+// what journald takes from a client without privileges (ENTRY_SIZE_UNPRIV_MAX of systemd's
+// journal-importer.h). libsystemd unpacks a value whole, so a few kilobytes could fill the memory.
+const maxField = 64 << 20
+
+// errTooLarge is the cause of a file being passed over.
+var errTooLarge = errors.New("a field is too large")
+
+// unpacked is the size of a value of n bytes in the file, as the compressed form itself says
+// it (0 where it does not), and the most that the compression could make of n bytes.
+func (s *survey) unpacked(at, n uint64, flags byte) (size, most uint64) {
+	b, err := s.bytes(at, min(n, 18))
+	switch {
+	case err != nil:
+		return 0, 0
+	case flags == 0 && n > maxField: // or its size is damaged: what follows is an object, or not
+		if b, err = s.bytes((at+n+7)&^7, objectHead); err != nil || b[0] == 0 || b[0] > objectTag {
+			return n, 0
+		}
+		return n, n
+	case flags == 0:
+		return n, n
+	case flags == 1<<0:
+		return s.unpackedXZ(at, n), n << 13
+	case flags == 1<<1 && len(b) >= 8: // systemd's own prefix
+		return binary.LittleEndian.Uint64(b), n << 8
+	case flags == 1<<2 && len(b) == 18: // "Zstandard frames" of RFC 8878, 3.1.1.1; no shorter one is of interest
+		at := 5 + []int{0, 1, 2, 4}[b[4]&3]
+		if single := b[4]>>5&1 == 1; !single {
+			at++
+		}
+		switch b[4] >> 6 {
+		case 1:
+			size = uint64(binary.LittleEndian.Uint16(b[at:])) + 256
+		case 2:
+			size = uint64(binary.LittleEndian.Uint32(b[at:]))
+		case 3:
+			size = binary.LittleEndian.Uint64(b[at:])
+		}
+		return size, n << 15
+	}
+	return 0, 0
+}
+
+// unpackedXZ reads the index of an xz stream (section 4 of the .xz file format): a byte 0, the
+// number of blocks, of each the packed and the unpacked size. The footer says how long it is.
+func (s *survey) unpackedXZ(at, n uint64) (size uint64) {
+	const footer = 12 // CRC32, uint32 length of the index in units of 4 bytes - 1, 2 flags, "YZ"
+	if n < footer {
+		return 0
+	}
+	b, err := s.bytes(at+n-footer, footer)
+	if err != nil {
+		return 0
+	}
+	length := (uint64(binary.LittleEndian.Uint32(b[4:])) + 1) * 4
+	if length > min(n-footer, surveyedBytes) {
+		return 0
+	}
+	if b, err = s.bytes(at+n-footer-length, length); err != nil {
+		return 0
+	}
+	number := func() uint64 {
+		v, k := binary.Uvarint(b)
+		b = b[max(0, k):]
+		return v
+	}
+	b = b[1:]
+	for blocks := number(); blocks > 0 && len(b) > 0 && size <= maxField; blocks-- {
+		number()
+		size += number()
+	}
+	return size
+}
+
+// shape is the least size of an object of the kind, and the size of the items that follow:
+// 0 for what is no kind, and where no items follow.
+func (s *survey) shape(kind byte) (fixed, item uint64) {
+	switch kind {
+	case objectData:
+		if s.info.compact {
+			return dataPayload + 8, 0
+		}
+		return dataPayload, 0
+	case objectField:
+		return fieldPayload, 0
+	case objectEntry:
+		if s.info.compact {
+			return entryItems, 4
+		}
+		return entryItems, 16
+	case objectDataTable, objectFieldTable:
+		return tableItems, 16
+	case objectArray:
+		if s.info.compact {
+			return arrayItems, 4
+		}
+		return arrayItems, 8
+	case objectTag:
+		return tagSize, 0
+	}
+	return 0, 0
+}
+
+// array looks at the items of a list of entries: offsets that grow, and then zeros.
+func (s *survey) array(at, n, item uint64) error {
+	previous, ended := uint64(0), false
+	for n > 0 {
+		b, err := s.bytes(at, min(n, surveyedBytes/2))
+		if err != nil {
+			return err
+		}
+		at, n = at+uint64(len(b)), n-uint64(len(b))
+		for ; len(b) > 0; b = b[item:] {
+			var next uint64
+			if item == 4 {
+				next = uint64(binary.LittleEndian.Uint32(b))
+			} else {
+				next = binary.LittleEndian.Uint64(b)
+			}
+			switch {
+			case next == 0:
+				ended = true
+			case ended || next <= previous || !isOffset(next) || next > uint64(s.info.Size):
+				return errors.New("a list of entries with holes")
+			}
+			previous = max(previous, next)
+		}
+	}
+	return nil
+}
+
+// isOffset tells whether all can be offsets of objects, or none.
+func isOffset(offsets ...uint64) bool {
+	for _, o := range offsets {
+		if o%8 != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,237 @@
+package journal
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// objects are the offsets of a file's objects of one type, in their order.
+func objects(b []byte, kind byte) (at []uint64) {
+	u64 := func(at uint64) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	for o, end := u64(atHeaderSize), u64(atTailObject); o <= end; o += (u64(o+8) + 7) &^ 7 {
+		if b[o] == kind {
+			at = append(at, o)
+		}
+	}
+	return at
+}
+
+// Whatever is damaged: what stands before it is read, and the file is named, once.
+func TestDamageIsTold(t *testing.T) {
+	file := journaltest.Unpack(t, "variants/none-keyed1-compact1.journal")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := read(t, Options{Path: file, Matches: sshdMatches}).entries
+	put := func(b []byte, at uint64, value uint64) { binary.LittleEndian.PutUint64(b[at:], value) }
+	entries, arrays, fields := objects(whole, objectEntry), objects(whole, objectArray), objects(whole, objectData)
+	entry, field := entries[len(entries)/2], fields[len(fields)/2]
+	list := arrays[slices.IndexFunc(arrays, func(at uint64) bool { return binary.LittleEndian.Uint32(whole[at+28:]) != 0 })] // of two entries or more
+	rows := []struct {
+		name    string
+		damage  func(b []byte)
+		least   int // entries that are read
+		warning string
+	}{
+		{"a page of zeros", func(b []byte) { clear(b[entry&^4095:][:4096]) }, len(want) / 4, "damaged at byte"},
+		{"a page of ones", func(b []byte) { copy(b[entry&^4095:], slices.Repeat([]byte{0xff}, 4096)) }, len(want) / 4, "damaged at byte"},
+		{"a size of 0", func(b []byte) { put(b, entry+8, 0) }, len(want) / 4, "impossible size"},
+		{"a huge size", func(b []byte) { put(b, entry+8, 1<<63) }, len(want) / 4, "impossible size"},
+		{"a time that is none", func(b []byte) { put(b, entry+24, 1<<55) }, len(want) / 4, "an entry that is none"},
+		{"a number that is none", func(b []byte) { put(b, entry+16, 0) }, len(want) / 4, "an entry that is none"},
+		{"a number of the future", func(b []byte) { put(b, entry+16, 1<<40) }, len(want) / 4, "an entry that is none"},
+		{"a list that goes in a circle", func(b []byte) { put(b, list+16, list) }, 0, "leads back"},
+		{"a list with a hole", func(b []byte) { clear(b[list+24:][:4]) }, 0, "holes"},
+		{"an unknown compression", func(b []byte) { b[field+1] = 0x80 }, 0, "unknown kind"},
+		{"a field in no entry, with a list", func(b []byte) { put(b, field+56, 0) }, 0, "a field that is none"},
+		{"no entries by the header", func(b []byte) { put(b, atEntries, 0) }, len(want), "header contradicts"},
+		{"the hash table by the header", func(b []byte) { put(b, atDataTable+8, 16) }, 0, "a hash table"},
+		{"the last object by the header", func(b []byte) { put(b, atTailObject, 1<<64-8) }, 0, "no object"},
+		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
+		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				bad := filepath.Join(t.TempDir(), "bad.journal")
+				b := slices.Clone(whole)
+				row.damage(b)
+				if err := os.WriteFile(bad, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				o := Options{Path: bad, Reader: kind, Matches: sshdMatches}
+				p := read(t, o)
+				if len(p.entries) < row.least {
+					t.Errorf("%d entries, want at least %d", len(p.entries), row.least)
+				}
+				if !slices.ContainsFunc(p.warnings, func(w string) bool { return containsAll(w, bad, row.warning) }) {
+					t.Errorf("warnings %q, want %s and %q", p.warnings, bad, row.warning)
+				}
+				again := read(t, p.goOn(o))
+				same(t, again.entries, nil)
+				warned(t, again.warnings)
+			})
+		}
+	})
+}
+
+// Numbers of a damaged file that lie in the future hide nothing of what comes later.
+func TestDamagedNumbersHideNothing(t *testing.T) {
+	ten := entries(10, "m")
+	rows := []struct {
+		name       string
+		compatible byte // flags of the header
+		damage     func(b []byte)
+	}{
+		{"the last number by the header", compatTailBoot, func(b []byte) { binary.LittleEndian.PutUint64(b[atTailSeqnum:], 1<<40) }},
+		{"the last time by the header", compatTailBoot, func(b []byte) { binary.LittleEndian.PutUint64(b[atTailRealtime:], 1<<54) }},
+		{"the number of the last entry", 0, func(b []byte) { binary.LittleEndian.PutUint64(b[objects(b, objectEntry)[3]+16:], 1<<40) }},
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for _, row := range rows {
+			dir := t.TempDir()
+			old, active := filepath.Join(dir, "system@a.journal"), filepath.Join(dir, "system.journal")
+			journaltest.Renumber(t, journaltest.Write(t, old, ten[:4]), numbering, 1)
+			b, err := os.ReadFile(old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row.damage(b)
+			b[atState], b[atCompatible] = byte(Archived), row.compatible
+			if err := os.WriteFile(old, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			o := Options{Path: dir, Reader: kind}
+			p := read(t, o)
+			var got []string
+			for i := 4; i < 10; i += 2 {
+				if i == 4 {
+					journaltest.Renumber(t, journaltest.Write(t, active, ten[i:i+2]), numbering, 5)
+				} else {
+					journaltest.Write(t, active, ten[i:i+2])
+				}
+				p = read(t, p.goOn(o))
+				got = append(got, p.entries...)
+			}
+			if !slices.Equal(got, lines(ten[4:])) {
+				t.Errorf("%s: got %q, want %q", row.name, got, lines(ten[4:]))
+			}
+		}
+	})
+}
+
+// A value is as large unpacked as it says, whatever it is packed with.
+func TestUnpackedSizes(t *testing.T) {
+	var want []uint64
+	for _, name := range []string{"none-keyed1-compact1", "zstd-keyed1-compact1", "lz4-keyed0-compact0", "xz-keyed1-compact0"} {
+		info, err := readInfo(journaltest.Unpack(t, "variants/"+name+".journal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(info.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		whole, err := os.ReadFile(info.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &survey{file: file, info: &info}
+		fixed, _ := s.shape(objectData)
+		var got []uint64
+		for _, at := range objects(whole, objectData) {
+			packed := binary.LittleEndian.Uint64(whole[at+8:]) - fixed
+			n, most := s.unpacked(at+fixed, packed, whole[at+1])
+			if n > most || n == 0 {
+				t.Errorf("%s: %d bytes of at most %d", name, n, most)
+			}
+			got = append(got, n)
+		}
+		slices.Sort(got)
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %d sizes, want %d others", name, len(got), len(want))
+		}
+	}
+}
+
+// A few bytes that unpack to many are not unpacked; the files beside them are read.
+func TestTooLargeField(t *testing.T) {
+	file := journaltest.Unpack(t, "variants/zstd-keyed1-compact1.journal")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const blocks = 1024 // of 128 KiB of one byte each: RFC 8878, 3.1.1.2
+	frame := []byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0}
+	frame = binary.LittleEndian.AppendUint64(frame, blocks*128<<10)
+	for i := range blocks {
+		head := uint32(128<<10<<3 | 1<<1)
+		if i == blocks-1 {
+			head |= 1
+		}
+		frame = append(binary.LittleEndian.AppendUint32(frame, head)[:len(frame)+3], 'x')
+	}
+	tail := binary.LittleEndian.Uint64(whole[atTailObject:])
+	at := tail + (binary.LittleEndian.Uint64(whole[tail+8:])+7)&^7
+	object := make([]byte, dataPayload+8)
+	object[0], object[1] = objectData, 1<<2
+	binary.LittleEndian.PutUint64(object[8:], uint64(len(object)+len(frame)))
+	copy(whole[at:], append(object, frame...))
+	binary.LittleEndian.PutUint64(whole[atTailObject:], at)
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		e := entries(4, "m")
+		sound, bad := filepath.Join(dir, "system.journal"), filepath.Join(dir, "bad.journal")
+		journaltest.Write(t, sound, e[:2])
+		if err := os.WriteFile(bad, whole, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Path: dir, Reader: kind}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:2]))
+		warned(t, p.warnings, bad, "a field is too large: 134217728 bytes")
+		journaltest.Write(t, sound, e[2:])
+		p = read(t, p.goOn(o))
+		same(t, p.entries, lines(e[2:]))
+		warned(t, p.warnings)
+	})
+}
+
+// Whatever a file holds, looking at it ends.
+func FuzzSurvey(f *testing.F) {
+	whole, err := os.ReadFile(journaltest.Unpack(f, "variants/zstd-keyed1-compact1.journal"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	entry := objects(whole, objectEntry)[500]
+	f.Add(uint16(atTailObject), uint64(1<<64-8), uint32(0), uint64(0), uint64(0))
+	f.Add(uint16(atHeaderSize), uint64(headerSize), uint32(entry+8), uint64(1<<64-1), entry)
+	f.Add(uint16(atTailObject), entry, uint32(entry), uint64(16<<8), uint64(1<<63))
+	path := filepath.Join(f.TempDir(), "a.journal")
+	f.Fuzz(func(t *testing.T, headerAt uint16, header uint64, at uint32, value, from uint64) {
+		b := slices.Clone(whole)
+		binary.LittleEndian.PutUint64(b[headerAt%(headerSize-8):], header)
+		binary.LittleEndian.PutUint64(b[int(at)%(len(b)-8):], value)
+		info, err := parseHeader(b[:headerSize], int64(len(b)))
+		if err != nil {
+			return
+		}
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		info.Path = path
+		if end, err := surveyFile(&info, from); err == nil && end == 0 && info.Entries > 0 {
+			t.Error("no end of a sound file")
+		}
+	})
+}
