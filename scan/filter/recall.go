@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"scan2ban/state/order"
 )
 
 // recall is what a script remembers of one log: the connections that its lines speak
@@ -187,7 +189,7 @@ func (m *Matcher) Recalled() json.RawMessage {
 	for name, r := range m.logs {
 		names, latest = append(names, name), max(latest, r.now)
 	}
-	slices.SortFunc(names, func(a, b string) int { // the latest first
+	order.By(names, func(a, b string) int { // the latest first
 		return cmp.Or(cmp.Compare(m.logs[b].now, m.logs[a].now), cmp.Compare(a, b))
 	})
 	for _, name := range names[:min(len(names), maxLogs)] {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"scan2ban/scan/trust"
+	"scan2ban/state/order"
 )
 
 // Errors of a configuration begin with "FILE:LINE:".
@@ -68,7 +69,7 @@ func inOrder(files []*file, errs []error) []error {
 			list = append(list, p)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b placed) int {
+	order.By(list, func(a, b placed) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	})
 	errs = nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // Format is a form in which bans are exported.
@@ -112,7 +113,8 @@ func exportNFT(w io.Writer, bans []Ban, now int64) error {
 		k := kind{p.Addr().Is6(), p.Bits()}
 		sets[k] = append(sets[k], element)
 	}
-	kinds := slices.SortedFunc(maps.Keys(sets), func(a, b kind) int {
+	kinds := slices.Collect(maps.Keys(sets))
+	order.By(kinds, func(a, b kind) int {
 		if a.six != b.six {
 			return map[bool]int{true: 1, false: -1}[a.six]
 		}

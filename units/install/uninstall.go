@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 	"scan2ban/units/host"
 )
 
@@ -122,7 +123,7 @@ func (in *Install) stop(ctx context.Context) error {
 	var errs []error
 	if len(units) > 0 {
 		errs = append(errs, in.systemctl(ctx, append([]string{"disable", "--quiet"}, enabled...)...))
-		slices.SortStableFunc(units, func(a, b string) int { // first what starts services
+		order.By(units, func(a, b string) int { // first what starts services
 			return strings.Compare(strings.TrimPrefix(path.Ext(a), ".timer"), strings.TrimPrefix(path.Ext(b), ".timer"))
 		})
 		errs = append(errs, in.systemctl(ctx, append([]string{"stop"}, units...)...))
