@@ -309,27 +309,28 @@ func (s *survey) shape(kind byte) (fixed, item uint64) {
 
 // array looks at the items of a list of entries: offsets that grow, and then zeros.
 func (s *survey) array(at, n, item uint64) error {
-	previous, ended := uint64(0), false
+	previous, ended, beyond := uint64(0), false, uint64(s.info.Size)
 	for n > 0 {
 		b, err := s.bytes(at, min(n, surveyedBytes/2))
 		if err != nil {
 			return err
 		}
 		at, n = at+uint64(len(b)), n-uint64(len(b))
-		for ; len(b) > 0; b = b[item:] {
+		for len(b) > 0 {
 			var next uint64
 			if item == 4 {
-				next = uint64(binary.LittleEndian.Uint32(b))
+				next, b = uint64(binary.LittleEndian.Uint32(b)), b[4:]
 			} else {
-				next = binary.LittleEndian.Uint64(b)
+				next, b = binary.LittleEndian.Uint64(b), b[8:]
 			}
-			switch {
-			case next == 0:
+			if next == 0 {
 				ended = true
-			case ended || next <= previous || !isOffset(next) || next > uint64(s.info.Size):
+				continue
+			}
+			if ended || next <= previous || next&7 != 0 || next > beyond {
 				return errors.New("a list of entries with holes")
 			}
-			previous = max(previous, next)
+			previous = next
 		}
 	}
 	return nil
