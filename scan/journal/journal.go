@@ -116,17 +116,29 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	if p.tail != nil {
 		r.near = int64(p.tail.Realtime) - settle
 	}
-	q := query{files: p.open, terms: terms, fields: withOwn(o.Fields), seek: p.seek}
-	src, kind, bad, err := openSource(ctx, o.Reader, q)
-	for _, b := range bad {
-		if !isVanished(b.err) {
-			r.passed(b.file, b.err)
+	q := query{terms: terms, fields: withOwn(o.Fields), seek: p.seek}
+	kind := o.Reader
+	open := func(files []FileInfo) (reader, error) {
+		q.files = files
+		src, used, bad, err := openSource(ctx, kind, q)
+		kind = used
+		for _, b := range bad {
+			if !isVanished(b.err) {
+				r.passed(b.file, b.err)
+			}
 		}
+		if err != nil {
+			return nil, fmt.Errorf("open journal: %w", err)
+		}
+		return src, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", err)
+	stages := p.stages()
+	if r.src, err = open(stages[0]); err != nil {
+		return nil, err
 	}
-	r.src, r.kind = src, kind
+	if r.kind = kind; len(stages) > 1 {
+		r.src = &staged{reader: r.src, open: open, rest: stages[1:]}
+	}
 	return r, nil
 }
 
@@ -170,6 +182,7 @@ func (r *Reader) survey(f *FileInfo) bool {
 	case errors.Is(err, errTooLarge):
 		r.passed(*f, err)
 	case errors.Is(err, errDamaged):
+		p.doubtful = true
 		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
 	}
 	p.files[slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })] = *f

@@ -15,10 +15,11 @@ type plan struct {
 	boot  string     // the running boot, "" unknown
 	now   int64      // µs, 0 unknown
 
-	files []FileInfo // all that can be read
-	open  []FileInfo // those that may hold something new
-	seek  string     // the cursor to begin at; "": the head
-	all   bool       // compare every entry, not only the first ones
+	files    []FileInfo // all that can be read
+	open     []FileInfo // those that may hold something new
+	doubtful bool       // one of these is damaged: its numbers may be
+	seek     string     // the cursor to begin at; "": the head
+	all      bool       // compare every entry, not only the first ones
 
 	tail  *Cursor           // the last entry of the open files at Open; nil: not known
 	tails map[string]uint64 // by seqnum id: the last sequence number, by the headers
