@@ -128,6 +128,9 @@ func (s *Store) open(name string, flags int) (*os.File, error) {
 	if err = unix.Fstat(int(s.dir.Fd()), &dir); err == nil {
 		err = regular(fd, dir.Uid)
 	}
+	if err == nil && flags&(os.O_WRONLY|os.O_RDWR) != 0 {
+		err = s.only(fd, name)
+	}
 	if err == nil && flags&os.O_CREATE != 0 && os.Geteuid() == 0 && dir.Uid != 0 {
 		err = unix.Fchown(fd, int(dir.Uid), int(dir.Gid))
 	}
@@ -156,6 +159,28 @@ func regular(fd int, owner uint32) error {
 	return nil
 }
 
+// only refuses to write to a file whose one name is another than that in the directory:
+// ours was a hard link to it, and was taken away since it was opened.
+func (s *Store) only(fd int, name string) error {
+	var is, named unix.Stat_t
+	if err := unix.Fstat(fd, &is); err != nil {
+		return err
+	}
+	err := unix.Fstatat(int(s.dir.Fd()), name, &named, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil && (named.Dev != is.Dev || named.Ino != is.Ino || named.Nlink != 1) {
+		err = errors.New("was replaced while it was opened")
+	}
+	return err
+}
+
+// What is read of the files at most, in bytes: their owner may have planted holes there,
+// which take no room on the disk and all memory of who reads them.
+const (
+	stateMost    = 512 << 20 // 100,000 keys take 7 MB
+	volatileMost = 64 << 20
+	lineMost     = 1 << 20 // a line of the history, which itself ends at its first hole
+)
+
 // Load reads the state. A missing file gives fs.ErrNotExist, a damaged one a
 // *DamagedError, that of a newer version ErrNewer.
 func (s *Store) Load() (*State, error) {
@@ -167,6 +192,9 @@ func (s *Store) Load() (*State, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if info.Size() > stateMost {
+		return nil, &DamagedError{s.path, fmt.Errorf("it holds %d bytes, more than any state", info.Size())}
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, data); err != nil {
