@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,16 @@ func kind(mode os.FileMode) string {
 	return "no regular file"
 }
 
+// ErrNoFile says that what is called a log is no regular file.
+var ErrNoFile = errors.New("no regular file")
+
+// OpenFile opens a log file for reading, as a pass does: what is none is ErrNoFile, and
+// not waited for.
+func OpenFile(path string) (*os.File, error) {
+	f, _, err := open(path)
+	return f, err
+}
+
 // open opens a regular file for reading. It never waits: what became a fifo in
 // the meantime is opened without blocking, and refused.
 func open(path string) (*os.File, status, error) {
@@ -60,7 +71,7 @@ func open(path string) (*os.File, status, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("open %s: %s", path, kind(info.Mode()))
+		err = fmt.Errorf("open %s: %w: %s", path, ErrNoFile, kind(info.Mode()))
 	}
 	if err != nil {
 		f.Close()
