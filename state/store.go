@@ -116,7 +116,7 @@ func (s *Store) lockFile(name string, wait time.Duration) error {
 
 // open opens a name in the directory, mode 0600 when it makes it. It never waits.
 func (s *Store) open(name string, flags int) (*os.File, error) {
-	fd, err := unix.Openat(int(s.dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
+	fd, made, err := s.openat(name, flags)
 	if err != nil {
 		if err == unix.ELOOP {
 			err = errors.New("is a symbolic link, which is not followed")
@@ -125,13 +125,10 @@ func (s *Store) open(name string, flags int) (*os.File, error) {
 	}
 	f := os.NewFile(uintptr(fd), filepath.Join(s.dir.Name(), name))
 	var dir unix.Stat_t
-	if err = unix.Fstat(int(s.dir.Fd()), &dir); err == nil {
-		err = regular(fd, dir.Uid)
+	if err = unix.Fstat(int(s.dir.Fd()), &dir); err == nil && !made {
+		err = regular(fd, dir.Uid, flags&(os.O_WRONLY|os.O_RDWR) != 0)
 	}
-	if err == nil && flags&(os.O_WRONLY|os.O_RDWR) != 0 {
-		err = s.only(fd, name)
-	}
-	if err == nil && flags&os.O_CREATE != 0 && os.Geteuid() == 0 && dir.Uid != 0 {
+	if err == nil && made && os.Geteuid() == 0 && dir.Uid != 0 {
 		err = unix.Fchown(fd, int(dir.Uid), int(dir.Gid))
 	}
 	if err != nil {
@@ -141,9 +138,24 @@ func (s *Store) open(name string, flags int) (*os.File, error) {
 	return f, nil
 }
 
+// openat tells also whether it made the file.
+func (s *Store) openat(name string, flags int) (fd int, made bool, err error) {
+	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	if flags&os.O_CREATE != 0 {
+		fd, err = unix.Openat(int(s.dir.Fd()), name, flags|os.O_EXCL, 0o600)
+		if err != unix.EEXIST || flags&os.O_EXCL != 0 {
+			return fd, err == nil, err
+		}
+	}
+	fd, err = unix.Openat(int(s.dir.Fd()), name, flags&^os.O_CREATE, 0)
+	return fd, false, err
+}
+
 // regular refuses a file that is none of ours: one that has another name elsewhere
-// (root would write to it, or give it away), a fifo or a device, one of a stranger.
-func regular(fd int, owner uint32) error {
+// (root would write to it), a fifo or a device, one of a stranger. A second name may be
+// taken away before it is counted, so that root writes in the directory of somebody else
+// only to what is his.
+func regular(fd int, owner uint32, write bool) error {
 	var is unix.Stat_t
 	if err := unix.Fstat(fd, &is); err != nil {
 		return err
@@ -155,22 +167,10 @@ func regular(fd int, owner uint32) error {
 		return errors.New("has a second name, a hard link (remove it)")
 	case is.Uid != 0 && is.Uid != owner && int(is.Uid) != os.Geteuid():
 		return fmt.Errorf("belongs to user %d, who is neither root nor the owner of the directory (remove it)", is.Uid)
+	case write && is.Uid != owner && os.Geteuid() == 0:
+		return fmt.Errorf("belongs to user %d, and the directory to user %d (give it to him, or remove it)", is.Uid, owner)
 	}
 	return nil
-}
-
-// only refuses to write to a file whose one name is another than that in the directory:
-// ours was a hard link to it, and was taken away since it was opened.
-func (s *Store) only(fd int, name string) error {
-	var is, named unix.Stat_t
-	if err := unix.Fstat(fd, &is); err != nil {
-		return err
-	}
-	err := unix.Fstatat(int(s.dir.Fd()), name, &named, unix.AT_SYMLINK_NOFOLLOW)
-	if err == nil && (named.Dev != is.Dev || named.Ino != is.Ino || named.Nlink != 1) {
-		err = errors.New("was replaced while it was opened")
-	}
-	return err
 }
 
 // What is read of the files at most, in bytes: their owner may have planted holes there,
