@@ -226,14 +226,14 @@ func (j *Judge) pardon(jail *Jail, key Key, now int64) {
 	jail.Pardons[key] = now
 	d := (&Ban{Jail: jail.Name, Key: key, ByHand: true}).decision(Unbanned, now)
 	d.Until = nil
-	d.identify()
+	d.Identify()
 	j.Decisions = append(j.Decisions, d)
 }
 
 // Repaired notes that so many pieces of the kernel had to be mended.
 func (j *Judge) Repaired(now int64, pieces int) {
 	d := Decision{Verb: Repaired, Time: now, Text: fmt.Sprintf("the kernel did not hold what it should have: %s mended", Plural(pieces, "piece"))}
-	d.identify()
+	d.Identify()
 	j.Decisions = append(j.Decisions, d)
 }
 
@@ -241,7 +241,7 @@ func (j *Judge) Repaired(now int64, pieces int) {
 // that is empty, of the whole.
 func Warning(now int64, jail, text string) Decision {
 	d := Decision{Verb: Warned, Time: now, Jail: jail, Text: text}
-	d.identify()
+	d.Identify()
 	return d
 }
 

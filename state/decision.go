@@ -45,8 +45,8 @@ type Decision struct {
 	Text     string   `json:"text,omitempty"`     // the reason or message, for people
 }
 
-// identify sets the ID.
-func (d *Decision) identify() { d.ID = d.hash() }
+// Identify sets the ID, without which the history has no such decision.
+func (d *Decision) Identify() { d.ID = d.hash() }
 
 // hash is of all that makes the decision this decision.
 func (d *Decision) hash() string {
@@ -84,7 +84,7 @@ func (b *Ban) decision(verb Verb, t int64) Decision {
 	if b.Addr.IsValid() {
 		d.Address = b.Addr.String()
 	}
-	d.identify()
+	d.Identify()
 	return d
 }
 

@@ -12,6 +12,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // Prior knows when each key was banned before, from the history.
@@ -63,15 +65,23 @@ func (p *Prior) Add(jail string, key Key, t int64) {
 // its line feed is none yet.
 func ReadHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
+	var line []byte
 	for end := int64(0); ; {
-		line, err := in.ReadBytes('\n')
+		line = line[:0]
+		part, err := in.ReadSlice('\n')
+		for ; ; part, err = in.ReadSlice('\n') {
+			end += int64(len(part))
+			line = append(line, part[:min(len(part), lineMost-len(line))]...)
+			if err != bufio.ErrBufferFull {
+				break
+			}
+		}
 		if err == io.EOF {
 			return damaged, nil
 		}
 		if err != nil {
 			return damaged, err
 		}
-		end += int64(len(line))
 		var d Decision
 		if json.Unmarshal(line, &d) != nil || d.Seq == 0 || d.ID != d.hash() {
 			damaged++
@@ -92,7 +102,7 @@ func (s *Store) History(vouch *Vouch, each func(d Decision, end int64)) error {
 		return fmt.Errorf("read the history: %w", err)
 	}
 	defer f.Close()
-	s.Damaged, err = ReadHistory(f, func(d Decision, end int64) {
+	s.Damaged, err = ReadHistory(written(f), func(d Decision, end int64) {
 		if vouch == nil || d.Seq <= vouch.Seq {
 			each(d, end)
 		}
@@ -101,6 +111,15 @@ func (s *Store) History(vouch *Vouch, each func(d Decision, end int64)) error {
 		return fmt.Errorf("read the history: %w", err)
 	}
 	return nil
+}
+
+// written is what stands in a file before its first hole.
+func written(f *os.File) io.Reader {
+	end, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_HOLE)
+	if err != nil { // an empty file, or a file system that knows of no holes
+		end = math.MaxInt64
+	}
+	return io.NewSectionReader(f, 0, end)
 }
 
 // Prior reads the earlier bans that the state vouches for. It is a function so
@@ -140,8 +159,8 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 	if v.Seq == 0 {
 		return 0, nil
 	}
-	const lineMost = 16 << 10
-	tail := make([]byte, min(v.Length, lineMost))
+	const most = 16 << 10
+	tail := make([]byte, min(v.Length, most))
 	if _, err := f.ReadAt(tail, v.Length-int64(len(tail))); err == nil && len(tail) > 0 {
 		var last struct{ Seq int64 }
 		line := tail[bytes.LastIndexByte(tail[:len(tail)-1], '\n')+1:]
@@ -149,11 +168,8 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 			return v.Length, nil
 		}
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return 0, err
-	}
 	var length int64
-	_, err := ReadHistory(f, func(d Decision, end int64) {
+	_, err := ReadHistory(written(f), func(d Decision, end int64) {
 		if d.Seq <= v.Seq {
 			length = end
 		}

@@ -217,6 +217,6 @@ func (j *Judge) Summary(now int64, why string) {
 		text = fmt.Sprintf("%s: judged the log again; %s, %d of them new, %d only observed", why, Plural(live, "ban"), found, observed)
 	}
 	d := Decision{Verb: Rebuilt, Time: now, Text: text}
-	d.identify()
+	d.Identify()
 	j.Decisions = append(j.Decisions, d)
 }

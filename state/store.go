@@ -116,7 +116,7 @@ func (s *Store) lockFile(name string, wait time.Duration) error {
 
 // open opens a name in the directory, mode 0600 when it makes it. It never waits.
 func (s *Store) open(name string, flags int) (*os.File, error) {
-	fd, err := unix.Openat(int(s.dir.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
+	fd, made, err := s.openat(name, flags)
 	if err != nil {
 		if err == unix.ELOOP {
 			err = errors.New("is a symbolic link, which is not followed")
@@ -125,10 +125,10 @@ func (s *Store) open(name string, flags int) (*os.File, error) {
 	}
 	f := os.NewFile(uintptr(fd), filepath.Join(s.dir.Name(), name))
 	var dir unix.Stat_t
-	if err = unix.Fstat(int(s.dir.Fd()), &dir); err == nil {
-		err = regular(fd, dir.Uid)
+	if err = unix.Fstat(int(s.dir.Fd()), &dir); err == nil && !made {
+		err = regular(fd, dir.Uid, flags&(os.O_WRONLY|os.O_RDWR) != 0)
 	}
-	if err == nil && flags&os.O_CREATE != 0 && os.Geteuid() == 0 && dir.Uid != 0 {
+	if err == nil && made && os.Geteuid() == 0 && dir.Uid != 0 {
 		err = unix.Fchown(fd, int(dir.Uid), int(dir.Gid))
 	}
 	if err != nil {
@@ -138,9 +138,24 @@ func (s *Store) open(name string, flags int) (*os.File, error) {
 	return f, nil
 }
 
+// openat tells also whether it made the file.
+func (s *Store) openat(name string, flags int) (fd int, made bool, err error) {
+	flags |= unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	if flags&os.O_CREATE != 0 {
+		fd, err = unix.Openat(int(s.dir.Fd()), name, flags|os.O_EXCL, 0o600)
+		if err != unix.EEXIST || flags&os.O_EXCL != 0 {
+			return fd, err == nil, err
+		}
+	}
+	fd, err = unix.Openat(int(s.dir.Fd()), name, flags&^os.O_CREATE, 0)
+	return fd, false, err
+}
+
 // regular refuses a file that is none of ours: one that has another name elsewhere
-// (root would write to it, or give it away), a fifo or a device, one of a stranger.
-func regular(fd int, owner uint32) error {
+// (root would write to it), a fifo or a device, one of a stranger. A second name may be
+// taken away before it is counted, so that root writes in the directory of somebody else
+// only to what is his.
+func regular(fd int, owner uint32, write bool) error {
 	var is unix.Stat_t
 	if err := unix.Fstat(fd, &is); err != nil {
 		return err
@@ -152,9 +167,19 @@ func regular(fd int, owner uint32) error {
 		return errors.New("has a second name, a hard link (remove it)")
 	case is.Uid != 0 && is.Uid != owner && int(is.Uid) != os.Geteuid():
 		return fmt.Errorf("belongs to user %d, who is neither root nor the owner of the directory (remove it)", is.Uid)
+	case write && is.Uid != owner && os.Geteuid() == 0:
+		return fmt.Errorf("belongs to user %d, and the directory to user %d (give it to him, or remove it)", is.Uid, owner)
 	}
 	return nil
 }
+
+// What is read of the files at most, in bytes: their owner may have planted holes there,
+// which take no room on the disk and all memory of who reads them.
+const (
+	stateMost    = 512 << 20 // 100,000 keys take 7 MB
+	volatileMost = 64 << 20
+	lineMost     = 1 << 20 // a line of the history, which itself ends at its first hole
+)
 
 // Load reads the state. A missing file gives fs.ErrNotExist, a damaged one a
 // *DamagedError, that of a newer version ErrNewer.
@@ -167,6 +192,9 @@ func (s *Store) Load() (*State, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if info.Size() > stateMost {
+		return nil, &DamagedError{s.path, fmt.Errorf("it holds %d bytes, more than any state", info.Size())}
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, data); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -197,6 +198,69 @@ func TestPlanted(t *testing.T) {
 			t.Errorf("%s: the victim holds %q and belongs to %d", what, text, owner(info))
 		}
 	}
+}
+
+// TestHoles: files of terabytes without a byte on the disk are not read into memory.
+func TestHoles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"state.json", "history.jsonl", "pass.json"} {
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, name), nil, 0o600), os.Truncate(filepath.Join(dir, name), 1<<42)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openStore(t, dir)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := s.Load(); !errors.As(err, new(*DamagedError)) {
+		t.Errorf("the state: %v", err)
+	}
+	if err := s.History(nil, func(Decision, int64) { t.Error("a decision") }); err != nil {
+		t.Errorf("the history: %v", err)
+	}
+	LoadVolatile(filepath.Join(dir, "pass.json"))
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 512<<20 {
+		t.Errorf("%d MB were taken", took>>20)
+	}
+}
+
+// TestLinkTakenAway: a hard link to another's file that is there when root opens it and
+// gone when its names are counted.
+func TestLinkTakenAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives a directory away")
+	}
+	top := t.TempDir()
+	dir, victim := filepath.Join(top, "state"), filepath.Join(top, "victim")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 12345, 12345), os.WriteFile(victim, []byte("precious"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "state.json.lock")
+	stop, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				os.Remove(name)
+				os.Link(victim, name)
+			}
+		}
+	}()
+	s := openStore(t, dir)
+	for range 20_000 {
+		if f, err := s.open("state.json.lock", os.O_RDWR|os.O_CREATE); err == nil {
+			f.Close()
+		}
+		if info, err := os.Stat(victim); err != nil || owner(info) != 0 {
+			t.Errorf("the victim belongs to %d: %v", owner(info), err)
+			break
+		}
+	}
+	close(stop)
+	<-done
 }
 
 func TestFilesGetTheOwnerOfTheDirectory(t *testing.T) {

@@ -63,7 +63,7 @@ func LoadVolatile(path string) *Volatile {
 	}
 	defer f.Close()
 	v := &Volatile{}
-	if text, err := io.ReadAll(f); err != nil || json.Unmarshal(text, v) != nil {
+	if text, err := io.ReadAll(io.LimitReader(f, volatileMost)); err != nil || json.Unmarshal(text, v) != nil {
 		return &Volatile{}
 	}
 	return v

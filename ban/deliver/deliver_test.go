@@ -69,7 +69,7 @@ func (d *desk) decide(list ...state.Decision) {
 		if list[i].Time == 0 {
 			list[i].Time = d.Now.Unix()
 		}
-		list[i].ID = state.Hash(fmt.Sprint(d.n, i))
+		list[i].Identify()
 	}
 	d.n++
 	if err := d.store.Commit(d.ledger, list, d.Now.Unix()); err != nil {

@@ -3,11 +3,11 @@ package check
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"scan2ban/scan/container"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/logfile"
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
@@ -51,7 +51,7 @@ func (c *checker) containers(found *report.Findings, j Jail, host *container.Hos
 		case x.Driver == container.Journald:
 			found.OK(what, from+" logs to the journal")
 		case x.InFile():
-			f, err := os.Open(x.Log)
+			f, err := logfile.OpenFile(x.Log)
 			if err != nil {
 				c.lacking(found, what, fmt.Errorf("%s: %w", from, err), readAll)
 				continue

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -14,6 +13,7 @@ import (
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/journal"
+	"scan2ban/scan/logfile"
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
@@ -156,10 +156,14 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		opened := 0
 		var errs []error
 		for _, path := range c.files(j) {
-			f, err := os.Open(c.root + path)
+			f, err := logfile.OpenFile(c.root + path)
 			if err == nil {
 				opened++
 				f.Close()
+			}
+			if errors.Is(err, logfile.ErrNoFile) {
+				found.Warn(what, fmt.Sprintf("%v: it is not read", err), "rm "+path)
+				continue
 			}
 			errs = append(errs, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"scan2ban/state"
 	"scan2ban/state/report"
 )
@@ -67,7 +69,7 @@ func (c *checker) isPaused() error {
 func (c *checker) lastRun(found *report.Findings) {
 	const what = "last pass"
 	path := state.VolatilePath(c.StatePath)
-	if f, err := os.Open(path); errors.Is(err, fs.ErrPermission) {
+	if f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0); errors.Is(err, fs.ErrPermission) {
 		c.lacking(found, what, err, "chown -R scan2ban: "+filepath.Dir(path))
 		return
 	} else if err == nil {

@@ -143,11 +143,16 @@ pattern = '^denied <ADDR>: .*$'
 [[rule]]
 name = "after"
 pattern = '^denied <USER> at <ADDR>$'
+[[rule]]
+name = "first"
+pattern = '^(?:[0-9a-z.]+ )?<ADDR> asked: .*$'
 `)
 	filler := strings.Repeat("x", maxMessage)
 	for message, want := range map[string]Kind{
 		"denied 203.0.113.1: " + filler:    Failure,
 		"denied " + filler + " at 8.8.8.8": Refused,
+		"203.0.113.1 asked: " + filler:     Failure, // nothing stands before it here
+		"a.b 203.0.113.1 asked: " + filler: Refused,
 		"denied x at 203.0.113.1":          Failure,
 	} {
 		if v := m.Match([]byte(message), nil); v.Kind != want {

@@ -213,7 +213,7 @@ func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Ver
 		return v, true
 	}
 	switch {
-	case len(message) > maxMessage && r.freeLeft:
+	case len(message) > maxMessage && r.freeLeft && at[2*r.addr] > 0:
 		v.Kind, v.Reason = Refused, reasonTooLong
 	case r.ambiguous(message, at):
 		v.Kind, v.Reason = Refused, reasonTwoAddr

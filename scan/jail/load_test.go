@@ -2,6 +2,7 @@ package jail
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -338,5 +339,24 @@ bantime = "1x"
 	want := []string{"scan2ban.toml:1", "scan2ban.toml:5", "scan2ban.toml:7", "scan2ban.toml:9", "scan2ban.toml:10", "scan2ban.toml:12", "scan2ban.toml:15", "conf.d/10.toml:2", "conf.d/10.toml:6"}
 	if !slices.Equal(places, want) {
 		t.Errorf("told of %q, want %q:\n%v", places, want, err)
+	}
+}
+
+// TestSpoofable: where a source address can be forged a jail is at work by the admin's word
+// alone.
+func TestSpoofable(t *testing.T) {
+	for _, name := range []string{"asterisk", "named"} {
+		text := "[jail." + name + "]\nenabled = true\n"
+		c, err := Load(write(t, map[string]string{"scan2ban.toml": text}))
+		if err == nil {
+			err = errors.Join(slices.Collect(maps.Values(c.Broken))...)
+		}
+		if err == nil || !strings.Contains(err.Error(), "write allow_spoofable = true") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c, err = Load(write(t, map[string]string{"scan2ban.toml": text + "allow_spoofable = true\n"}))
+		if err != nil || len(c.Broken) > 0 || len(c.Jails) != 1 {
+			t.Errorf("%s with the word: %v", name, err)
+		}
 	}
 }

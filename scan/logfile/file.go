@@ -3,7 +3,7 @@ package logfile
 import (
 	"cmp"
 	"compress/gzip"
-	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +51,16 @@ func kind(mode os.FileMode) string {
 	return "no regular file"
 }
 
+// ErrNoFile says that what is called a log is no regular file.
+var ErrNoFile = errors.New("no regular file")
+
+// OpenFile opens a log file for reading, as a pass does: what is none is ErrNoFile, and
+// not waited for.
+func OpenFile(path string) (*os.File, error) {
+	f, _, err := open(path)
+	return f, err
+}
+
 // open opens a regular file for reading. It never waits: what became a fifo in
 // the meantime is opened without blocking, and refused.
 func open(path string) (*os.File, status, error) {
@@ -60,7 +70,7 @@ func open(path string) (*os.File, status, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("open %s: %s", path, kind(info.Mode()))
+		err = fmt.Errorf("open %s: %w: %s", path, ErrNoFile, kind(info.Mode()))
 	}
 	if err != nil {
 		f.Close()
@@ -110,11 +120,11 @@ func (f *file) begin(r *Reader, l *log) error {
 	}
 	f.cut = cutter{src: &counted{f, r}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
 	if f.gz {
-		unpacked, err := gzip.NewReader(&ended{r.ctx, io.NewSectionReader(f.f, 0, f.limit)})
+		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
 		if err == nil {
-			_, err = io.CopyN(io.Discard, unpacked, from)
+			f.cut.src = &unpacking{r, unpacked}
+			_, err = io.CopyN(io.Discard, f.cut.src, from)
 		}
-		f.cut.src = unpacked
 		return err
 	}
 	if f.fresh && r.o.Since > 0 {
@@ -126,17 +136,26 @@ func (f *file) begin(r *Reader, l *log) error {
 	return nil
 }
 
-// ended reads until ctx is done, and then fails with its error.
-type ended struct {
-	ctx  context.Context
+// unpackMost is how much a pass unpacks, in bytes: a thousandth of it, packed, may be what
+// somebody made to keep passes busy. A test has it smaller.
+var unpackMost int64 = 8 << 30
+
+// unpacking reads what is unpacked until the pass is to end or has unpacked enough.
+type unpacking struct {
+	r    *Reader
 	from io.Reader
 }
 
-func (e *ended) Read(p []byte) (int, error) {
-	if err := e.ctx.Err(); err != nil {
+func (u *unpacking) Read(p []byte) (int, error) {
+	if err := u.r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return e.from.Read(p)
+	if u.r.unpacked >= unpackMost {
+		return 0, fmt.Errorf("%d bytes are unpacked, more than a pass may", u.r.unpacked)
+	}
+	n, err := u.from.Read(p)
+	u.r.unpacked += int64(n)
+	return n, err
 }
 
 // counted reads the file from where its cutter is, up to the limit.

@@ -38,11 +38,12 @@ func holds(f io.ReaderAt, size int64, pos *state.FilePosition) bool {
 }
 
 // packs tells whether the compressed file holds what the position is of.
-func packs(f *os.File, pos *state.FilePosition) bool {
-	z, err := gzip.NewReader(io.NewSectionReader(f, 0, 1<<62))
+func (r *Reader) packs(f *os.File, pos *state.FilePosition) bool {
+	packed, err := gzip.NewReader(io.NewSectionReader(f, 0, 1<<62))
 	if err != nil {
 		return false
 	}
+	z := &unpacking{r, packed}
 	// Its first bytes tell most of them apart before all is unpacked.
 	h := fnv.New64a()
 	head := make([]byte, pos.Bytes)

@@ -119,6 +119,8 @@ type Reader struct {
 	read  int64
 	spare [][]byte // buffers that no file needs any more
 
+	unpacked int64 // bytes, see unpackMost
+
 	warnings []string
 	errs     []error
 }

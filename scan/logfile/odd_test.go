@@ -104,3 +104,31 @@ func (h *host) asNobody(do func()) {
 	}()
 	<-done
 }
+
+// TestPackedWithoutEnd: what looks like a rotated log and unpacks to a thousand times its
+// size is given up, and the others are read.
+func TestPackedWithoutEnd(t *testing.T) {
+	defer func(most int64) { unpackMost = most }(unpackMost)
+	unpackMost = 1 << 20
+	h := newHost(t, "*.log")
+	h.write("app.log", 3)
+	h.write("other.log", 1)
+	h.pass()
+	h.append("app.log", strings.Repeat("\x00", 64<<20))
+	h.rename("app.log", "app.log.1")
+	h.compress("app.log.1")
+	h.write("app.log", 1)
+	h.write("other.log", 1)
+	r := h.open(nil)
+	defer r.Close()
+	lines := 0
+	for r.Next() {
+		lines++
+	}
+	if lines != 2 || r.unpacked > unpackMost+firstBuffer {
+		t.Errorf("%d lines, %d bytes were unpacked", lines, r.unpacked)
+	}
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "more than a pass may") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -141,7 +141,7 @@ func (p *plan) adopt(e *entry, path string, packed bool) bool {
 	}
 	a.f, a.pos.Path, a.pos.Log, a.pos.Current = f, path, e.pos.Log, false
 	if packed {
-		if !packs(f, &a.pos) {
+		if !p.r.packs(f, &a.pos) {
 			return false
 		}
 		a.read = &file{gz: true}

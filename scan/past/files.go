@@ -2,7 +2,6 @@ package past
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -165,15 +164,12 @@ func (l *log) within(s int64) bool { return s >= l.Since && (l.Until == 0 || s <
 
 // begin opens the file.
 func (l *log) begin() bool {
-	file, err := os.Open(l.path)
+	file, err := logfile.OpenFile(l.path)
 	if err != nil {
 		l.errs = append(l.errs, fmt.Errorf("read log file: %w", err))
 		return false
 	}
 	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no regular file")
-	}
 	if err == nil {
 		// A time without a year is of the last one before the file was written to.
 		l.in, err = logfile.NewStream(logfile.Until(l.ctx, file), l.path, l.groups(), min(info.ModTime().Unix()+86400, l.Setup.Now.Unix()))

@@ -5,7 +5,8 @@
 // counts only if it, and every directory and symbolic link on the way to it, belongs
 // to root or to this process's user, and nobody else may write it. A directory that
 // all may write is passed through where it is sticky, as /tmp is: nobody can replace
-// another's file there. Group root is nobody else. A process without such rights
+// another's file there. Group root is nobody else, but for an access control list, whose
+// users the group's right to write stands for (acl(5)). A process without such rights
 // reads what it is given: it can harm only itself.
 //
 // What was checked cannot be changed by others between the check and the reading,
@@ -114,7 +115,17 @@ func ours(path string, is unix.Stat_t, sticky bool) error {
 	if is.Mode&unix.S_IWGRP != 0 && is.Gid != 0 {
 		return &Error{path, fmt.Sprintf("group %d may write it, and so change what is banned", is.Gid), "chmod g-w " + path}
 	}
+	if is.Mode&unix.S_IWGRP != 0 && hasList(path) {
+		return &Error{path, "those of its access control list may write it, and so change what is banned", "setfacl -b " + path}
+	}
 	return nil
+}
+
+// hasList tells whether a file has an access control list: then the group's rights are the
+// most that any user and group of it has.
+func hasList(path string) bool {
+	n, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
+	return err == nil && n > 0
 }
 
 // privileged tells whether this process may change the kernel's rules.

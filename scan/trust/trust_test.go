@@ -1,11 +1,15 @@
 package trust
 
 import (
+	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestCheck(t *testing.T) {
@@ -22,6 +26,9 @@ func TestCheck(t *testing.T) {
 		{name: "as it should be"},
 		{name: "everybody's file", do: func(d string) error { return os.Chmod(d+"/etc/a.toml", 0o666) }, want: "chmod o-w "},
 		{name: "root's group", do: func(d string) error { return os.Chmod(d+"/etc/a.toml", 0o664) }},
+		{name: "root's group, and a user listed beside it", do: func(d string) error { return list(d+"/etc/a.toml", bob, 6) }, want: "setfacl -b "},
+		{name: "a user listed who may read", do: func(d string) error { return list(d+"/etc/a.toml", bob, 4) }},
+		{name: "a user listed for the directory", do: func(d string) error { return list(d+"/etc", bob, 7) }, want: "setfacl -b "},
 		{name: "another group", do: func(d string) error {
 			return errors.Join(os.Chown(d+"/etc/a.toml", 0, bob), os.Chmod(d+"/etc/a.toml", 0o664))
 		}, want: "group 4321 may write it"},
@@ -71,4 +78,18 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// list gives a user rights by an access control list, as setfacl(1) does.
+func list(path string, user uint32, rights uint16) error {
+	acl := binary.LittleEndian.AppendUint32(nil, 2) // its version
+	for _, e := range []struct {
+		tag, rights uint16
+		id          uint32
+	}{{1, 7, math.MaxUint32}, {2, rights, user}, {4, 5, math.MaxUint32}, {16, rights | 5, math.MaxUint32}, {32, 5, math.MaxUint32}} {
+		acl = binary.LittleEndian.AppendUint16(acl, e.tag)
+		acl = binary.LittleEndian.AppendUint16(acl, e.rights)
+		acl = binary.LittleEndian.AppendUint32(acl, e.id)
+	}
+	return unix.Setxattr(path, "system.posix_acl_access", acl, 0)
 }

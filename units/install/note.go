@@ -4,18 +4,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scan2ban/units/host"
 )
 
 // note is what an install leaves to the uninstall: what was not there before. It
 // lies where the passes' user could change it, so nothing in it is taken for
-// more than it can do harm with: directories go only when they are empty, files only
-// when they are one of two and unchanged. Without a note an uninstall does
-// without.
+// more than it can do harm with: directories go only when they are empty and on the way
+// to what an install lays down, files only when they are one of two and unchanged.
+// Without a note an uninstall does without.
 type note struct {
 	Made  []string          `json:"made,omitempty"`  // directories
 	User  bool              `json:"user"`            // the user was made
@@ -41,15 +46,35 @@ func (t *Trial) left(boot string, since time.Duration) string {
 
 const notePath = stateDir + "/install.json"
 
-// readNote gives an empty one where there is none that can be read.
+// noteMost is how much of a note is read, in bytes.
+const noteMost = 1 << 20
+
+// readNote gives an empty one where there is none that can be read. It never waits.
 func (in *Install) readNote() (n note) {
 	if f, err := os.OpenFile(in.path(notePath), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err == nil {
 		defer f.Close()
-		if json.NewDecoder(f).Decode(&n) == nil {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && json.NewDecoder(io.LimitReader(f, noteMost)).Decode(&n) == nil {
 			return n
 		}
 	}
 	return note{User: true}
+}
+
+// made are the directories of the note that an install can have made.
+func (in *Install) made(laid []file) (dirs []string) {
+	ways := []string{stateDir, runDir, notePath, configPath, observePath, cronPath, tryServicePath}
+	for _, name := range host.DropIns {
+		ways = append(ways, dropInPath(name))
+	}
+	for _, f := range laid {
+		ways = append(ways, f.path)
+	}
+	for _, dir := range in.note.Made {
+		if slices.ContainsFunc(ways, func(way string) bool { return way == dir || strings.HasPrefix(way, dir+"/") }) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 func (in *Install) writeNote() error {

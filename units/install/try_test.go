@@ -1,8 +1,10 @@
 package install
 
 import (
+	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -83,14 +85,29 @@ func TestNote(t *testing.T) {
 	b := newBench(t)
 	b.must(b.do(Options{}))
 	b.file("/etc/precious", "x")
-	b.file(notePath, `{"made": ["/etc", "/etc/precious", "/"], "wrote": {"/etc/precious": "`+hash([]byte("x"))+`"}, "user": true, "trial": {"boot": "none"}}`)
+	b.must(os.MkdirAll(b.path("/run/sshd"), 0o755))
+	b.file(notePath, `{"made": ["/etc", "/etc/precious", "/", "/run/sshd", "/run/scan2ban/../sshd"], "wrote": {"/etc/precious": "`+hash([]byte("x"))+`"}, "user": true, "trial": {"boot": "none"}}`)
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{Unconfirmed: true}))
-	b.has("/etc/precious")
+	b.has("/etc/precious", "/run/sshd") // which sshd wants, empty as it is
 	b.must(os.MkdirAll(b.path(stateDir), 0o700))
 	b.file("/home/note", `{"made": ["/home"], "trial": {"boot": "none"}}`)
 	b.must(os.Symlink(b.path("/home/note"), b.path(notePath)))
 	if n := b.install(Options{}).note; n.Trial != nil || len(n.Made) > 0 {
 		t.Errorf("a link was followed: %+v", n)
+	}
+	b.must(errors.Join(os.Remove(b.path(notePath)), syscall.Mkfifo(b.path(notePath), 0o600)))
+	held, err := os.OpenFile(b.path(notePath), os.O_RDWR, 0)
+	b.must(err)
+	defer held.Close()
+	read := make(chan note, 1)
+	go func() { read <- b.install(Options{}).note }()
+	select {
+	case n := <-read:
+		if !n.User || n.Trial != nil {
+			t.Errorf("of a fifo: %+v", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("waits for who holds a fifo open")
 	}
 }
 

@@ -85,7 +85,7 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	for _, name := range slices.Compact(programs) {
 		errs = append(errs, in.remove(name))
 	}
-	errs = append(errs, in.removeEmpty(reverse(in.note.Made)...))
+	errs = append(errs, in.removeEmpty(reverse(in.made(files))...))
 	if found.Package != "" {
 		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
 	}
