@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -195,35 +196,69 @@ func (s *scanner) integer() (int64, error) {
 // raw steps over any value and gives its bytes. It only looks for the end: what
 // lies within is checked when it is read.
 func (s *scanner) raw() ([]byte, error) {
-	s.peek()
-	start, depth := s.at, 0
-	for s.at < len(s.data) {
+	switch s.peek() {
+	case '"':
+		raw, _, err := s.quoted()
+		return raw, err
+	case '{', '[':
+		return s.nested()
+	}
+	start := s.at
+	for ; s.at < len(s.data); s.at++ {
 		switch s.data[s.at] {
-		case '"':
-			if _, _, err := s.quoted(); err != nil {
-				return nil, err
+		case ',', ' ', '\n', '}', ']':
+			if s.at == start {
+				return nil, errSyntax
 			}
-			if depth == 0 {
-				return s.data[start:s.at], nil
-			}
+			return s.data[start:s.at], nil
+		case '"', '{', '[', ':':
+			return nil, errSyntax
+		}
+	}
+	if s.at == start {
+		return nil, errSyntax
+	}
+	return s.data[start:], nil
+}
+
+// structure are the bytes that tell where an object or a list ends.
+var structure = [256]bool{'"': true, '{': true, '[': true, '}': true, ']': true}
+
+// nested is raw of an object or a list: most of a state is stepped over by it, in every
+// pass.
+func (s *scanner) nested() ([]byte, error) {
+	data, at, depth := s.data, s.at, 0
+	for at < len(data) {
+		c := data[at]
+		at++
+		if !structure[c] {
 			continue
+		}
+		switch c {
+		case '"':
+			end := bytes.IndexByte(data[at:], '"')
+			if end < 0 {
+				return nil, errSyntax
+			}
+			if bytes.IndexByte(data[at:at+end], '\\') < 0 {
+				at += end + 1
+				continue
+			}
+			for at < len(data) && data[at] != '"' {
+				if data[at] == '\\' {
+					at++
+				}
+				at++
+			}
+			at++
 		case '{', '[':
 			depth++
-		case '}', ']':
-			if depth--; depth < 0 {
-				return nil, errSyntax
-			} else if depth == 0 {
-				s.at++
-				return s.data[start:s.at], nil
+		default:
+			if depth--; depth == 0 {
+				raw := data[s.at:at]
+				s.at = at
+				return raw, nil
 			}
-		case ',', ' ', '\n':
-			if depth == 0 {
-				return s.data[start:s.at], nil
-			}
-		}
-		s.at++
-		if depth == 0 && (s.at == len(s.data) || s.data[s.at] == '}' || s.data[s.at] == ']') {
-			return s.data[start:s.at], nil
 		}
 	}
 	return nil, errSyntax

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -196,7 +197,7 @@ func (s *Store) Load() (*State, error) {
 	if info.Size() > stateMost {
 		return nil, &DamagedError{s.path, fmt.Errorf("it holds %d bytes, more than any state", info.Size())}
 	}
-	data := make([]byte, info.Size())
+	data := room(int(info.Size()))
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.path, err)
 	}
@@ -208,6 +209,22 @@ func (s *Store) Load() (*State, error) {
 		return nil, &DamagedError{s.path, err}
 	}
 	return state, nil
+}
+
+// room is for n bytes that are kept until the process ends. Much of it lies beside the heap
+// in large pages, where the kernel has them: else most of a pass over a large state is the
+// kernel's work of finding memory, page by page.
+func room(n int) []byte {
+	const page = 2 << 20
+	if n < page {
+		return make([]byte, n)
+	}
+	b, err := syscall.Mmap(-1, 0, (n+page-1)&^(page-1), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		return make([]byte, n)
+	}
+	_ = syscall.Madvise(b, syscall.MADV_HUGEPAGE)
+	return b[:n:n]
 }
 
 // Commit appends the decisions to the history and then replaces the state,
