@@ -158,10 +158,10 @@ func (s *Sessions) at(id string, t int64) *session {
 	x, ok := s.byID[id]
 	switch {
 	case !ok:
-		x = &session{}
+		x = &session{last: t}
 		s.byID[id] = x
 		s.order = append(s.order, id)
-		s.bound()
+		s.bound(t)
 	case x.stale(t):
 		*x = session{}
 	}
@@ -169,8 +169,15 @@ func (s *Sessions) at(id string, t int64) *session {
 	return x
 }
 
-func (s *Sessions) bound() {
-	for len(s.byID) > maxSessions {
+// bound forgets the first sessions while there are too many, and those that are over at the
+// time t of the log, but for lines that come a little late: a long log has hundreds of
+// thousands, and few at a time.
+func (s *Sessions) bound(t int64) {
+	for len(s.order) > 0 {
+		x, ok := s.byID[s.order[0]]
+		if ok && len(s.byID) <= maxSessions && !x.stale(t-sessionSpan) {
+			return
+		}
 		delete(s.byID, s.order[0])
 		s.order = s.order[1:]
 	}

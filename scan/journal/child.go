@@ -163,7 +163,7 @@ func (c *child) next() (bool, error) {
 			c.failed = fmt.Errorf("journalctl: %w", err)
 		case c.wait() == nil && !errors.Is(err, io.EOF):
 			c.failed = fmt.Errorf("journalctl: %w", err)
-		case c.failed != nil && c.parent.Err() == nil:
+		case c.gaveUp() && c.parent.Err() == nil:
 			if c.q.last && c.arrive() == nil {
 				c.failed = nil
 				return true, nil // where it stands is known, what it holds is not asked
@@ -174,6 +174,13 @@ func (c *child) next() (bool, error) {
 		}
 	}
 	return false, c.failed
+}
+
+// gaveUp tells whether journalctl ended on what it met. One that was killed will find more
+// the next time.
+func (c *child) gaveUp() bool {
+	exit := (*exec.ExitError)(nil)
+	return errors.As(c.failed, &exit) && exit.Exited()
 }
 
 // arrive takes over where the entry that was read stands.

@@ -355,30 +355,32 @@ func TestReadingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHost(t)
-	journaltest.Write(t, h.journal, journaltest.Attack(begin, 6)) // two attempts of each of three addresses
 	bin := t.TempDir()
-	fake := "#!/bin/sh\n" + real + ` "$@"; case "$*" in *--lines=1*) ;; *) exit 1 ;; esac` + "\n"
-	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(fake), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	path := os.Getenv("PATH")
 	t.Setenv("PATH", bin+":"+path)
-	for range 3 {
-		s := h.setup
-		s.Now = time.Unix(begin+60, 0)
-		p, err := Begin(s)
-		if err != nil {
+	for _, end := range []string{"exit 1", "kill -9 $$"} { // it gives the file up; it was killed
+		h := newHost(t)
+		journaltest.Write(t, h.journal, journaltest.Attack(begin, 6)) // two attempts of each of three addresses
+		fake := "#!/bin/sh\n" + real + ` "$@"; case "$*" in *--lines=1*) ;; *) ` + end + " ;; esac\n"
+		if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(fake), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		p.Read(context.Background())
-		p.Commit(context.Background())
-		p.Close()
-		if p.Entries > 0 && len(p.Errs) == 0 {
-			t.Error("a reader that failed is no error")
-		}
-		if n := len(p.Ledger.Jail("sshd").Live(begin + 60)); n != 0 {
-			t.Fatalf("%d bans for two attempts each: what was read is counted again", n)
+		for range 3 {
+			s := h.setup
+			s.Now = time.Unix(begin+60, 0)
+			p, err := Begin(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Read(context.Background())
+			p.Commit(context.Background())
+			p.Close()
+			if p.Entries > 0 && len(p.Errs) == 0 && (end != "exit 1" || len(p.Warnings) == 0) {
+				t.Errorf("%s: a reader that failed is no error: %q", end, p.Warnings)
+			}
+			if n := len(p.Ledger.Jail("sshd").Live(begin + 60)); n != 0 {
+				t.Fatalf("%s: %d bans for two attempts each: what was read is counted again", end, n)
+			}
 		}
 	}
 }
