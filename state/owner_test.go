@@ -1,8 +1,168 @@
 package state
 
 import (
+	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
 	"syscall"
+	"testing"
 )
+
+// What another user, or the passes' own, lays where the state is written.
+
+func TestSymbolicLinksAreNotFollowed(t *testing.T) {
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "victim")
+	os.WriteFile(elsewhere, []byte("precious"), 0o600)
+	state, decisions := sample(t)
+	for _, name := range []string{"state.json", "history.jsonl", "state.json.lock", "state.json.new"} {
+		os.Symlink(elsewhere, filepath.Join(dir, name))
+	}
+	s := openStore(t, dir)
+	if err := s.Lock(0); err == nil {
+		t.Error("the lock was taken through a link")
+	}
+	if _, err := s.Load(); err == nil {
+		t.Error("the state was read through a link")
+	}
+	if err := s.Commit(state, decisions, T); err == nil {
+		t.Error("the history was written through a link")
+	}
+	if text, _ := os.ReadFile(elsewhere); string(text) != "precious" {
+		t.Errorf("the file behind the links was changed: %q", text)
+	}
+}
+
+// TestPlanted is what the owner of the directory, the passes' user, may have put
+// there for root to open.
+func TestPlanted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives files away")
+	}
+	plants := map[string]func(victim, name string) error{
+		"a hard link": os.Link,
+		"a fifo":      func(_, name string) error { return syscall.Mkfifo(name, 0o600) },
+		"a stranger's": func(_, name string) error {
+			return errors.Join(os.WriteFile(name, []byte("{}"), 0o666), os.Chown(name, 4321, 4321))
+		},
+	}
+	for what, plant := range plants {
+		top := t.TempDir()
+		dir, victim := filepath.Join(top, "state"), filepath.Join(top, "victim")
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 12345, 12345), os.WriteFile(victim, []byte("precious"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"state.json", "history.jsonl", "state.json.lock", "state.json.new", "pass.json"} {
+			if err := plant(victim, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := openStore(t, dir)
+		state, decisions := sample(t)
+		if err := s.Lock(0); err == nil {
+			t.Errorf("%s: the lock was taken", what)
+		}
+		if _, err := s.Load(); err == nil {
+			t.Errorf("%s: the state was read", what)
+		}
+		if err := s.Commit(state, decisions, T); err == nil {
+			t.Errorf("%s: the history was written", what)
+		}
+		LoadVolatile(filepath.Join(dir, "pass.json")) // ends
+		info, err := os.Stat(victim)
+		if text, _ := os.ReadFile(victim); err != nil || string(text) != "precious" || owner(info) != 0 {
+			t.Errorf("%s: the victim holds %q and belongs to %d", what, text, owner(info))
+		}
+	}
+}
+
+// TestHoles: files of terabytes without a byte on the disk are not read into memory.
+func TestHoles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"state.json", "history.jsonl", "pass.json"} {
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, name), nil, 0o600), os.Truncate(filepath.Join(dir, name), 1<<42)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openStore(t, dir)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := s.Load(); !errors.As(err, new(*DamagedError)) {
+		t.Errorf("the state: %v", err)
+	}
+	if err := s.History(nil, func(Decision, int64) { t.Error("a decision") }); err != nil {
+		t.Errorf("the history: %v", err)
+	}
+	LoadVolatile(filepath.Join(dir, "pass.json"))
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 512<<20 {
+		t.Errorf("%d MB were taken", took>>20)
+	}
+}
+
+// TestLinkTakenAway: a hard link to another's file that is there when root opens it and
+// gone when its names are counted.
+func TestLinkTakenAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives a directory away")
+	}
+	top := t.TempDir()
+	dir, victim := filepath.Join(top, "state"), filepath.Join(top, "victim")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 12345, 12345), os.WriteFile(victim, []byte("precious"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "state.json.lock")
+	stop, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				os.Remove(name)
+				os.Link(victim, name)
+			}
+		}
+	}()
+	s := openStore(t, dir)
+	for range 20_000 {
+		if f, err := s.open("state.json.lock", os.O_RDWR|os.O_CREATE); err == nil {
+			f.Close()
+		}
+		if info, err := os.Stat(victim); err != nil || owner(info) != 0 {
+			t.Errorf("the victim belongs to %d: %v", owner(info), err)
+			break
+		}
+	}
+	close(stop)
+	<-done
+}
+
+func TestFilesGetTheOwnerOfTheDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives a directory away")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	state, decisions := sample(t)
+	s := openStore(t, dir)
+	if err := errors.Join(s.Lock(0), s.Commit(state, decisions, T)); err != nil {
+		t.Fatal(err)
+	}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		info, _ := e.Info()
+		if uid := owner(info); uid != 12345 || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: owner %d, mode %v; want 12345, 0600", e.Name(), uid, info.Mode())
+		}
+	}
+	if len(entries) != 3 {
+		t.Errorf("%d files, want state, history and lock", len(entries))
+	}
+}
 
 func owner(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -219,11 +218,11 @@ func room(n int) []byte {
 	if n < page {
 		return make([]byte, n)
 	}
-	b, err := syscall.Mmap(-1, 0, (n+page-1)&^(page-1), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	b, err := unix.Mmap(-1, 0, (n+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return make([]byte, n)
 	}
-	_ = syscall.Madvise(b, syscall.MADV_HUGEPAGE)
+	_ = unix.Madvise(b, unix.MADV_HUGEPAGE)
 	return b[:n:n]
 }
 

@@ -30,7 +30,7 @@ func memory(_ context.Context, c *checker, found *report.Findings) {
 	if need := memoryLeast + int64(most)*memoryPerKey; need > free {
 		fits := max(1000, (free-memoryLeast)/memoryPerKey/1000*1000)
 		found.Warn("memory", fmt.Sprintf("%d MB are free, and a flood of addresses may take %d: jail %q tracks up to %d (max_tracked)", free>>20, need>>20, name, most),
-			fmt.Sprintf("max_tracked = %d under [defaults]", fits))
+			fmt.Sprintf("max_tracked = %d under [defaults], and where a jail has its own", fits))
 		return
 	}
 	found.OK("memory", fmt.Sprintf("%d MB are free", free>>20))
