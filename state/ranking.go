@@ -1,0 +1,168 @@
+package state
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// ranking orders the windows of a jail that is full: by what they weigh, to
+// choose which goes, and by age, to find those that can no longer ban. It is
+// made when a jail first overflows in a pass, so that others do not pay for it.
+//
+// A flood asks it at every failure, so that its heaps hold what they order by, and a window
+// is looked at only when it has come to the top.
+type ranking struct {
+	light heap4[standing, *standing] // every window; each knows its place
+	old   heap4[aged, *aged]         // every window, perhaps as it was when it was younger, and some that are gone
+}
+
+// standing is a window's place among those of its jail: the lightest first, of
+// those the stalest, of those the first by key.
+type standing struct {
+	weight    int
+	last      int64
+	is6       bool
+	bits      uint8
+	high, low uint64 // the key's address
+	window    *window
+}
+
+// aged is a window as of the second of its last hit, or of one before.
+type aged struct {
+	last   int64
+	window *window
+}
+
+// gone is the place of a window that is in no ranking any more.
+const gone = -1
+
+func newRanking(windows map[Key]*window) *ranking {
+	r := &ranking{}
+	r.light.items = make([]standing, 0, len(windows)+1)
+	r.old.items = make([]aged, 0, len(windows)+1)
+	for _, w := range windows {
+		r.insert(w)
+	}
+	return r
+}
+
+func standingOf(w *window) standing {
+	addr := w.key.Addr()
+	bytes := addr.As16()
+	return standing{weight: w.weight, last: w.last(), is6: addr.Is6(), bits: uint8(w.key.Bits()), window: w,
+		high: binary.BigEndian.Uint64(bytes[:8]), low: binary.BigEndian.Uint64(bytes[8:])}
+}
+
+func (s *standing) before(other *standing) bool {
+	switch {
+	case s.weight != other.weight:
+		return s.weight < other.weight
+	case s.last != other.last:
+		return s.last < other.last
+	case s.is6 != other.is6:
+		return other.is6
+	case s.high != other.high:
+		return s.high < other.high
+	case s.low != other.low:
+		return s.low < other.low
+	}
+	return s.bits < other.bits
+}
+
+func (s *standing) at(place int) { s.window.place = place }
+
+func (a *aged) before(other *aged) bool { return a.last < other.last }
+
+func (a *aged) at(int) {}
+
+// lightest is the window to go.
+func (r *ranking) lightest() *window { return r.light.items[0].window }
+
+// stale is a window without a hit after the horizon; nil: there is none.
+func (r *ranking) stale(horizon int64) *window {
+	for len(r.old.items) > 0 && r.old.items[0].last <= horizon {
+		w := r.old.items[0].window
+		switch {
+		case w.place == gone:
+			r.old.remove(0)
+		case w.last() > horizon:
+			r.old.settle(0, aged{w.last(), w})
+		default:
+			return w
+		}
+	}
+	return nil
+}
+
+// insert adds a window that has hits.
+func (r *ranking) insert(w *window) {
+	r.light.add(standingOf(w))
+	r.old.add(aged{w.last(), w})
+}
+
+// moved puts a window right that was hit.
+func (r *ranking) moved(w *window) { r.light.settle(w.place, standingOf(w)) }
+
+// remove takes a window out.
+func (r *ranking) remove(w *window) {
+	r.light.remove(w.place)
+	w.place = gone
+	if len(r.old.items) > 2*len(r.light.items)+64 { // most of them are gone
+		left := slices.DeleteFunc(r.old.items, func(a aged) bool { return a.window.place == gone })
+		r.old.items = left[:0]
+		for _, a := range left {
+			r.old.add(a)
+		}
+	}
+}
+
+// heap4 is a heap of which each node has four children: fewer levels than with two, and
+// those of one node lie together.
+type heap4[T any, P interface {
+	*T
+	before(*T) bool
+	at(place int) // is told to what is put there
+}] struct{ items []T }
+
+func (h *heap4[T, P]) add(x T) {
+	h.items = append(h.items, x)
+	h.settle(len(h.items)-1, x)
+}
+
+func (h *heap4[T, P]) remove(place int) {
+	last := len(h.items) - 1
+	moves := h.items[last]
+	clear(h.items[last:])
+	if h.items = h.items[:last]; place < last {
+		h.settle(place, moves)
+	}
+}
+
+// settle puts x where it belongs, at the place or above or below; what stood at the place
+// goes.
+func (h *heap4[T, P]) settle(place int, x T) {
+	for place > 0 && P(&x).before(&h.items[(place-1)/4]) {
+		h.put(place, h.items[(place-1)/4])
+		place = (place - 1) / 4
+	}
+	for 4*place+1 < len(h.items) {
+		first := 4*place + 1
+		least := first
+		for i := first + 1; i < min(first+4, len(h.items)); i++ {
+			if P(&h.items[i]).before(&h.items[least]) {
+				least = i
+			}
+		}
+		if !P(&h.items[least]).before(&x) {
+			break
+		}
+		h.put(place, h.items[least])
+		place = least
+	}
+	h.put(place, x)
+}
+
+func (h *heap4[T, P]) put(place int, x T) {
+	h.items[place] = x
+	P(&h.items[place]).at(place)
+}

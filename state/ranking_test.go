@@ -1,0 +1,104 @@
+package state
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
+
+// A ranking says what looking at all windows would say, whatever is done to them, and does
+// not keep what is gone.
+func TestRanking(t *testing.T) {
+	const findtime = 100
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		jail := New().Jail("sshd")
+		windows := jail.windows.get()
+		key := func() Key {
+			n := random.IntN(256)
+			if n%3 == 0 {
+				return Key{netip.PrefixFrom(addr(fmt.Sprintf("2001:db8:%x::", n)), 56+n%2*8)}
+			}
+			return Key{netip.PrefixFrom(addr(fmt.Sprintf("198.18.%d.0", n)), 24+n%2*8)}
+		}
+		for i := range 20 {
+			jail.hit(key(), hit{int64(i), 1, ""}, findtime, 1000)
+		}
+		jail.ranking = newRanking(windows)
+		for now := int64(20); now < 3000; now++ {
+			switch k := key(); {
+			case random.IntN(10) > 0:
+				late := int64(max(0, random.IntN(60)-50))
+				jail.hit(k, hit{now - late, 1 + random.IntN(3), ""}, findtime, 1000)
+			case windows[k] != nil:
+				jail.forget(windows[k])
+			}
+			if len(windows) == 0 {
+				continue
+			}
+			lightest, stale := slowly(windows, now-findtime)
+			if got := jail.ranking.lightest(); got != lightest {
+				t.Fatalf("seed %d, %d: %s (weighs %d, last %d) is the lightest, want %s (%d, %d)", seed, now, got.key, got.weight, got.last(), lightest.key, lightest.weight, lightest.last())
+			}
+			if got := jail.ranking.stale(now - findtime); (got != nil) != (stale > 0) || got != nil && got.last() > now-findtime {
+				t.Fatalf("seed %d, %d: %+v is stale, want one of %d", seed, now, got, stale)
+			}
+			if n := len(jail.ranking.old.items); n > 2*len(windows)+65 {
+				t.Fatalf("seed %d, %d: %d remembered of %d windows", seed, now, n, len(windows))
+			}
+			if random.IntN(20) == 0 { // what a full jail does
+				jail.hit(k2(now), hit{now, 1, ""}, findtime, len(windows))
+				if _, stale := slowly(windows, now-findtime); stale > 0 {
+					t.Fatalf("seed %d, %d: %d stale windows are kept", seed, now, stale)
+				}
+			}
+		}
+	}
+}
+
+// k2 is a key that no other is.
+func k2(n int64) Key {
+	return Key{netip.PrefixFrom(addr(fmt.Sprintf("203.0.%d.%d", n/256, n%256)), 32)}
+}
+
+// slowly finds the lightest window, and how many have no hit after the horizon.
+func slowly(windows map[Key]*window, horizon int64) (lightest *window, stale int) {
+	for _, w := range windows {
+		if w.last() <= horizon {
+			stale++
+		}
+		switch {
+		case lightest == nil, w.weight < lightest.weight:
+			lightest = w
+		case w.weight > lightest.weight:
+		case w.last() != lightest.last():
+			if w.last() < lightest.last() {
+				lightest = w
+			}
+		case compareKeys(w.key, lightest.key) < 0:
+			lightest = w
+		}
+	}
+	return lightest, stale
+}
+
+// BenchmarkFlood is a failure of one more address, 10,000 a second, in a jail that tracks
+// all that it may.
+func BenchmarkFlood(b *testing.B) {
+	j := newBench(func(r *Rules) { r.MaxTracked = 100_000 })
+	random := rand.New(rand.NewPCG(1, 1))
+	n := int64(0)
+	flood := func() {
+		bytes := [4]byte{198, byte(random.UintN(256)), byte(random.UintN(256)), byte(random.UintN(256))}
+		j.Event(Event{Failure: Failure{Jail: "sshd", Addr: netip.AddrFrom4(bytes), Time: T + n/10_000, Weight: 1, Rule: "failed-password"}})
+		n++
+	}
+	for range 150_000 {
+		flood()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		flood()
+	}
+}
