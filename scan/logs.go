@@ -28,7 +28,7 @@ type Logs struct {
 
 	watches []Watch
 	found   [][]Finding     // of the line that each log stands at
-	ahead   bool            // the reader stands at a line that was not handed out
+	ahead   ahead           // the findings, in order
 	undated map[undated]int // failures that were refused for want of a date
 	program []byte          // of the line that is being looked at
 	tell    func() string
@@ -52,24 +52,34 @@ func OpenLogs(ctx context.Context, watches []Watch, o logfile.Options) *Logs {
 		o.Groups = append(o.Groups, w.Group())
 	}
 	o.Look = l.look
+	ctx, l.ahead.stop = context.WithCancel(ctx)
 	l.Reader = logfile.Open(ctx, o)
-	l.ahead = l.Next()
+	if l.Next() {
+		l.ahead.start(l.more)
+	}
 	return l
 }
 
-// Until hands on what was logged up to and in that second.
-func (l *Logs) Until(second int64, found func(Finding)) {
-	for l.ahead && l.Line().Time/1e6 <= second {
-		at := l.Line().Log
-		for _, f := range l.found[at] {
-			found(f)
-		}
-		l.found[at] = l.found[at][:0]
-		l.ahead = l.Next()
-	}
+// Close ends the reading and closes the files.
+func (l *Logs) Close() {
+	l.ahead.close()
+	l.Reader.Close()
 }
 
-// Rest hands on what is left.
+// more adds the findings in the line that the reader stands at, and goes to the next.
+func (l *Logs) more(batch []placed) ([]placed, bool) {
+	line := l.Line()
+	for _, f := range l.found[line.Log] {
+		batch = append(batch, placed{line.Time / 1e6, f})
+	}
+	l.found[line.Log] = l.found[line.Log][:0]
+	return batch, l.Next()
+}
+
+// Until hands on what was logged up to and in that second.
+func (l *Logs) Until(second int64, found func(Finding)) { l.ahead.until(second, found) }
+
+// Rest hands on what is left. What Logs tells of the whole is known after it.
 func (l *Logs) Rest(found func(Finding)) { l.Until(math.MaxInt64, found) }
 
 // Tallies gives what each jail has seen, by a second of each day, once all is read.
