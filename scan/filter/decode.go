@@ -1,13 +1,13 @@
 package filter
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/BurntSushi/toml"
@@ -29,14 +29,14 @@ func Parse(name, file, text string) (*Filter, error) {
 
 // parseShipped is Parse for a filter of the catalogue, which a test has parsed in
 // full: what stands before its rules is read now, they are read on demand.
-func parseShipped(name, file, text string) (*Filter, error) {
-	head, _, _ := strings.Cut(text, "\n[[rule]]")
-	f, _, err := parse(name, file, head, false)
+func parseShipped(name, file string, text []byte) (*Filter, error) {
+	head, _, _ := bytes.Cut(text, []byte("\n[[rule]]"))
+	f, _, err := parse(name, file, string(head), false)
 	if err != nil {
 		return nil, err
 	}
 	f.Rules = sync.OnceValue(func() []Rule {
-		_, rules, err := parse(name, file, text, false)
+		_, rules, err := parse(name, file, string(text), false)
 		if err != nil {
 			panic(err)
 		}

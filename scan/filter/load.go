@@ -80,7 +80,7 @@ func Load(name string, dirs ...string) (*Filter, error) {
 	if err != nil {
 		return nil, &UnknownError{name, Names(dirs...)}
 	}
-	return parseShipped(name, base, string(text))
+	return parseShipped(name, base, text)
 }
 
 // Own is the file of the last of dirs that has the filter; empty: it is shipped.

@@ -63,6 +63,7 @@ type Config struct {
 	Root string // before the paths of the container engines; empty but in tests
 
 	base   Jail            // [defaults]
+	own    []string        // the directory of the admin's filters, where there is one
 	failed map[string]bool // keys of the jail being read whose values could not be
 	unfit  map[string]bool // keys of [defaults] whose values are wrong, which has been said
 	faults []error         // all of Broken, in the order of their lines

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -49,6 +50,9 @@ func Load(path string) (*Config, error) {
 		}
 	}
 	if whole {
+		if _, err := os.Lstat(c.FilterDir()); !errors.Is(err, fs.ErrNotExist) {
+			c.own = []string{c.FilterDir()}
+		}
 		errs = append(errs, c.checkAll(files, &base, errs)...)
 		c.base = base
 		jails := c.jails(files, base)
@@ -243,8 +247,7 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 	}
 	j.check(report)
 	j.Filter = cmp.Or(j.Filter, j.Name)
-	dir := c.FilterDir()
-	rules, err := filter.Load(j.Filter, dir)
+	rules, err := filter.Load(j.Filter, c.own...)
 	if unknown := (*filter.UnknownError)(nil); errors.As(err, &unknown) {
 		report("filter", err.Error())
 		return errs

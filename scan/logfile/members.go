@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // member is a file that a glob leads to.
@@ -41,15 +43,23 @@ func Expand(glob string) ([]string, error) {
 	if !strings.ContainsAny(glob, `*?[\`) {
 		return []string{glob}, nil
 	}
+	fixed := filepath.Dir(glob[:strings.IndexAny(glob, `*?[\`)] + "x")
+	dir, err := unix.Open(fixed, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(dir)
+	}
+	switch err {
+	case unix.ENOENT, unix.ENOTDIR:
+		if _, err := filepath.Match(glob, ""); err != nil {
+			return nil, fmt.Errorf("log files %s: %w", glob, err)
+		}
+		return nil, nil
+	case unix.EACCES, unix.EPERM:
+		return nil, fmt.Errorf("log files %s: %w", glob, &fs.PathError{Op: "open", Path: fixed, Err: err})
+	}
 	paths, err := filepath.Glob(glob)
 	if err != nil {
 		return nil, fmt.Errorf("log files %s: %w", glob, err)
-	}
-	if len(paths) == 0 {
-		fixed := filepath.Dir(glob[:strings.IndexAny(glob, `*?[\`)] + "x")
-		if _, err := os.ReadDir(fixed); errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("log files %s: %w", glob, err)
-		}
 	}
 	return slices.DeleteFunc(paths, isPacked), nil
 }
