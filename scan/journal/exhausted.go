@@ -1,6 +1,12 @@
 package journal
 
-import "slices"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Exhausted is what a pass knows of the journal's files at its end: which of
 // them hold nothing after its position. It spares the next pass opening them,
@@ -15,25 +21,58 @@ type Exhausted struct {
 	Damaged map[string]string `json:"damaged,omitempty"`
 }
 
-// ExhaustedFile is one file as its header was before it was read to its end.
+// ExhaustedFile is one file as its header was before it was read to its end. Every pass
+// reads and writes one for each file of the journal, so in JSON it is one string.
 type ExhaustedFile struct {
-	ID       string `json:"id"`       // of the file; it survives renaming
-	Entries  uint64 `json:"entries"`  // n_entries of the header; 0: not exhausted
-	SeqnumID string `json:"seqnumid"` // the numbering of its entries
-	Seqnum   uint64 `json:"seqnum"`   // of its last entry; 0: not known to be complete
-	Surveyed uint64 `json:"surveyed"` // the offset up to which it has been looked at for damage
+	ID       string // of the file; it survives renaming
+	Entries  uint64 // n_entries of the header; 0: not exhausted
+	SeqnumID string // the numbering of its entries
+	Seqnum   uint64 // of its last entry; 0: not known to be complete
+	Surveyed uint64 // the offset up to which it has been looked at for damage
 }
 
-// exhausts tells whether file number i of the listing holds nothing new. The
+// MarshalText gives "ID ENTRIES SEQNUMID SEQNUM SURVEYED", the numbers in decimal.
+func (f ExhaustedFile) MarshalText() ([]byte, error) {
+	b := append(make([]byte, 0, 128), f.ID...)
+	b = strconv.AppendUint(append(b, ' '), f.Entries, 10)
+	b = append(append(b, ' '), f.SeqnumID...)
+	b = strconv.AppendUint(append(b, ' '), f.Seqnum, 10)
+	return strconv.AppendUint(append(b, ' '), f.Surveyed, 10), nil
+}
+
+// UnmarshalText reads what MarshalText gives.
+func (f *ExhaustedFile) UnmarshalText(text []byte) error {
+	fields := strings.Split(string(text), " ")
+	if len(fields) != 5 {
+		return fmt.Errorf("%q is no file of a journal", text)
+	}
+	f.ID, f.SeqnumID = fields[0], fields[2]
+	var errs [3]error
+	f.Entries, errs[0] = strconv.ParseUint(fields[1], 10, 64)
+	f.Seqnum, errs[1] = strconv.ParseUint(fields[3], 10, 64)
+	f.Surveyed, errs[2] = strconv.ParseUint(fields[4], 10, 64)
+	return errors.Join(errs[:]...)
+}
+
+// file is what is known of file number i of the listing; zero: nothing. The
 // order of files rarely changes, so it is usually number i here too.
-func (x *Exhausted) exhausts(i int, f FileInfo) bool {
+func (x *Exhausted) file(i int, f FileInfo) ExhaustedFile {
 	if x == nil {
-		return false
+		return ExhaustedFile{}
 	}
 	if i >= len(x.Files) || x.Files[i].ID != f.FileID {
 		i = slices.IndexFunc(x.Files, func(k ExhaustedFile) bool { return k.ID == f.FileID })
 	}
-	return i >= 0 && x.Files[i].Entries != 0 && x.Files[i].Entries == f.Entries
+	if i < 0 {
+		return ExhaustedFile{}
+	}
+	return x.Files[i]
+}
+
+// exhausts tells whether file number i of the listing holds nothing new.
+func (x *Exhausted) exhausts(i int, f FileInfo) bool {
+	known := x.file(i, f)
+	return known.Entries != 0 && known.Entries == f.Entries
 }
 
 // lastSeqnum is the last sequence number that was read of a numbering. Not ok:
@@ -52,18 +91,6 @@ func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64, ok bool) {
 	return last, ok
 }
 
-// surveyed is how far a file has been looked at for damage.
-func (x *Exhausted) surveyed(fileID string) uint64 {
-	if x != nil {
-		for _, k := range x.Files {
-			if k.ID == fileID {
-				return k.Surveyed
-			}
-		}
-	}
-	return 0
-}
-
 // settle is how old the last entry of a file must be for the file to count as
 // exhausted, in µs: a younger one may not have been linked to its fields when
 // we read (see plan.safeTail), so the file is opened once more.
@@ -72,8 +99,8 @@ const settle = 2_000_000
 // newExhausted describes the files as their headers were at Open.
 func (p *plan) newExhausted(position string) *Exhausted {
 	x := &Exhausted{Cursor: position}
-	for _, f := range p.files {
-		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Surveyed: max(f.surveyed, p.known.surveyed(f.FileID))}
+	for i, f := range p.files {
+		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Surveyed: max(f.surveyed, p.known.file(i, f).Surveyed)}
 		age := p.now - f.TailRealtime
 		if settled := p.now == 0 || f.State == Archived || age >= settle || age <= -settle; settled && f.Entries > 0 {
 			k.Entries, k.Seqnum = f.Entries, f.TailSeqnum

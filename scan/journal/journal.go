@@ -177,7 +177,8 @@ func (r *Reader) survey(f *FileInfo) bool {
 		return true // nothing in it is asked for
 	}
 	var err error
-	f.surveyed, err = surveyFile(f, p.known.surveyed(f.FileID))
+	at := slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })
+	f.surveyed, err = surveyFile(f, p.known.file(at, *f).Surveyed)
 	switch {
 	case errors.Is(err, errTooLarge):
 		r.passed(*f, err)
@@ -185,7 +186,7 @@ func (r *Reader) survey(f *FileInfo) bool {
 		p.doubtful = true
 		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
 	}
-	p.files[slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })] = *f
+	p.files[at] = *f
 	return !errors.Is(err, errTooLarge)
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -216,3 +217,23 @@ func FuzzHeader(f *testing.F) {
 func abs(n int64) int64 { return max(n, -n) }
 
 func sameID(files []FileInfo) bool { return len(files) == 2 && files[0].FileID == files[1].FileID }
+
+// What a pass knows of the files goes through JSON whole; what is not of ours is refused.
+func TestExhaustedJSON(t *testing.T) {
+	x := &Exhausted{Cursor: "s=1;i=2", Files: []ExhaustedFile{
+		{ID: "0123456789abcdef0123456789abcdef", Entries: 17, SeqnumID: "fedcba9876543210fedcba9876543210", Seqnum: 1<<64 - 1, Surveyed: 8388608},
+		{}}}
+	text, err := json.Marshal(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Exhausted
+	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(&got, x) {
+		t.Errorf("%+v, %v, want %+v", got, err, x)
+	}
+	for _, bad := range []string{`[""]`, `["a 1 b 2"]`, `["a 1 b 2 3 4"]`, `["a -1 b 2 3"]`, `["a 1 b 2 x"]`, `[{"id":"a","entries":1}]`} {
+		if json.Unmarshal([]byte(`{"files":`+bad+`}`), &got) == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
