@@ -42,7 +42,8 @@ func Files(path string) ([]FileInfo, error) {
 // other: an entry of one file may be written between two of the readings.
 func list(path string) (*listing, error) {
 	l := &listing{errs: map[string]error{}}
-	dirs, where := []string{path}, path
+	var dirs []string
+	where := path
 	switch {
 	case path == "":
 		id, err := machineID()
@@ -63,11 +64,12 @@ func list(path string) (*listing, error) {
 			l.add(path)
 			return l, l.verdict(path)
 		}
-		subdirs, err := machineDirs(path)
+		entries, err := os.ReadDir(path)
 		if err != nil {
 			return nil, withRemedy(fmt.Errorf("open journal: %w", err))
 		}
-		dirs = append(dirs, subdirs...)
+		l.addAll(path, entries)
+		dirs = machineDirs(path, entries)
 	}
 	for _, dir := range dirs {
 		if err := l.addDir(dir); err != nil {
@@ -77,20 +79,18 @@ func list(path string) (*listing, error) {
 	return l, l.verdict(where)
 }
 
-// machineDirs are the subdirectories named for a machine id; not remote/, not
-// those of namespaces (ID.NAME).
-func machineDirs(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	var dirs []string
+// machineDirs are, of what stands in the directory, the subdirectories named for a
+// machine id; not remote/, not those of namespaces (ID.NAME).
+func machineDirs(path string, entries []fs.DirEntry) (dirs []string) {
 	for _, e := range entries {
-		if _, err := parseID(e.Name()); err == nil && e.IsDir() {
+		if !e.IsDir() {
+			continue
+		}
+		if _, err := parseID(e.Name()); err == nil {
 			dirs = append(dirs, filepath.Join(path, e.Name()))
 		}
 	}
-	return dirs, nil
+	return dirs
 }
 
 func (l *listing) addDir(dir string) error {
@@ -104,6 +104,12 @@ func (l *listing) addDir(dir string) error {
 	case err != nil:
 		return err
 	}
+	l.addAll(dir, entries)
+	return nil
+}
+
+// addAll adds the journal files of what stands in the directory.
+func (l *listing) addAll(dir string, entries []fs.DirEntry) {
 	for _, e := range entries {
 		// journald's own names: NAME.journal while written and when archived,
 		// NAME.journal~ when it was found unclean and put aside.
@@ -111,7 +117,6 @@ func (l *listing) addDir(dir string) error {
 			l.add(filepath.Join(dir, e.Name()))
 		}
 	}
-	return nil
 }
 
 func (l *listing) add(path string) {
