@@ -1,13 +1,14 @@
 package filter
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/BurntSushi/toml"
@@ -29,13 +30,21 @@ func Parse(name, file, text string) (*Filter, error) {
 
 // parseShipped is Parse for a filter of the catalogue, which a test has parsed in
 // full: what stands before its rules is read now, they are read on demand.
-func parseShipped(name, file string, text []byte) (*Filter, error) {
-	head, _, _ := bytes.Cut(text, []byte("\n[[rule]]"))
-	f, _, err := parse(name, file, string(head), false)
+func parseShipped(name string) (*Filter, error) {
+	file := name + ".toml"
+	head, err := shippedHead(file)
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := parse(name, file, head, false)
 	if err != nil {
 		return nil, err
 	}
 	f.Rules = sync.OnceValue(func() []Rule {
+		text, err := catalogue.ReadFile("catalogue/" + file)
+		if err != nil {
+			panic(err)
+		}
 		_, rules, err := parse(name, file, string(text), false)
 		if err != nil {
 			panic(err)
@@ -43,6 +52,25 @@ func parseShipped(name, file string, text []byte) (*Filter, error) {
 		return rules
 	})
 	return f, nil
+}
+
+// shippedHead is what stands in a file of the catalogue before its rules. Every pass reads
+// those of all jails, so the rules are not even copied.
+func shippedHead(file string) (string, error) {
+	f, err := catalogue.Open("catalogue/" + file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var begin [4096]byte
+	n, err := io.ReadFull(f, begin[:])
+	head, _, found := strings.Cut(string(begin[:n]), "\n[[rule]]")
+	if found || err != nil { // of a shorter file this is the whole
+		return head, nil
+	}
+	rest, err := io.ReadAll(f)
+	head, _, _ = strings.Cut(string(begin[:])+string(rest), "\n[[rule]]")
+	return head, err
 }
 
 // readTOML gives the text's tree; plain says that it may well be what readHead reads.

@@ -76,11 +76,11 @@ func Load(name string, dirs ...string) (*Filter, error) {
 		}
 		return Parse(name, path, string(text))
 	}
-	text, err := catalogue.ReadFile("catalogue/" + base)
-	if err != nil {
+	f, err := parseShipped(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &UnknownError{name, Names(dirs...)}
 	}
-	return parseShipped(name, base, text)
+	return f, err
 }
 
 // Own is the file of the last of dirs that has the filter; empty: it is shipped.

@@ -26,10 +26,10 @@ type Matcher struct {
 	maxLength int
 	echoed    bool // a rule that counts is an echo of the others
 	rules     []compiled
-	byFirst   [256][]candidate // by a message's first byte, in the order of the rules
-	objects   []int            // the rules on JSON, in their order
-	places    *places          // of their members; nil: the filter reads no JSON
-	proxies   []netip.Prefix   // whose word on the client is taken
+	byFirst   *[256][]candidate // by a message's first byte, in the order of the rules; nil: not compiled
+	objects   []int             // the rules on JSON, in their order
+	places    *places           // of their members; nil: the filter reads no JSON
+	proxies   []netip.Prefix    // whose word on the client is taken
 
 	script sync.Mutex         // guards what follows: what a script remembers
 	memory *Memory            // nil: the filter has rules
@@ -64,6 +64,7 @@ func (m *Matcher) compile() {
 		return
 	}
 	rules := m.filter.Rules()
+	m.byFirst = new([256][]candidate)
 	if !m.filter.JSON.empty() || slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Conditions) > 0 }) {
 		m.places = newPlaces(&m.filter.JSON)
 	}
