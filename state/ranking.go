@@ -86,7 +86,8 @@ func (r *ranking) stale(horizon int64) *window {
 		case w.place == gone:
 			r.old.remove(0)
 		case w.last() > horizon:
-			r.old.settle(0, aged{w.last(), w})
+			r.old.items[0].last = w.last()
+			r.old.settle(0)
 		default:
 			return w
 		}
@@ -101,7 +102,10 @@ func (r *ranking) insert(w *window) {
 }
 
 // moved puts a window right that was hit.
-func (r *ranking) moved(w *window) { r.light.settle(w.place, standingOf(w)) }
+func (r *ranking) moved(w *window) {
+	r.light.items[w.place] = standingOf(w)
+	r.light.settle(w.place)
+}
 
 // remove takes a window out.
 func (r *ranking) remove(w *window) {
@@ -126,43 +130,44 @@ type heap4[T any, P interface {
 
 func (h *heap4[T, P]) add(x T) {
 	h.items = append(h.items, x)
-	h.settle(len(h.items)-1, x)
+	h.settle(len(h.items) - 1)
 }
 
 func (h *heap4[T, P]) remove(place int) {
 	last := len(h.items) - 1
-	moves := h.items[last]
+	h.items[place] = h.items[last]
 	clear(h.items[last:])
 	if h.items = h.items[:last]; place < last {
-		h.settle(place, moves)
+		h.settle(place)
 	}
 }
 
-// settle puts x where it belongs, at the place or above or below; what stood at the place
-// goes.
-func (h *heap4[T, P]) settle(place int, x T) {
-	for place > 0 && P(&x).before(&h.items[(place-1)/4]) {
-		h.put(place, h.items[(place-1)/4])
-		place = (place - 1) / 4
+// settle brings what stands at the place to where it belongs, at the place or above or
+// below.
+func (h *heap4[T, P]) settle(place int) {
+	for place > 0 && h.before(place, (place-1)/4) {
+		place = h.swap(place, (place-1)/4)
 	}
 	for 4*place+1 < len(h.items) {
-		first := 4*place + 1
-		least := first
-		for i := first + 1; i < min(first+4, len(h.items)); i++ {
-			if P(&h.items[i]).before(&h.items[least]) {
+		least := 4*place + 1
+		for i := least + 1; i < min(4*place+5, len(h.items)); i++ {
+			if h.before(i, least) {
 				least = i
 			}
 		}
-		if !P(&h.items[least]).before(&x) {
+		if !h.before(least, place) {
 			break
 		}
-		h.put(place, h.items[least])
-		place = least
+		place = h.swap(place, least)
 	}
-	h.put(place, x)
+	P(&h.items[place]).at(place)
 }
 
-func (h *heap4[T, P]) put(place int, x T) {
-	h.items[place] = x
-	P(&h.items[place]).at(place)
+func (h *heap4[T, P]) before(a, b int) bool { return P(&h.items[a]).before(&h.items[b]) }
+
+// swap changes the items at two places, and gives the second of these.
+func (h *heap4[T, P]) swap(from, to int) int {
+	h.items[from], h.items[to] = h.items[to], h.items[from]
+	P(&h.items[from]).at(from)
+	return to
 }
