@@ -14,8 +14,9 @@ type FilePosition struct {
 	Log    string `json:"log"`  // the name of the log that it belongs to, one that a glob led to
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
-	Born   int64  `json:"born,omitempty"` // when the file was made, in nanoseconds since the Unix epoch; 0: the file system does not tell
-	Offset int64  `json:"offset"`         // of the first line not judged yet
+	Owner  uint32 `json:"owner,omitempty"` // whose a link was that led to it, and so the file must be; 0: none that matters, see package scan/logfile
+	Born   int64  `json:"born,omitempty"`  // when the file was made, in nanoseconds since the Unix epoch; 0: the file system does not tell
+	Offset int64  `json:"offset"`          // of the first line not judged yet
 	// Current says that it was what the log's name led to, not a rotated file.
 	Current bool `json:"current,omitempty"`
 

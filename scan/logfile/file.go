@@ -3,11 +3,9 @@ package logfile
 import (
 	"cmp"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,74 +13,6 @@ import (
 	"scan2ban/scan/container"
 	"scan2ban/state"
 )
-
-// ident is what a file is, whatever it is called.
-type ident struct{ device, inode uint64 }
-
-// status is what is known of a file by looking at it from outside.
-type status struct {
-	id      ident
-	size    int64
-	changed int64 // nanoseconds since the Unix epoch
-	born    int64 // likewise; 0: not known, or not asked for
-	mode    os.FileMode
-}
-
-func statusOf(info os.FileInfo) status {
-	s := status{size: info.Size(), changed: info.ModTime().UnixNano(), mode: info.Mode()}
-	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.id = ident{uint64(sys.Dev), sys.Ino}
-	}
-	return s
-}
-
-// kind names a file that is no regular one.
-func kind(mode os.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "a directory"
-	case mode&os.ModeNamedPipe != 0:
-		return "a fifo"
-	case mode&os.ModeSocket != 0:
-		return "a socket"
-	case mode&os.ModeDevice != 0:
-		return "a device"
-	}
-	return "no regular file"
-}
-
-// ErrNoFile says that what is called a log is no regular file.
-var ErrNoFile = errors.New("no regular file")
-
-// OpenFile opens a log file for reading, as a pass does: what is none is ErrNoFile, and
-// not waited for.
-func OpenFile(path string) (*os.File, error) {
-	f, _, err := open(path)
-	return f, err
-}
-
-// open opens a regular file for reading. It never waits: what became a fifo in
-// the meantime is opened without blocking, and refused.
-func open(path string) (*os.File, status, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, status{}, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("open %s: %w: %s", path, ErrNoFile, kind(info.Mode()))
-	}
-	if err != nil {
-		f.Close()
-		return nil, status{}, err
-	}
-	s := statusOf(info)
-	var more unix.Statx_t
-	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &more) == nil && more.Mask&unix.STATX_BTIME != 0 {
-		s.born = more.Btime.Sec*1e9 + int64(more.Btime.Nsec)
-	}
-	return f, s, nil
-}
 
 // file is one file that is read in this pass.
 type file struct {

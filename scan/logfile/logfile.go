@@ -44,8 +44,9 @@
 // # What it never does
 //
 // It does not write, does not ask what time it is (Options.Now), does not open
-// what is no regular file, and waits for nothing. Of compressed files only the
-// one (.gz) is read that a rotation made of a log before the pass came.
+// what is no regular file, and waits for nothing. It follows no link by which a stranger
+// has a file read that is not his (link.go). Of compressed files only the one (.gz) is
+// read that a rotation made of a log before the pass came.
 package logfile
 
 import (

@@ -19,6 +19,7 @@ type member struct {
 	path   string // symbolic links resolved
 	name   string // of the log: one of the names that lead to it
 	linked bool   // that name is a symbolic link
+	owner  uint32 // whose a link to it is, and so it must be; 0: no link that matters leads to it
 	groups []int
 	zone   *time.Location // of its times by the layouts; nil: no group goes by them
 }
@@ -77,38 +78,35 @@ func (p *plan) expand() {
 			}
 		}
 	}
-	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return !m.mode.IsRegular() })
+	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return !m.regular() })
 	slices.SortFunc(p.members, func(a, b *member) int { return strings.Compare(a.name, b.name) })
 }
 
 // join makes the file at path a member, or one more group's.
 func (p *plan) join(path string, g int) {
-	info, err := os.Stat(path)
+	w, err := follow(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // it may come
 	}
-	real := path
-	if err == nil {
-		real, err = filepath.EvalSymlinks(path)
-	}
 	if err != nil {
-		p.r.fail(fmt.Errorf("log file %w%s", err, remedy(err)))
+		p.refused[path] = errors.Is(err, ErrLink)
+		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
 		return
 	}
-	s := statusOf(info)
-	m := p.byID[s.id]
-	link, err := os.Lstat(path)
-	linked := err != nil || link.Mode()&os.ModeSymlink != 0
+	m := p.byID[w.id]
 	switch {
 	case m == nil:
-		m = &member{status: s, path: real, name: path, linked: linked}
-		p.byID[s.id] = m
+		m = &member{status: w.status, path: w.real, name: path, linked: w.linked, owner: w.owner}
+		p.byID[w.id] = m
 		p.members = append(p.members, m)
-		if !s.mode.IsRegular() {
+		if !w.regular() {
 			p.odd(m)
 		}
-	case m.linked && !linked || m.linked == linked && path < m.name:
-		m.name, m.linked = path, linked
+	case m.linked && !w.linked || m.linked == w.linked && path < m.name:
+		m.name, m.linked = path, w.linked
+	}
+	if m.owner != 0 && w.owner == 0 { // another name needs no such link
+		m.path, m.owner = w.real, 0
 	}
 	if !slices.Contains(m.groups, g) {
 		m.groups = append(m.groups, g)
@@ -120,7 +118,7 @@ func (p *plan) join(path string, g int) {
 	if m.zone == nil {
 		m.zone = zone
 	}
-	if zone.String() != m.zone.String() && p.known[s.id] == nil {
+	if zone.String() != m.zone.String() && p.known[w.id] == nil {
 		p.r.warn("log file %s: two jails read it in different zones, %s and %s: the first one holds", path, m.zone, zone)
 	}
 }
@@ -128,10 +126,10 @@ func (p *plan) join(path string, g int) {
 // odd warns of a member that is no regular file, once.
 func (p *plan) odd(m *member) {
 	e := p.known[m.id]
-	if e == nil || e.pos.Told != kind(m.mode) {
-		p.r.warn("log file %s is %s: it is not read", m.name, kind(m.mode))
+	if e == nil || e.pos.Told != m.kind() {
+		p.r.warn("log file %s is %s: it is not read", m.name, m.kind())
 		e = &entry{}
-		e.pos.Path, e.pos.Device, e.pos.Inode, e.pos.Told = m.path, m.id.device, m.id.inode, kind(m.mode)
+		e.pos.Path, e.pos.Device, e.pos.Inode, e.pos.Told = m.path, m.id.device, m.id.inode, m.kind()
 	}
 	e.kept = true
 	p.entries = append(p.entries, e)
@@ -142,6 +140,9 @@ func (p *plan) odd(m *member) {
 func remedy(err error) string {
 	if errors.Is(err, fs.ErrPermission) {
 		return " (the pass's user must be in the group that may read it, or have CAP_DAC_READ_SEARCH)"
+	}
+	if errors.Is(err, ErrLink) {
+		return " (if the file is to be read, name it itself in logpath)"
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ func TestWhatIsNoFileAnyMore(t *testing.T) {
 	for name, want := range map[string]string{"a-directory": "a directory", "a-fifo": "a fifo", "a-device": "a device", "loop": "too many"} {
 		done := make(chan error, 1)
 		go func() {
-			f, _, err := open(h.path(name))
+			f, _, err := open(h.path(name), 0)
 			if err == nil {
 				f.Close()
 			}

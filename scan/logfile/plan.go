@@ -20,6 +20,7 @@ type plan struct {
 	r       *Reader
 	members []*member // by name
 	byID    map[ident]*member
+	refused map[string]bool // names that a link keeps from being members
 	entries []*entry
 	known   map[ident]*entry // that hold what the last pass knew of them
 	lost    []*entry         // current at the last pass, and perhaps rotated since
@@ -38,7 +39,7 @@ type entry struct {
 }
 
 func newPlan(r *Reader) *plan {
-	p := &plan{r: r, byID: map[ident]*member{}, known: map[ident]*entry{}, dirs: map[string][]sibling{}}
+	p := &plan{r: r, byID: map[ident]*member{}, refused: map[string]bool{}, known: map[ident]*entry{}, dirs: map[string][]sibling{}}
 	for _, pos := range r.o.After {
 		e := &entry{pos: pos, status: status{id: ident{pos.Device, pos.Inode}}}
 		p.known[e.id] = e
@@ -78,12 +79,12 @@ func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 
 // locate finds the file of a position again, and opens it if it may have grown.
 func (p *plan) locate(e *entry) {
-	if groups, _ := p.groups(e.pos.Log); groups == nil && p.byID[e.id] == nil {
-		e.kept = e.pos.Changed >= p.r.o.Since*1e9 // its jail may come back
+	if groups, _ := p.groups(e.pos.Log); p.byID[e.id] == nil && (groups == nil || p.refused[e.pos.Log]) {
+		e.kept = e.pos.Changed >= p.r.o.Since*1e9 // its jail may come back, or its link be mended
 		return
 	}
 	path, s, ok := p.find(e)
-	if !ok {
+	if !ok || e.pos.Owner != 0 && e.pos.Owner != s.uid {
 		p.lose(e)
 		return
 	}
@@ -115,7 +116,7 @@ func (p *plan) settled(s status) bool { return p.r.o.Now*1e9-s.changed > 60e9 }
 
 // open opens a file, and looks at it again.
 func (p *plan) open(path string, e *entry) (*os.File, error) {
-	f, s, err := open(path)
+	f, s, err := open(path, e.pos.Owner)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +201,7 @@ func (p *plan) head(m *member) *entry {
 	if p.copies(m) {
 		return nil
 	}
-	if e = p.add(m.path, m.name); e != nil {
+	if e = p.add(m.path, m.name, m.owner); e != nil {
 		e.pos.Current = true
 	}
 	return e
@@ -208,8 +209,8 @@ func (p *plan) head(m *member) *entry {
 
 // add makes a file that has no position one that is read from its beginning; nil
 // where it cannot be.
-func (p *plan) add(path, name string) *entry {
-	e := &entry{kept: true, pos: state.FilePosition{Path: path, Log: name}}
+func (p *plan) add(path, name string, owner uint32) *entry {
+	e := &entry{kept: true, pos: state.FilePosition{Path: path, Log: name, Owner: owner}}
 	f, err := p.open(path, e)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"scan2ban/state"
@@ -25,7 +26,7 @@ func (p *plan) beside(dir string) []sibling {
 	found, _ := os.ReadDir(dir)
 	for _, d := range found {
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-			list = append(list, sibling{statusOf(info), d.Name()})
+			list = append(list, sibling{statusOf(info.Sys().(*syscall.Stat_t)), d.Name()})
 		}
 	}
 	p.dirs[dir] = list
@@ -36,10 +37,11 @@ func (p *plan) beside(dir string) []sibling {
 // under any name beside the log.
 func (p *plan) find(e *entry) (path string, s status, ok bool) {
 	if m := p.byID[e.id]; m != nil {
+		e.pos.Owner = m.owner
 		return m.path, m.status, true
 	}
 	if info, err := os.Lstat(e.pos.Path); err == nil && info.Mode().IsRegular() {
-		if s := statusOf(info); s.id == e.id {
+		if s := statusOf(info.Sys().(*syscall.Stat_t)); s.id == e.id {
 			return e.pos.Path, s, true
 		}
 	}
@@ -158,7 +160,7 @@ func (p *plan) adopt(e *entry, path string, packed bool) bool {
 
 // unpack reads a compressed file of the log of e from its beginning.
 func (p *plan) unpack(e *entry, path string) {
-	a := &entry{pos: state.FilePosition{Path: path, Log: e.pos.Log}}
+	a := &entry{pos: state.FilePosition{Path: path, Log: e.pos.Log, Owner: e.pos.Owner}}
 	f, err := p.open(path, a)
 	if err != nil {
 		return // gone again
@@ -187,14 +189,14 @@ func (p *plan) missed(name string, m *member) (list []*entry) {
 	}
 	dir := filepath.Dir(m.path)
 	for _, x := range p.beside(dir) {
-		if p.known[x.id] != nil || p.byID[x.id] != nil || x.changed < after || isPacked(x.name) {
+		if p.known[x.id] != nil || p.byID[x.id] != nil || x.changed < after || isPacked(x.name) || m.owner != 0 && m.owner != x.uid {
 			continue
 		}
 		path := filepath.Join(dir, x.name)
-		if !isRotated(x.name, filepath.Base(name)) || x.size == 0 && p.known[m.id] != nil || copyOf(path, m.path) {
+		if !isRotated(x.name, filepath.Base(name)) || x.size == 0 && p.known[m.id] != nil || copyOf(path, m.path, m.owner) {
 			continue
 		}
-		if e := p.add(path, name); e != nil {
+		if e := p.add(path, name, m.owner); e != nil {
 			list = append(list, e)
 		}
 	}
@@ -208,21 +210,21 @@ func (p *plan) copies(m *member) bool {
 		if !e.kept || e.pos.Path == m.path || filepath.Dir(e.pos.Path) != filepath.Dir(m.path) || !ofLog(filepath.Base(m.path), &e.pos) {
 			continue
 		}
-		if m.size == 0 || copyOf(m.path, e.pos.Path) {
+		if m.size == 0 || copyOf(m.path, e.pos.Path, max(m.owner, e.pos.Owner)) {
 			return true
 		}
 	}
 	return false
 }
 
-// copyOf opens two files and asks isCopy.
-func copyOf(copied, of string) bool {
-	f, a, err := open(copied)
+// copyOf opens two files, which must be the owner's if that is not 0, and asks isCopy.
+func copyOf(copied, of string, owner uint32) bool {
+	f, a, err := open(copied, owner)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	g, b, err := open(of)
+	g, b, err := open(of, owner)
 	if err != nil {
 		return false
 	}
