@@ -164,7 +164,11 @@ func (l *log) within(s int64) bool { return s >= l.Since && (l.Until == 0 || s <
 
 // begin opens the file.
 func (l *log) begin() bool {
-	file, err := logfile.OpenFile(l.path)
+	open := logfile.OpenFile
+	if len(l.Files) > 0 {
+		open = logfile.OpenNamed
+	}
+	file, err := open(l.path)
 	if err != nil {
 		l.errs = append(l.errs, fmt.Errorf("read log file: %w", err))
 		return false

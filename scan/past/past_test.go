@@ -21,6 +21,7 @@ import (
 	"scan2ban/scan"
 	"scan2ban/scan/filter"
 	"scan2ban/scan/journal/journaltest"
+	"scan2ban/scan/logfile"
 	"scan2ban/scan/pass"
 	"scan2ban/state"
 	"scan2ban/state/report"
@@ -346,6 +347,34 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %d failures, %d bans, %d prevented; the journal has %d, %d, %d", name, got.Failures, len(got.Bans), got.Policies[0].Prevented,
 				want.Failures, len(want.Bans), want.Policies[0].Prevented)
 		}
+	}
+}
+
+// TestLinkNotFollowed: of the files that jails name; one that is named by who asks is.
+func TestLinkNotFollowed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives a link away")
+	}
+	dir := t.TempDir()
+	for name, addr := range map[string]string{"secret": "203.0.113.1", "auth.log": "203.0.113.2"} {
+		line := fmt.Sprintf("%s host sshd[1]: Failed password for root from %s port 1 ssh2\n", time.Unix(begin, 0).UTC().Format(time.Stamp), addr)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "evil.log")
+	if err := errors.Join(os.Symlink("secret", link), os.Lchown(link, 54321, 54321)); err != nil {
+		t.Fatal(err)
+	}
+	o := about(t, "", Policy{"configured", rules(3, 10*time.Minute, time.Hour)})
+	o.Setup.Watches[0].Paths, o.Setup.Watches[0].Backend = []string{dir + "/*.log"}, filter.File
+	p, err := Run(context.Background(), o)
+	if !errors.Is(err, logfile.ErrLink) || p.Failures != 1 || p.Addresses[0].Address != "203.0.113.2" {
+		t.Errorf("%d failures, error %v", p.Failures, err)
+	}
+	o.Files = []string{link}
+	if p := run(t, o); p.Failures != 1 || p.Addresses[0].Address != "203.0.113.1" {
+		t.Errorf("named: %d failures", p.Failures)
 	}
 }
 
