@@ -215,6 +215,35 @@ func TestLogsInFiles(t *testing.T) {
 	has(t, "file", look(logs, c), `ok jail sshd: reads log files (backend = "file"); in the last 24 hours: 7 entries, 6 understood, 6 failures`, "10.0.0.5 had 6 failures")
 }
 
+// What only root may read is not shown because a stranger has laid a link to it.
+func TestLinkToASecret(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives a link away")
+	}
+	const app = 54321
+	c := healthy()
+	c.root = plant(t, map[string]string{
+		"/var/log/app/a.log": "2026-11-22T11:00:00+00:00 vm sshd[7]: Failed password for root from 10.0.0.5 port 4711 ssh2\n",
+		"/etc/secret":        strings.Repeat("root:hash\n2026-11-22T11:00:00+00:00 vm sshd[7]: the secret of 10.0.0.5\n", 30),
+	})
+	link := filepath.Join(c.root, "/var/log/app/evil.log")
+	if err := errors.Join(os.Symlink("../../../etc/secret", link), os.Lchown(link, app, app)); err != nil {
+		t.Fatal(err)
+	}
+	c.Watches[0].Backend, c.Jails[0].Backend = filter.File, filter.File
+	c.Jails[0].LogPaths, c.Watches[0].Program = []string{"/var/log/app/*.log"}, []string{"sshd"}
+	found := append(look(logs, c), look(logFiles, c)...)
+	has(t, "link", found, "in the last 24 hours: 1 entry, 1 understood", "error jail sshd: log files: open "+link+": symbolic link not followed: ", "name it itself in logpath",
+		"ok jail sshd: log files: 1 file can be read")
+	if text := said(found); strings.Contains(text, "secret of") || strings.Contains(text, "hash") {
+		t.Errorf("shows\n%s", text)
+	}
+	c.Jails[0].LogPaths = []string{"/var/log/app/evil.log"}
+	if found := look(logFiles, c); len(found) != 1 || found[0].Level != "error" {
+		t.Errorf("of it alone it says\n%s", said(found))
+	}
+}
+
 func TestSessionAmongTheOffenders(t *testing.T) {
 	c := healthy()
 	h := newHeard()

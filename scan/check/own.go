@@ -153,7 +153,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 			continue // the error is told by readable
 		}
 		what := "jail " + j.Name + ": log files"
-		opened := 0
+		opened, told := 0, false
 		var errs []error
 		for _, path := range c.files(j) {
 			f, err := logfile.OpenFile(c.root + path)
@@ -165,11 +165,17 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 				found.Warn(what, fmt.Sprintf("%v: it is not read", err), "rm "+path)
 				continue
 			}
+			if errors.Is(err, logfile.ErrLink) {
+				found.Fail(what, fmt.Sprintf("%v: it is not read", err), "take the link away, or, if the file is to be read, name it itself in logpath")
+				told = true
+				continue
+			}
 			errs = append(errs, err)
 		}
 		switch err := errors.Join(errs...); {
 		case err != nil:
 			c.lacking(found, what, err, readAll)
+		case opened == 0 && told:
 		case opened == 0:
 			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
 		default:
