@@ -1,14 +1,17 @@
 package pass
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"scan2ban/scan/filter"
+	"scan2ban/scan/logfile"
 )
 
 // onFiles makes the host's jail read log files.
@@ -65,6 +68,40 @@ func TestLogFilesCutIntoPasses(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("a pass every %d lines: %q, want %q", every, got, want)
 		}
+	}
+}
+
+// A link that is not followed is told, and keeps no jail from its other logs, nor from their places.
+func TestLinkNotFollowed(t *testing.T) {
+	const begin, app = 1_795_335_241, 54321
+	h := newHost(t)
+	dir := t.TempDir()
+	evil := filepath.Join(dir, "evil.log")
+	onFiles(h, filepath.Join(dir, "e*.log"))
+	second := h.setup.Watches[0]
+	second.Jail, second.Paths = "second", []string{filepath.Join(dir, "auth.log")}
+	h.setup.Watches, h.setup.Rules["second"] = append(h.setup.Watches, second), h.setup.Rules["sshd"]
+	if err := errors.Join(os.Symlink("secret", evil), os.Lchown(evil, app, app)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(3) {
+		at := begin + 60*i
+		appendLine(t, filepath.Join(dir, "secret"), at, "203.0.113.1")
+		appendLine(t, filepath.Join(dir, "auth.log"), at, "203.0.113.2")
+		appendLine(t, filepath.Join(dir, "else.log"), at, "203.0.113.3")
+		p := h.tried(at)
+		if p.Failures != 2 || len(p.Errs) != 1 || !errors.Is(p.Errs[0], logfile.ErrLink) {
+			t.Errorf("%d failures, errors %v", p.Failures, p.Errs)
+		}
+	}
+	got := h.bans()
+	for i := range got {
+		jail, rest, _ := strings.Cut(got[i], " ")
+		key, _, _ := strings.Cut(rest, " ")
+		got[i] = jail + " " + key
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"second 203.0.113.2", "sshd 203.0.113.3"}) {
+		t.Errorf("bans %q", got)
 	}
 }
 
