@@ -42,7 +42,8 @@ const (
 // openat2 is that of the system; a test does without.
 var openat2 = unix.Openat2
 
-// withoutLinks opens a path on which there is none. Whatever the error is, walk tells more.
+// withoutLinks opens a path on which there is none. Whatever the error is, walk tells more,
+// but that ENOENT is certain: what is missing comes before any link.
 func withoutLinks(path string, flags uint64) (fd int, err error) {
 	return openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_NO_SYMLINKS})
 }
@@ -72,6 +73,9 @@ type way struct {
 func follow(path string) (*way, error) {
 	w := &way{path: path, real: filepath.Clean(path), dir: unix.AT_FDCWD}
 	fd, err := withoutLinks(path, toLook)
+	if err == unix.ENOENT {
+		return w, w.fail(err)
+	}
 	if err != nil {
 		defer w.close()
 		return w, w.walk()

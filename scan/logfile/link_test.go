@@ -315,7 +315,7 @@ func TestSwappedLink(t *testing.T) {
 					}
 				}()
 				own, refused := 0, 0
-				for n := 0; n < 1_000_000 && (n < 10_000 || own < 100 || refused < 100); n++ {
+				for n := 0; n < 1_000_000 && (n < 4_000 || own < 100 || refused < 100); n++ {
 					switch text, err := read(tree.path(path)); {
 					case err != nil:
 						refused++
@@ -327,7 +327,7 @@ func TestSwappedLink(t *testing.T) {
 				}
 				// And through a whole pass, which finds, looks beside, and opens.
 				lines := 0
-				for n := 0; n < 100_000 && (n < 1000 || lines < 100); n++ {
+				for n := 0; n < 100_000 && (n < 400 || lines < 100); n++ {
 					h := hostIn(t, tree.dir, filepath.Dir(path)+"/*.log")
 					for _, line := range h.pass() {
 						if lines++; line != mine {
