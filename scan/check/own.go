@@ -166,7 +166,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 				continue
 			}
 			if errors.Is(err, logfile.ErrLink) {
-				found.Fail(what, fmt.Sprintf("%v: it is not read", err), "take the link away, or, if the file is to be read, name it itself in logpath")
+				found.Fail(what, err.Error(), "take the link away, or name the file")
 				told = true
 				continue
 			}

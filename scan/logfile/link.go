@@ -133,7 +133,8 @@ func (w *way) belongs(at string, s status) error {
 	if w.owner == 0 || w.owner == s.uid {
 		return nil
 	}
-	return fmt.Errorf("open %s: %w: %s belongs to user %d, and %s, which it leads to, to user %d", w.path, ErrLink, w.link, w.owner, at, s.uid)
+	return fmt.Errorf("open %s: %w: %s belongs to user %d, and %s, which it leads to, to user %d (if that is to be read, name it itself in logpath)",
+		w.path, ErrLink, w.link, w.owner, at, s.uid)
 }
 
 func (w *way) fail(err error) error { return &fs.PathError{Op: "open", Path: w.path, Err: err} }

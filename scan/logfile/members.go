@@ -141,9 +141,6 @@ func remedy(err error) string {
 	if errors.Is(err, fs.ErrPermission) {
 		return " (the pass's user must be in the group that may read it, or have CAP_DAC_READ_SEARCH)"
 	}
-	if errors.Is(err, ErrLink) {
-		return " (if the file is to be read, name it itself in logpath)"
-	}
 	return ""
 }
 
