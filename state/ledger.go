@@ -88,6 +88,7 @@ type Jail struct {
 	sessions lazy[*Sessions]
 	nextEnd  int64 // the earliest end of a live ban; 0: none ends
 	ranking  *ranking
+	evicted  int // windows, since the state was loaded
 	endings  *endings
 	byHand   int   // bans laid by hand; known where endings are
 	changed  bool  // windows, sessions or bans differ from what was loaded

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"testing"
 )
 
@@ -100,5 +101,26 @@ func BenchmarkFlood(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		flood()
+	}
+}
+
+// A long flood does not make the map larger that it goes through.
+func TestFloodTakesNoMore(t *testing.T) {
+	const tracked = 2000
+	jail := New().Jail("sshd")
+	n := 0
+	flood := func(until int) int64 {
+		for ; n < until; n++ {
+			jail.hit(Key{netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}), 32)}, hit{int64(n / 1000), 1, ""}, 3600, tracked)
+		}
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := flood(2 * tracked)
+	after := flood(300 * tracked)
+	if after > before {
+		t.Errorf("%d windows take %d KB more than at first", jail.Tracked(), (after-before)>>10)
 	}
 }

@@ -1,6 +1,9 @@
 package state
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // window holds the failures of one key that may still lead to a ban, oldest
 // first.
@@ -91,8 +94,22 @@ func (j *Jail) hit(key Key, h hit, findtime int64, maxTracked int) (w *window, e
 	if len(windows) > maxTracked {
 		evicted = j.ranking.lightest()
 		j.forget(evicted)
+		if j.evicted++; j.evicted%(churn*max(maxTracked, 1000)) == 0 {
+			j.windows.set(compact(windows))
+		}
 	}
 	return w, evicted
+}
+
+// churn is after how many times its size, in members deleted, a map is compacted.
+const churn = 4
+
+// compact is m anew. A map of Go that loses and gains members for long grows all the same,
+// to three times its size and more.
+func compact[K comparable, V any](m map[K]V) map[K]V {
+	anew := make(map[K]V, len(m))
+	maps.Copy(anew, m)
+	return anew
 }
 
 // forget drops the window.
