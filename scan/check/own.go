@@ -162,7 +162,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 				f.Close()
 			}
 			if errors.Is(err, logfile.ErrNoFile) {
-				found.Warn(what, fmt.Sprintf("%v: it is not read", err), "rm "+path)
+				found.Warn(what, fmt.Sprintf("%v: it is not read", err), "take it away, or leave it out of logpath")
 				continue
 			}
 			if errors.Is(err, logfile.ErrLink) {
