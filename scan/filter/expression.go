@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
@@ -87,6 +88,27 @@ type found struct {
 	first      [2]int // of the first group
 }
 
+// mostTries is how often an expression is tried that has not had its time.
+const mostTries = 20
+
+// backtrack searches; the error is errTimeLimit. The library's limit is one of the clock
+// on the wall: on a host that is busy with something else it is over before the search has
+// had the processor for as long, and then it is tried again.
+func backtrack(search func() (*regexp2.Match, error)) (*regexp2.Match, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for range mostTries {
+		begun := threadTime()
+		if m, err := search(); err == nil {
+			return m, nil
+		}
+		if threadTime()-begun >= TimeLimit/2 {
+			break
+		}
+	}
+	return nil, errTimeLimit
+}
+
 // find looks for the expression in text, which ends in a line feed; the error is
 // errTimeLimit.
 func (e *expression) find(text string) (f *found, err error) {
@@ -111,12 +133,9 @@ func (e *expression) find(text string) (f *found, err error) {
 		}
 		return f, nil
 	}
-	m, err := e.slow.FindStringMatch(text)
-	if err != nil {
-		return nil, errTimeLimit
-	}
+	m, err := backtrack(func() (*regexp2.Match, error) { return e.slow.FindStringMatch(text) })
 	if m == nil {
-		return nil, nil
+		return nil, err
 	}
 	start, length := m.ByteRange()
 	f = &found{start: start, end: start + length, groups: map[string]string{}}

@@ -1,10 +1,13 @@
 package filter
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dlclark/regexp2/v2"
 )
 
 // script parses a filter with that [script], and opens it in UTC.
@@ -254,5 +257,31 @@ func TestScriptRecallIsBounded(t *testing.T) {
 	m.Dated("5 x", scriptNow.Add((recallSpan+1)*time.Second))
 	if left := m.keep(1); len(left.Connections) != 1 {
 		t.Errorf("%d connections are left", len(left.Connections))
+	}
+}
+
+// On a host that is busy with something else an expression has its time all the same; one
+// that had it is not tried again.
+func TestTimeLimitOfTheProcessor(t *testing.T) {
+	defer func(was func() time.Duration) { threadTime = was }(threadTime)
+	now := time.Duration(0)
+	threadTime = func() time.Duration { return now }
+	for _, c := range []struct {
+		fail, tries int // how often the time is over, and how often that is found out
+		takes       time.Duration
+	}{
+		{0, 1, 0}, {1, 2, 0}, {5, 6, TimeLimit / 10}, {5, 1, TimeLimit}, {1000, mostTries, 0},
+	} {
+		tries := 0
+		_, err := backtrack(func() (*regexp2.Match, error) {
+			now += c.takes
+			if tries++; tries <= c.fail {
+				return nil, errors.New("timeout")
+			}
+			return nil, nil
+		})
+		if tries != c.tries || (err != nil) != (tries <= c.fail) {
+			t.Errorf("%+v: %d tries, %v", c, tries, err)
+		}
 	}
 }
