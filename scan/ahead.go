@@ -44,18 +44,29 @@ func (a *ahead) start(more func(batch []placed) ([]placed, bool)) {
 			a.read <- batch
 		}
 	}()
-	a.batch = <-a.read
 }
 
 // until hands on what is of that second or before.
 func (a *ahead) until(second int64, found func(Finding)) {
-	for a.at < len(a.batch) && a.batch[a.at].second <= second {
+	for a.more() && a.batch[a.at].second <= second {
 		found(a.batch[a.at].Finding)
-		if a.at++; a.at == len(a.batch) {
-			a.spent <- a.batch[:0]
-			a.batch, a.at = <-a.read, 0
-		}
+		a.at++
 	}
+}
+
+// more waits for what is next; false: that was all.
+func (a *ahead) more() bool {
+	if a.at < len(a.batch) {
+		return true
+	}
+	if a.read == nil {
+		return false
+	}
+	if a.batch != nil {
+		a.spent <- a.batch[:0]
+	}
+	a.batch, a.at = <-a.read, 0
+	return len(a.batch) > 0
 }
 
 // close ends the reading and waits for it.

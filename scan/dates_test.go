@@ -129,8 +129,8 @@ func TestDatesAreSearched(t *testing.T) {
 	n := 0
 	l := logs(t, logfile.Options{Since: T - 600}, datedWatch(t, "app", `^%Y/%d/%m %H:%M:%S`, time.UTC, path))
 	l.Rest(func(f Finding) { n++ })
-	if n != 1 || l.Entries != 601 || l.Bytes() > 1<<20 {
-		t.Errorf("%d findings of %d lines in %d bytes", n, l.Entries, l.Bytes())
+	if n != 1 || l.Entries() != 601 || l.Bytes() > 1<<20 {
+		t.Errorf("%d findings of %d lines in %d bytes", n, l.Entries(), l.Bytes())
 	}
 }
 

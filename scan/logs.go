@@ -22,10 +22,12 @@ import (
 // A line that has the prefix of a syslog daemon is its filter's when the program
 // is. In a file of such a daemon no other line is: what follows a line feed in a
 // message was written by whoever sent the message.
+//
+// The files are read ahead of what is handed out: what Logs tells of the whole is so after
+// Rest.
 type Logs struct {
-	*logfile.Reader
-	Entries int // lines that were some jail's
-
+	reader  *logfile.Reader
+	entries int // lines that were some jail's
 	watches []Watch
 	found   [][]Finding     // of the line that each log stands at
 	ahead   ahead           // the findings, in order
@@ -53,8 +55,8 @@ func OpenLogs(ctx context.Context, watches []Watch, o logfile.Options) *Logs {
 	}
 	o.Look = l.look
 	ctx, l.ahead.stop = context.WithCancel(ctx)
-	l.Reader = logfile.Open(ctx, o)
-	if l.Next() {
+	l.reader = logfile.Open(ctx, o)
+	if l.reader.Next() {
 		l.ahead.start(l.more)
 	}
 	return l
@@ -63,23 +65,23 @@ func OpenLogs(ctx context.Context, watches []Watch, o logfile.Options) *Logs {
 // Close ends the reading and closes the files.
 func (l *Logs) Close() {
 	l.ahead.close()
-	l.Reader.Close()
+	l.reader.Close()
 }
 
 // more adds the findings in the line that the reader stands at, and goes to the next.
 func (l *Logs) more(batch []placed) ([]placed, bool) {
-	line := l.Line()
+	line := l.reader.Line()
 	for _, f := range l.found[line.Log] {
 		batch = append(batch, placed{line.Time / 1e6, f})
 	}
 	l.found[line.Log] = l.found[line.Log][:0]
-	return batch, l.Next()
+	return batch, l.reader.Next()
 }
 
 // Until hands on what was logged up to and in that second.
 func (l *Logs) Until(second int64, found func(Finding)) { l.ahead.until(second, found) }
 
-// Rest hands on what is left. What Logs tells of the whole is known after it.
+// Rest hands on what is left.
 func (l *Logs) Rest(found func(Finding)) { l.Until(math.MaxInt64, found) }
 
 // Tallies gives what each jail has seen, by a second of each day, once all is read.
@@ -114,13 +116,25 @@ const (
 // undated is where failures have no date.
 type undated struct{ jail, path string }
 
+// Entries is how many lines were some jail's.
+func (l *Logs) Entries() int { return l.entries }
+
+// Positions are where the next pass is to go on, for logfile.Options.After.
+func (l *Logs) Positions() []state.FilePosition { return l.reader.Positions() }
+
+// Bytes is how much was read.
+func (l *Logs) Bytes() int64 { return l.reader.Bytes() }
+
+// Err joins what could not be read.
+func (l *Logs) Err() error { return l.reader.Err() }
+
 // Warnings are the reader's, and of the jails' lines that have no date.
 func (l *Logs) Warnings() []string {
-	warnings := l.Reader.Warnings()
+	warnings := l.reader.Warnings()
 	for at, n := range l.undated {
 		warnings = append(warnings, fmt.Sprintf("jail %q: %s of %s %s refused: no date in them or before them (see dates in its filter's [script], and scan2ban match)", at.jail, state.Plural(n, "line"), at.path, state.Be(n)))
 	}
-	slices.Sort(warnings[len(l.Reader.Warnings()):])
+	slices.Sort(warnings[len(l.reader.Warnings()):])
 	return warnings
 }
 
@@ -155,7 +169,7 @@ func (l *Logs) look(line *logfile.Line) bool {
 	}
 	l.found[line.Log] = found
 	if owned {
-		l.Entries++
+		l.entries++
 	}
 	return len(found) > 0
 }

@@ -13,10 +13,11 @@ import (
 	"scan2ban/state/lazy"
 )
 
-// TimeLimit is how long one expression that backtracks may look at one line.
+// TimeLimit is how long one expression that backtracks may look at one line; on a busy host
+// it is sure of half of it. How deep it may go the library limits too.
 const TimeLimit = 50 * time.Millisecond
 
-var errTimeLimit = errors.New("time limit")
+var errGivenUp = errors.New("it took too long or went too deep")
 
 // Addresses in the expressions of a [script].
 const (
@@ -89,28 +90,31 @@ type found struct {
 }
 
 // mostTries is how often an expression is tried that has not had its time.
-const mostTries = 20
+const mostTries = 5
 
-// backtrack searches; the error is errTimeLimit. The library's limit is one of the clock
+// backtrack searches; the error is errGivenUp. The library's limit is one of the clock
 // on the wall: on a host that is busy with something else it is over before the search has
 // had the processor for as long, and then it is tried again.
 func backtrack(search func() (*regexp2.Match, error)) (*regexp2.Match, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	begun := threadTime()
 	for range mostTries {
-		begun := threadTime()
-		if m, err := search(); err == nil {
+		try := threadTime()
+		m, err := search()
+		if err == nil {
 			return m, nil
 		}
-		if threadTime()-begun >= TimeLimit/2 {
+		now := threadTime()
+		if errors.Is(err, regexp2.ErrBacktrackingStackLimit) || now-try >= TimeLimit/2 || now-begun >= TimeLimit {
 			break
 		}
 	}
-	return nil, errTimeLimit
+	return nil, errGivenUp
 }
 
 // find looks for the expression in text, which ends in a line feed; the error is
-// errTimeLimit.
+// errGivenUp.
 func (e *expression) find(text string) (f *found, err error) {
 	if e.linear != nil {
 		// "$" stands before the last line feed too.

@@ -232,7 +232,7 @@ func TestScriptSlow(t *testing.T) {
 	if v := m.MatchDated([]byte("x from 192.0.2.1"), "", scriptNow); v.Kind != Failure {
 		t.Errorf("%v (%s)", v.Kind, v.Reason)
 	}
-	if told := m.Slow(); len(told) != 1 || !strings.Contains(told[0], "1 line was given up after 50ms each by the expression ignore-1") {
+	if told := m.Slow(); len(told) != 1 || !strings.Contains(told[0], "1 line was given up, after 50ms or as too deep, by the expression ignore-1") {
 		t.Errorf("%q", told)
 	}
 	m.memory.slow.spent = SlowLimit
@@ -261,27 +261,40 @@ func TestScriptRecallIsBounded(t *testing.T) {
 }
 
 // On a host that is busy with something else an expression has its time all the same; one
-// that had it is not tried again.
+// that had it, or went too deep, is not tried again.
 func TestTimeLimitOfTheProcessor(t *testing.T) {
 	defer func(was func() time.Duration) { threadTime = was }(threadTime)
 	now := time.Duration(0)
 	threadTime = func() time.Duration { return now }
+	timeout, deep := errors.New("timeout"), regexp2.ErrBacktrackingStackLimit
 	for _, c := range []struct {
-		fail, tries int // how often the time is over, and how often that is found out
-		takes       time.Duration
+		fails int // how often the search does before it would end
+		with  error
+		takes time.Duration
+		tries int // that there are
 	}{
-		{0, 1, 0}, {1, 2, 0}, {5, 6, TimeLimit / 10}, {5, 1, TimeLimit}, {1000, mostTries, 0},
+		{0, nil, 0, 1}, {1, timeout, 0, 2}, {4, timeout, TimeLimit / 10, 5}, {4, timeout, TimeLimit, 1},
+		{4, timeout, TimeLimit * 4 / 10, 3}, {1000, timeout, 0, mostTries}, {1, deep, 0, 1},
 	} {
 		tries := 0
 		_, err := backtrack(func() (*regexp2.Match, error) {
 			now += c.takes
-			if tries++; tries <= c.fail {
-				return nil, errors.New("timeout")
+			if tries++; tries <= c.fails {
+				return nil, c.with
 			}
 			return nil, nil
 		})
-		if tries != c.tries || (err != nil) != (tries <= c.fail) {
+		if tries != c.tries || (err != nil) != (tries <= c.fails) {
 			t.Errorf("%+v: %d tries, %v", c, tries, err)
 		}
+	}
+}
+
+// What goes too deep is given up at once.
+func TestTooDeep(t *testing.T) {
+	m := openScript(t, "[[script.failure]]\nname = \"deep\"\nbacktracks = true\npattern = '^(?:(?!z)(?:a|b))*(?<!c)Q from <ADDR>'\n")
+	f := m.Dated(strings.Repeat("ab", 100_000)+" from 192.0.2.1", scriptNow)
+	if f.Rule >= 0 || len(m.slow.by) != 1 {
+		t.Errorf("%+v, given up %d times", f, len(m.slow.by))
 	}
 }

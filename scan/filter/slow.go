@@ -127,10 +127,10 @@ func (m *Matcher) Slow() (warnings []string) {
 	defer m.script.Unlock()
 	s := &m.memory.slow
 	for _, c := range s.by {
-		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), TimeLimit, c.name, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up, after %v or as too deep, by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), TimeLimit, c.name, m.filter.Name))
 	}
 	if n := m.memory.dates.timeouts; n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s given up after %v each by a date pattern of filter %s", linesWere(n), TimeLimit, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up, after %v or as too deep, by a date pattern of filter %s", linesWere(n), TimeLimit, m.filter.Name))
 		m.memory.dates.timeouts = 0
 	}
 	if s.refused > 0 {

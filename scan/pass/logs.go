@@ -154,7 +154,7 @@ func (p *Pass) fromFiles() int {
 	if p.logs == nil {
 		return 0
 	}
-	return p.logs.Entries
+	return p.logs.Entries()
 }
 
 // muchRead is how many bytes of files are not read a second time.
@@ -168,7 +168,7 @@ func (p *Pass) closeLogs() {
 	}
 	defer l.Close()
 	l.Rest(p.logged)
-	p.Entries += l.Entries
+	p.Entries += l.Entries()
 	l.Tallies(func(jail string, second int64, t state.Tally) { p.Ledger.Jail(jail).Seen.Add(second, t) })
 	position := &state.LogPosition{Files: l.Positions()}
 	if was := p.Ledger.Sources.Logs; was != nil {
@@ -187,7 +187,7 @@ func (p *Pass) closeLogs() {
 		jails = append(jails, w.Jail)
 	}
 	p.failFor(p.beside(l.Err()), jails...)
-	p.Trace = append(p.Trace, fmt.Sprintf("log files: %s of %s in %d bytes", state.Plural(l.Entries, "line"), strings.Join(jails, ", "), l.Bytes()))
+	p.Trace = append(p.Trace, fmt.Sprintf("log files: %s of %s in %d bytes", state.Plural(l.Entries(), "line"), strings.Join(jails, ", "), l.Bytes()))
 }
 
 // ReadsFiles tells whether a jail reads log files, or looks for containers, once the
