@@ -82,18 +82,18 @@ type Jail struct {
 	// scan/filter; nil: nothing. It goes with the positions, and judging ignores it.
 	Recall json.RawMessage
 
-	windows  lazy[map[Key]*window]
-	networks lazy[map[Key]*window] // bans that count for a network; each hit's user is the key banned
-	bans     lazy[map[Key]*Ban]
-	sessions lazy[*Sessions]
-	nextEnd  int64 // the earliest end of a live ban; 0: none ends
-	ranking  *ranking
-	evicted  int // windows, since the state was loaded
-	endings  *endings
-	byHand   int   // bans laid by hand; known where endings are
-	changed  bool  // windows, sessions or bans differ from what was loaded
-	wide     []int // the lengths of the pardons, for that many of them
-	wideOf   int
+	windows   lazy[map[Key]*window]
+	networks  lazy[map[Key]*window] // bans that count for a network; each hit's user is the key banned
+	bans      lazy[map[Key]*Ban]
+	sessions  lazy[*Sessions]
+	nextEnd   int64 // the earliest end of a live ban; 0: none ends
+	ranking   *ranking
+	forgotten int // windows, since their map was made
+	endings   *endings
+	byHand    int   // bans laid by hand; known where endings are
+	changed   bool  // windows, sessions or bans differ from what was loaded
+	wide      []int // the lengths of the pardons, for that many of them
+	wideOf    int
 
 	throughBefore *Through // Through at the beginning of the judging
 	overflowed    bool     // keys were forgotten in this judging, which has been said

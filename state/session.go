@@ -26,8 +26,6 @@ const (
 type Sessions struct {
 	byID  map[string]*session
 	order []string // by first sight; may hold names already forgotten
-
-	dropped int // of order, since the state was loaded
 }
 
 type session struct {
@@ -182,9 +180,6 @@ func (s *Sessions) bound(t int64) {
 		}
 		delete(s.byID, s.order[0])
 		s.order = s.order[1:]
-		if s.dropped++; s.dropped%(churn*maxSessions) == 0 {
-			s.byID = compact(s.byID)
-		}
 	}
 }
 

@@ -84,39 +84,38 @@ func (j *Jail) hit(key Key, h hit, findtime int64, maxTracked int) (w *window, e
 	if j.ranking == nil {
 		j.ranking = newRanking(windows)
 	}
-	for len(windows) > 1 {
+	for j.Tracked() > 1 {
 		over := j.ranking.stale(h.time - findtime)
 		if over == nil {
 			break
 		}
 		j.forget(over)
 	}
-	if len(windows) > maxTracked {
+	if j.Tracked() > maxTracked {
 		evicted = j.ranking.lightest()
 		j.forget(evicted)
-		if j.evicted++; j.evicted%(churn*max(maxTracked, 1000)) == 0 {
-			j.windows.set(compact(windows))
-		}
 	}
 	return w, evicted
 }
 
-// churn is after how many times its size, in members deleted, a map is compacted.
-const churn = 4
-
-// compact is m anew. A map of Go that loses and gains members for long grows all the same,
-// to three times its size and more.
-func compact[K comparable, V any](m map[K]V) map[K]V {
-	anew := make(map[K]V, len(m))
-	maps.Copy(anew, m)
-	return anew
-}
-
 // forget drops the window.
 func (j *Jail) forget(w *window) {
-	delete(j.windows.get(), w.key)
+	windows := j.windows.get()
+	delete(windows, w.key)
 	if j.ranking != nil {
 		j.ranking.remove(w)
 	}
 	j.changed = true
+	if j.forgotten++; j.forgotten > 4*max(len(windows), 1000) {
+		j.windows.set(compact(windows))
+		j.forgotten = 0
+	}
+}
+
+// compact makes a map anew: one of Go 1.26 that loses and gains members for long grows to
+// several times its size.
+func compact(windows map[Key]*window) map[Key]*window {
+	anew := make(map[Key]*window, len(windows))
+	maps.Copy(anew, windows)
+	return anew
 }
