@@ -127,3 +127,21 @@ func TestFloodTakesNoMore(t *testing.T) {
 		}
 	}
 }
+
+// Windows that weigh the same and are as old stand in the order of their keys.
+func TestOrderOfStandings(t *testing.T) {
+	var windows []*window
+	for _, text := range []string{"10.0.0.0/8", "10.0.0.0/24", "10.0.0.0/32", "10.0.0.1/32", "192.0.2.0/24", "::/0", "::a00:0/128", "2001:db8::/32", "2001:db8::/64", "2001:db8:0:1::/64", "2001:db8::1:0:0:0/128"} {
+		w := &window{key: Key{netip.MustParsePrefix(text)}}
+		w.add(hit{T, 1, ""}, 600)
+		windows = append(windows, w)
+	}
+	for _, a := range windows {
+		for _, b := range windows {
+			x, y := standingOf(a), standingOf(b)
+			if got, want := x.before(&y), compareKeys(a.key, b.key) < 0; got != want {
+				t.Errorf("%s before %s: %v, want %v", a.key, b.key, got, want)
+			}
+		}
+	}
+}
