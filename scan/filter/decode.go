@@ -62,14 +62,22 @@ func shippedHead(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	var begin [4096]byte
-	n, err := io.ReadFull(f, begin[:])
-	head, _, found := strings.Cut(string(begin[:n]), "\n[[rule]]")
-	if found || err != nil { // of a shorter file this is the whole
-		return head, nil
+	return headOf(f, 4096)
+}
+
+// headOf reads what stands before the rules, of which at first so many bytes.
+func headOf(r io.Reader, first int) (string, error) {
+	begin := make([]byte, first)
+	n, err := io.ReadFull(r, begin)
+	if err == io.EOF || err == io.ErrUnexpectedEOF { // that was all
+		err = nil
 	}
-	rest, err := io.ReadAll(f)
-	head, _, _ = strings.Cut(string(begin[:])+string(rest), "\n[[rule]]")
+	head, _, found := strings.Cut(string(begin[:n]), "\n[[rule]]")
+	if found || err != nil || n < first {
+		return head, err
+	}
+	rest, err := io.ReadAll(r)
+	head, _, _ = strings.Cut(string(begin)+string(rest), "\n[[rule]]")
 	return head, err
 }
 

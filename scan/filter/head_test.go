@@ -1,9 +1,12 @@
 package filter
 
 import (
+	"errors"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/BurntSushi/toml"
 )
@@ -48,4 +51,23 @@ func FuzzHead(f *testing.F) {
 			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
 	})
+}
+
+// The head is the same however much of the file is read at first.
+func TestHeadOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"ports = []\n\n[[rule]]\nname = \"a\"\n[[rule]]\n": "ports = []\n",
+		"ports = []\n[script]\n":                           "ports = []\n[script]\n",
+		"":                                                 "",
+	} {
+		for first := range len(text) + 2 {
+			if got, err := headOf(strings.NewReader(text), first); got != want || err != nil {
+				t.Errorf("%q, at first %d: %q, %v", text, first, got, err)
+			}
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := headOf(io.MultiReader(strings.NewReader("ports"), iotest.ErrReader(broken)), 3); err != broken {
+		t.Errorf("error %v", err)
+	}
 }
