@@ -204,10 +204,13 @@ func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	if r.bad == nil {
 		r.bad = map[string]string{}
 	}
-	r.bad[f.Path] = f.fingerprint()
 	if known := r.plan.known; known == nil || known.Damaged[f.Path] != f.fingerprint() {
+		if _, again := r.bad[f.Path]; again { // it was to be read in part, and then could not be
+			r.warned = slices.DeleteFunc(r.warned, func(w string) bool { return strings.HasPrefix(w, "journal file "+f.Path+" ") })
+		}
 		r.warnf(format, args...)
 	}
+	r.bad[f.Path] = f.fingerprint()
 }
 
 // badFile is a file that a reader could not open.
