@@ -118,7 +118,7 @@ func runCommand(o *options) *cobra.Command {
 		p, err := begin(o, at, !dry, then, nil)
 		if paused := (*state.PausedError)(nil); errors.As(err, &paused) {
 			if report.Level(os.Stderr, 4) == "" { // the journal need not hear it every minute
-				warn(o, []string{paused.Error()}, nil)
+				warn(o, false, []string{paused.Error()}, nil)
 			}
 			return nil
 		}
@@ -188,13 +188,13 @@ func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
 			fmt.Fprintln(os.Stderr, report.Clean(line))
 		}
 	}
-	warn(o, r.Warnings, r.Gaps)
+	warn(o, true, r.Warnings, r.Gaps)
 	return errors.Join(append(p.Errs, err)...)
 }
 
-// warn puts warnings on standard error, unless they are in the JSON.
-func warn(o *options, warnings []string, gaps []report.Gap) {
-	if o.json || o.quiet {
+// warn puts warnings on standard error, unless JSON is printed that holds them.
+func warn(o *options, held bool, warnings []string, gaps []report.Gap) {
+	if o.json && held || o.quiet {
 		return
 	}
 	for _, g := range gaps {
@@ -223,7 +223,8 @@ func reportCommand(o *options) *cobra.Command {
 		options.Step = progress.Share
 		found, err := past.Run(c.Context(), options)
 		progress.Done()
-		warn(o, append(notes, found.Warnings...), nil)
+		found.Warnings = append(notes, found.Warnings...)
+		warn(o, true, found.Warnings, nil)
 		return errors.Join(ask.Print(c.OutOrStdout(), found, o.json), err)
 	}}
 	ask.Add(c.Flags())
@@ -280,7 +281,8 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 	} else {
 		text(c.OutOrStdout())
 	}
-	warn(o, p.Warnings, nil)
+	_, held := value.(*report.Status)
+	warn(o, held, p.Warnings, nil)
 	return errors.Join(append(p.Errs, err)...)
 }
 
@@ -344,7 +346,7 @@ func matchCommand(o *options) *cobra.Command {
 		}
 		try.Paths, try.Journal, try.Now, try.JSON, try.Lines = args[1:], o.journal, time.Now(), o.json, o.verbose
 		warnings, err := trial.Run(c.Context(), try, c.OutOrStdout())
-		warn(o, warnings, nil)
+		warn(o, false, warnings, nil)
 		return err
 	}
 	return c
@@ -421,7 +423,7 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	}
 	in.Table = nftables.Remove
 	if err := in.Here(c.Name() == "install" && in.Dest == ""); err != nil {
-		warn(o, []string{err.Error()}, nil)
+		warn(o, false, []string{err.Error()}, nil)
 	}
 	if !o.quiet {
 		in.Out = c.OutOrStdout()
