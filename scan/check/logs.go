@@ -111,7 +111,10 @@ func logs(ctx context.Context, c *checker, found *report.Findings) {
 	for _, w := range c.Watches {
 		by[w.Jail] = newHeard()
 	}
-	gaps, err := c.listen(ctx, by)
+	gaps, warnings, err := c.listen(ctx, by)
+	for _, text := range untold(c.JournalPath, warnings) {
+		found.Warn("journal", text, "")
+	}
 	when := "in the last 24 hours"
 	switch {
 	case c.JournalPath != "":
@@ -132,13 +135,26 @@ func logs(ctx context.Context, c *checker, found *report.Findings) {
 	suppressed(found, gaps, when)
 }
 
+// untold are the warnings but for those of files that readable names.
+func untold(path string, warnings []string) []string {
+	_, err := journal.Files(path)
+	if err == nil || errors.Is(err, journal.ErrNoJournal) {
+		return warnings
+	}
+	for line := range strings.Lines(err.Error()) {
+		file, _, _ := strings.Cut(line, ": ") // journal file PATH
+		warnings = slices.DeleteFunc(warnings, func(w string) bool { return strings.HasPrefix(w, file+" is ") })
+	}
+	return warnings
+}
+
 // listen reads the journal into by, for the jails that may read there.
-func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.Gap, error) {
+func (c *checker) listen(ctx context.Context, by map[string]*heard) (gaps []journal.Gap, warnings []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	watches := scan.InJournal(c.Watches)
 	if len(watches) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	from := journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Fields: scan.Fields(watches), Matches: scan.Matches(watches)}
 	if c.JournalPath == "" {
@@ -146,11 +162,11 @@ func (c *checker) listen(ctx context.Context, by map[string]*heard) ([]journal.G
 	}
 	r, err := journal.Open(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.Close()
 	scan.Journal(r, watches, scan.Limit{Second: c.Now.Unix()}, func(f scan.Finding) { by[f.Jail].add(f, r.Message()) })
-	return r.Gaps(), r.Err()
+	return r.Gaps(), r.Warnings(), r.Err()
 }
 
 // source says where a jail reads, why, and what of it is understood.
