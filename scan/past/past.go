@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) (*report.Past, error) {
 		r.errs = slices.DeleteFunc(r.errs, func(err error) bool { return errors.Is(err, ctx.Err()) })
 		r.errs = append(r.errs, ErrInterrupted)
 	}
-	p.Warnings = append(p.Warnings, r.warnings...)
+	p.Warnings = append(append(p.Warnings, r.warnings...), r.gaps...)
 	for _, w := range o.Setup.Watches {
 		for _, what := range w.Matcher.Slow() {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("jail %q: %s", w.Jail, what))
@@ -97,6 +97,7 @@ type reading struct {
 	line     func() string // what the finding was read from
 	logs     []*log
 	warnings []string
+	gaps     []string
 	errs     []error
 	read     int
 }
@@ -180,7 +181,7 @@ func (r *reading) readJournal(watches []scan.Watch) error {
 	r.warnings = append(r.warnings, in.Warnings()...)
 	for _, g := range in.Gaps() {
 		gap := report.NewGap(g.From/1e6, g.To/1e6, g.Lost, g.Unit, g.Reason)
-		r.warnings = append(r.warnings, gap.String())
+		r.gaps = append(r.gaps, gap.String())
 	}
 	return in.Err()
 }

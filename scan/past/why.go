@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"scan2ban/scan"
@@ -54,7 +55,13 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 		told = append(told, j)
 	}
 	from = max(from, p.Now.Unix()-p.State.Memory.Seconds())
-	lines, bad := evidence(ctx, p, addr, from)
+	lines, warnings, bad := evidence(ctx, p, addr, from)
+	for _, text := range warnings { // a damaged file that an earlier pass has told of may have held its lines
+		same := func(told string) bool { return uncounted(told) == uncounted(text) }
+		if !slices.ContainsFunc(p.Warnings, same) {
+			p.Warn("%s", text)
+		}
+	}
 	for _, j := range told {
 		if j.Lines = lines[j.Jail]; j.Recidive {
 			j.Lines = others(p, banned, from)
@@ -200,8 +207,15 @@ func over(w *report.WhyJail, end *state.Decision) {
 	}
 }
 
-// evidence reads back what the address has written since that second, by jail.
-func evidence(ctx context.Context, p *pass.Pass, addr netip.Addr, since int64) (lines map[string][]report.Evidence, errs []error) {
+// uncounted is a warning of the journal without how much of it could not be read: what is
+// read back begins elsewhere than the pass.
+func uncounted(warning string) string {
+	return strings.TrimLeft(strings.TrimPrefix(warning, "journal: "), "0123456789")
+}
+
+// evidence reads back what the address has written since that second, by jail, and warns of
+// what could not be read.
+func evidence(ctx context.Context, p *pass.Pass, addr netip.Addr, since int64) (lines map[string][]report.Evidence, warnings []string, errs []error) {
 	lines = map[string][]report.Evidence{}
 	setup := p.Setup
 	rules := map[string]*state.Rules{}
@@ -242,5 +256,5 @@ func evidence(ctx context.Context, p *pass.Pass, addr netip.Addr, since int64) (
 			return 0
 		})
 	}
-	return lines, r.errs
+	return lines, r.warnings, r.errs
 }
