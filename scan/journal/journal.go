@@ -239,7 +239,9 @@ func openSource(ctx context.Context, kind string, q query) (reader, string, []ba
 var errNoLibrary = errors.New("libsystemd cannot be loaded")
 
 // Held tells whether the journal holds an entry for the matches. It looks into
-// the files that are being written first, so the usual yes is cheap.
+// the files that are being written first, so the usual yes is cheap; and from their
+// beginnings, for the end is what a crash damages, and libsystemd, asked for the last
+// of several matches, aborts there.
 func Held(ctx context.Context, o Options) (bool, error) {
 	for _, m := range o.Matches {
 		if err := m.check(); err != nil {
@@ -264,7 +266,7 @@ func Held(ctx context.Context, o Options) (bool, error) {
 		if len(files) == 0 {
 			continue
 		}
-		src, _, _, err := openSource(ctx, o.Reader, query{files: files, terms: coalesce(o.Matches), last: true})
+		src, _, _, err := openSource(ctx, o.Reader, query{files: files, terms: coalesce(o.Matches)})
 		if err != nil {
 			return false, fmt.Errorf("open journal: %w", err)
 		}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -75,6 +76,26 @@ func TestDamageIsTold(t *testing.T) {
 				same(t, again.entries, nil)
 				warned(t, again.warnings)
 			})
+		}
+	})
+}
+
+// A file that lost its end with the power: libsystemd aborts where the last entry of one is
+// asked for.
+func TestHeldInTornFile(t *testing.T) {
+	file := journaltest.Unpack(t, "variants/zstd-keyed1-compact1.journal")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(whole[4<<20:])
+	if err := os.WriteFile(file, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		held, err := Held(context.Background(), Options{Path: file, Reader: kind, Matches: sshdMatches})
+		if !held || err != nil {
+			t.Errorf("held %v, %v", held, err)
 		}
 	})
 }
