@@ -167,7 +167,7 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		if table.offset != at+fixed || table.size != size-fixed {
 			return 0, errors.New("a hash table where the header names another")
 		}
-		return size, nil
+		return size, s.table(at+fixed, size-fixed)
 	}
 	if b, err = s.bytes(at, fixed); err != nil {
 		return 0, err
@@ -192,6 +192,9 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		e := entryHead{u64(16), u64(24), u64(32)}
 		if e.realtime == 0 || e.realtime >= possibleTime || e.mono >= possibleTime || e.seqnum < max(1, s.info.HeadSeqnum) || e.seqnum <= s.last.seqnum || e.seqnum-1 > s.info.TailSeqnum {
 			return 0, errors.New("an entry that is none")
+		}
+		if err := s.items(at, size-fixed, item); err != nil {
+			return 0, err
 		}
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
 	case objectArray: // next_entry_array_offset
@@ -305,6 +308,45 @@ func (s *survey) shape(kind byte) (fixed, item uint64) {
 		return tagSize, 0
 	}
 	return 0, 0
+}
+
+// table looks at the items of a hash table: of each chain the first and the last object, which
+// libsystemd finds what it is asked for by.
+func (s *survey) table(at, n uint64) error {
+	for n > 0 {
+		b, err := s.bytes(at, min(n, surveyedBytes/2))
+		if err != nil {
+			return err
+		}
+		at, n = at+uint64(len(b)), n-uint64(len(b))
+		for ; len(b) > 0; b = b[16:] {
+			first, last := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+			beyond := last > uint64(s.info.Size) && s.info.State == Archived // another may have grown meanwhile
+			if !isOffset(first, last) || first > last || (first == 0) != (last == 0) || beyond {
+				return errors.New("a hash table with items that are none")
+			}
+		}
+	}
+	return nil
+}
+
+// items looks at the fields of the entry at the offset, which begin behind its fixed part:
+// each was written before it. What stands behind the last object has not been looked at.
+func (s *survey) items(at, n, item uint64) error {
+	b, err := s.bytes(at+entryItems, n)
+	if err != nil {
+		return err
+	}
+	for ; len(b) > 0; b = b[item:] {
+		field := uint64(binary.LittleEndian.Uint32(b))
+		if item != 4 {
+			field = binary.LittleEndian.Uint64(b)
+		}
+		if field == 0 || field&7 != 0 || field >= at {
+			return errors.New("an entry of fields that are none")
+		}
+	}
+	return nil
 }
 
 // array looks at the items of a list of entries: offsets that grow, and then zeros.

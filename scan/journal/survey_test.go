@@ -34,6 +34,8 @@ func TestDamageIsTold(t *testing.T) {
 	entries, arrays, fields := objects(whole, objectEntry), objects(whole, objectArray), objects(whole, objectData)
 	entry, field := entries[len(entries)/2], fields[len(fields)/2]
 	list := arrays[slices.IndexFunc(arrays, func(at uint64) bool { return binary.LittleEndian.Uint32(whole[at+28:]) != 0 })] // of two entries or more
+	table, last := binary.LittleEndian.Uint64(whole[atDataTable:]), binary.LittleEndian.Uint64(whole[atTailObject:])
+	behind := last + (binary.LittleEndian.Uint64(whole[last+8:])+7)&^7
 	rows := []struct {
 		name    string
 		damage  func(b []byte)
@@ -54,6 +56,8 @@ func TestDamageIsTold(t *testing.T) {
 		{"no entries by the header", func(b []byte) { put(b, atEntries, 0) }, len(want), "header contradicts"},
 		{"the hash table by the header", func(b []byte) { put(b, atDataTable+8, 16) }, 0, "a hash table"},
 		{"the last object by the header", func(b []byte) { put(b, atTailObject, 1<<64-8) }, 0, "is passed over"},
+		{"a hash table of ones", func(b []byte) { copy(b[table:], slices.Repeat([]byte{0xff}, 64<<10)) }, 0, "a hash table with items"},
+		{"an entry of what has not been looked at", func(b []byte) { binary.LittleEndian.PutUint32(b[entry+entryItems:], uint32(behind)) }, len(want) / 4, "fields that are none"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
 	}
