@@ -8,6 +8,8 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // journalctlName is the program that is started: looked up in PATH.
@@ -34,6 +36,12 @@ type child struct {
 // maxSteps is how many entries that journalctl fails on are stepped over in one reading:
 // each costs a new child.
 const maxSteps = 200
+
+// maxData is how many bytes of its own journalctl may hold; mapped files are not among them. The
+// walk over a file ends at the first damage, so a value of gigabytes may stand behind that.
+// One of maxField takes twice its size to unpack. The limit is set when the child has begun: one
+// that comes to such a value before that is not held back.
+const maxData = 4 * maxField
 
 // openChild starts journalctl. It refuses all files together for one bad one,
 // before it prints anything, so then each is tried by itself.
@@ -108,6 +116,7 @@ func startChild(parent context.Context, q query) (*child, error) {
 		}
 		return nil, err
 	}
+	_ = unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: maxData, Max: maxData}, nil) // without it it reads too
 	c.parser = newExportParser(out, q.fields)
 	c.cutShort()
 	return c, nil

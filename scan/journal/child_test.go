@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"scan2ban/scan/journal/journaltest"
@@ -60,5 +62,28 @@ func TestUnreadableField(t *testing.T) {
 				same(t, read(t, p.goOn(o)).entries, lines(e[6:]))
 			})
 		})
+	}
+}
+
+// Whatever a file holds, journalctl cannot fill the memory with it.
+func TestChildIsBounded(t *testing.T) {
+	info, err := readInfo(journaltest.Unpack(t, "variants/zstd-keyed1-compact1.journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := startChild(t.Context(), query{files: []FileInfo{info}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if _, err := c.parser.r.Peek(1); err != nil { // it waits for us to read on
+		t.Fatal(err)
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("Max data size             %d ", int64(maxData)); !strings.Contains(string(limits), want) {
+		t.Errorf("limits\n%swant %q", limits, want)
 	}
 }
