@@ -214,7 +214,7 @@ func read(ctx context.Context, p *pass.Pass) {
 func reportCommand(o *options) *cobra.Command {
 	var ask past.Flags
 	c := &cobra.Command{Use: "report", Short: "What happened, and what a policy would have done", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		options, notes, err := jail.Report(o.config, &ask)
+		options, err := jail.Report(o.config, &ask)
 		if err != nil {
 			return usage{err}
 		}
@@ -223,7 +223,6 @@ func reportCommand(o *options) *cobra.Command {
 		options.Step = progress.Share
 		found, err := past.Run(c.Context(), options)
 		progress.Done()
-		found.Warnings = append(notes, found.Warnings...)
 		warn(o, true, found.Warnings, nil)
 		return errors.Join(ask.Print(c.OutOrStdout(), found, o.json), err)
 	}}

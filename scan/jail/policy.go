@@ -17,21 +17,21 @@ import (
 )
 
 // Report is what a report by the configuration at path is to read and to judge by; the
-// caller adds the journal and the time. notes are for the admin: jails that are broken
-// are left out.
-func Report(path string, ask *past.Flags) (o past.Options, notes []string, err error) {
+// caller adds the journal and the time. Jails that are broken are left out, and among the
+// notes.
+func Report(path string, ask *past.Flags) (o past.Options, err error) {
 	c, err := Load(path)
 	if err != nil {
-		return o, nil, err
+		return o, err
 	}
 	o.Setup, o.Files = c.Setup(), ask.Files
 	for _, err := range o.Setup.Errs {
-		notes = append(notes, strings.Split(err.Error(), "\n")...)
+		o.Notes = append(o.Notes, strings.Split(err.Error(), "\n")...)
 	}
 	if len(ask.Jails) > 0 {
 		for _, name := range ask.Jails {
 			if known := slices.Sorted(maps.Keys(o.Setup.Rules)); !slices.Contains(known, name) {
-				return o, nil, fmt.Errorf("no jail %q%s", name, filter.DidYouMean(name, known))
+				return o, fmt.Errorf("no jail %q%s", name, filter.DidYouMean(name, known))
 			}
 		}
 		maps.DeleteFunc(o.Setup.Rules, func(name string, _ *state.Rules) bool { return !slices.Contains(ask.Jails, name) })
@@ -44,14 +44,15 @@ func Report(path string, ask *past.Flags) (o past.Options, notes []string, err e
 		o.Until = ask.Until.Unix()
 	}
 	if o.Until != 0 && o.Until < o.Since {
-		return o, nil, fmt.Errorf("--until is before --since: nothing lies between")
+		return o, fmt.Errorf("--until is before --since: nothing lies between")
 	}
 	where, warnings := geo.Open(c.Geo)
 	if where != nil {
 		o.Networks = where
 	}
+	o.Notes = append(o.Notes, warnings...)
 	o.Policies, err = c.Policies(o.Setup.Rules, ask.Policies, ask.Jails)
-	return o, append(notes, warnings...), err
+	return o, err
 }
 
 // Policies are the ways to judge that a report compares: by the configuration, and by

@@ -54,6 +54,7 @@ type Options struct {
 	Files    []string   // log files, plain or .gz, that are read instead of what the jails name
 	Policies []Policy   // what to compare; the first is what the report is about
 	Networks report.Networks
+	Notes    []string                         // of the configuration, to be told with the warnings
 	Step     func(second int64, done float64) // called now and then, with the time read and how much of the span that is
 }
 
@@ -77,7 +78,7 @@ func Run(ctx context.Context, o Options) (*report.Past, error) {
 		r.errs = slices.DeleteFunc(r.errs, func(err error) bool { return errors.Is(err, ctx.Err()) })
 		r.errs = append(r.errs, ErrInterrupted)
 	}
-	p.Warnings = append(append(p.Warnings, r.warnings...), r.gaps...)
+	p.Warnings = slices.Concat(o.Notes, p.Warnings, r.warnings, r.gaps)
 	for _, w := range o.Setup.Watches {
 		for _, what := range w.Matcher.Slow() {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("jail %q: %s", w.Jail, what))
