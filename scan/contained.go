@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"scan2ban/scan/container"
+	"scan2ban/scan/journal"
 	"scan2ban/scan/logfile"
 )
 
@@ -51,10 +52,12 @@ func (streams Streams) line(entries Entries) (l logfile.Line, whole bool) {
 	if text(entries, fieldPriority) == "3" { // LOG_ERR: so both engines send what came from stderr
 		l.Stream = 1
 	}
+	long := len(l.Text) > journal.MaxMessage
 	whole = true
 	if len(streams) > 0 || !last || number != "" {
 		whole = streams.add(&l, l.Path+"/"+text(entries, fieldPriority), last, number)
 	}
+	l.Long = l.Long || long
 	l.Text = bytes.TrimSuffix(bytes.TrimSuffix(l.Text, []byte{'\n'}), []byte{'\r'}) // conmon keeps the end
 	return l, whole && len(l.Text) > 0
 }

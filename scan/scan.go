@@ -151,9 +151,12 @@ func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams,
 				continue
 			}
 			var v filter.Verdict
-			if w.Matcher.WholeLine() {
+			switch {
+			case len(entries.Message()) > journal.MaxMessage:
+				v = filter.Verdict{Kind: filter.Refused, Reason: reasonLong}
+			case w.Matcher.WholeLine():
 				v = w.Matcher.MatchDated(syslogLine(entries), "journal", time.Unix(second, 0))
-			} else {
+			default:
 				v = w.Matcher.Match(logfile.CutTime(entries.Message()), program)
 			}
 			f := Finding{Jail: w.Jail, Time: second, Verdict: v}

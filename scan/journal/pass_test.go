@@ -342,12 +342,37 @@ func TestMessagesOfAllKinds(t *testing.T) {
 	e := entries(6, "m")
 	e[1].Message = "two\nlines"
 	e[2].Message = "binary \x00\x01\xff\x1b[31m end\r"
-	e[3].Message = strings.Repeat("0123456789abcdef", 1<<16) // 1 MB
+	e[3].Message = strings.Repeat("0123456789abcdef", MaxMessage/16)
 	e[4].Message = ""
 	e[5].Message = "=\n\n=="
 	eachReader(t, func(t *testing.T, kind string) {
 		file := journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), e)
 		same(t, read(t, Options{Path: file, Reader: kind, Fields: []string{"_BOOT_ID"}}).entries, lines(e))
+	})
+}
+
+// A message that is cut is known by its length.
+func TestCutMessages(t *testing.T) {
+	e := entries(3, "m")
+	for i, more := range []int{1, 2048, 20 << 20} {
+		e[i].Message = strings.Repeat("x", MaxMessage+more)
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), e)
+		r, err := Open(t.Context(), Options{Path: file, Reader: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		n := 0
+		for ; r.Next(); n++ {
+			if length := len(r.Message()); length <= MaxMessage || length > maxValue {
+				t.Errorf("message %d is given as %d bytes", n, length)
+			}
+		}
+		if n != 3 || r.Err() != nil || len(r.Warnings()) > 0 {
+			t.Errorf("%d entries, %v, %q", n, r.Err(), r.Warnings())
+		}
 	})
 }
 

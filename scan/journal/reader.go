@@ -69,11 +69,13 @@ func (u *unreadable) warnings(whats string) []string {
 	return []string{fmt.Sprintf("journal: %d %s could not be read, the first, in %s, because: %v", u.n, whats, u.file, u.by)}
 }
 
-// maxValue bounds one field's value in memory, in bytes. journald itself takes
-// at most 48 KiB a line from a service's output (LineMax=) and what a client
-// can send natively is bounded by its memory; a rule refuses long messages
-// anyway. What is longer is cut.
-const maxValue = 32 << 20
+// maxValue bounds one field's value in memory, in bytes; what is longer is cut. journald
+// itself takes at most 48 KiB a line from a service's output (LineMax=), and from a client
+// without privileges up to 32 MiB (ENTRY_SIZE_UNPRIV_MAX of systemd's journal-importer.h).
+const maxValue = 1 << 20
+
+// MaxMessage is the longest message, in bytes, of which the end is sure to be there.
+const MaxMessage = maxValue - 1<<10 // libsystemd counts the field's name
 
 // Reader hands out the entries of the journal in order. It is for one
 // goroutine.
