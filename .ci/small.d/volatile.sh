@@ -1,6 +1,7 @@
 # Debian 12 with a read-only root, the state in a tmpfs and the journal in memory: set
 # up once, then booted twice, each time without anything of the time before.
-lower=$(find /var/tmp/scan2ban-scene -maxdepth 1 -name 'debian-12-????????' 2>/dev/null | head -n 1)
+mkdir -p /var/tmp/scan2ban-scene
+lower=$(find /var/tmp/scan2ban-scene -maxdepth 1 -name 'debian-12-????????' | head -n 1)
 if [ -z "$lower" ]; then
 	.ci/scene --prepare >&2
 	lower=$(find /var/tmp/scan2ban-scene -maxdepth 1 -name 'debian-12-????????' | head -n 1)
