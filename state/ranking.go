@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -17,14 +18,12 @@ type ranking struct {
 }
 
 // standing is a window's place among those of its jail: the lightest first, of
-// those the stalest, of those the first by key.
+// those the stalest, of those by a mixture of the key's bits and by the key.
 type standing struct {
-	weight    int
-	last      int64
-	is6       bool
-	bits      uint8
-	high, low uint64 // the key's address
-	window    *window
+	last   int64
+	weight int32
+	mixed  uint32
+	window *window
 }
 
 // aged is a window as of the second of its last hit, or of one before.
@@ -33,13 +32,18 @@ type aged struct {
 	window *window
 }
 
-// gone is the place of a window that is in no ranking any more.
-const gone = -1
+// gone is the place of a window that is in no ranking any more. The old ones may hold a
+// fourth of the windows, and goneLeast, of such.
+const (
+	gone      = -1
+	goneShare = 4
+	goneLeast = 64
+)
 
 func newRanking(windows map[Key]*window) *ranking {
 	r := &ranking{}
 	r.light.items = make([]standing, 0, len(windows)+1)
-	r.old.items = make([]aged, 0, len(windows)+1)
+	r.old.items = make([]aged, 0, len(windows)+len(windows)/goneShare+goneLeast+1)
 	for _, w := range windows {
 		r.insert(w)
 	}
@@ -47,10 +51,10 @@ func newRanking(windows map[Key]*window) *ranking {
 }
 
 func standingOf(w *window) standing {
-	addr := w.key.Addr()
-	bytes := addr.As16()
-	return standing{weight: w.weight, last: w.last(), is6: addr.Is6(), bits: uint8(w.key.Bits()), window: w,
-		high: binary.BigEndian.Uint64(bytes[:8]), low: binary.BigEndian.Uint64(bytes[8:])}
+	address := w.key.Addr().As16()
+	high, low := binary.BigEndian.Uint64(address[:8]), binary.BigEndian.Uint64(address[8:])
+	const odd = 0x9e3779b97f4a7c15 // 2^64 / the golden ratio
+	return standing{last: w.last(), weight: int32(min(w.weight, math.MaxInt32)), mixed: uint32(((high*odd ^ low) * odd) >> 32), window: w}
 }
 
 func (s *standing) before(other *standing) bool {
@@ -59,14 +63,10 @@ func (s *standing) before(other *standing) bool {
 		return s.weight < other.weight
 	case s.last != other.last:
 		return s.last < other.last
-	case s.is6 != other.is6:
-		return other.is6
-	case s.high != other.high:
-		return s.high < other.high
-	case s.low != other.low:
-		return s.low < other.low
+	case s.mixed != other.mixed:
+		return s.mixed < other.mixed
 	}
-	return s.bits < other.bits
+	return compareKeys(s.window.key, other.window.key) < 0
 }
 
 func (s *standing) at(place int) { s.window.place = place }
@@ -111,7 +111,7 @@ func (r *ranking) moved(w *window) {
 func (r *ranking) remove(w *window) {
 	r.light.remove(w.place)
 	w.place = gone
-	if len(r.old.items) > 2*len(r.light.items)+64 { // most of them are gone
+	if most := len(r.light.items); len(r.old.items) > most+most/goneShare+goneLeast {
 		left := slices.DeleteFunc(r.old.items, func(a aged) bool { return a.window.place == gone })
 		r.old.items = left[:0]
 		for _, a := range left {
