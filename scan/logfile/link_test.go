@@ -453,6 +453,50 @@ func TestBesideALinkedFile(t *testing.T) {
 	}
 }
 
+// TestNameOfAStranger: a file that root's link and a stranger's lead to is root's log: what
+// is called as the stranger's link, and lies beside the file, is nothing of it.
+func TestNameOfAStranger(t *testing.T) {
+	secret := func(h *host) { h.append("var/auth.log.1", "2026-11-22T08:14:02.000000Z secret\n") }
+	again := func(h *host) {
+		h.append("var/new", "2026-11-22T08:14:03.000000Z mine again\n")
+		h.must(os.Chown(h.path("var/new"), app, app))
+		h.rename("var/new", "var/app.log")
+	}
+	for _, test := range []struct {
+		name string
+		lay  func(t *tree, h *host)
+		want int // lines
+	}{
+		{"found first", func(t *tree, h *host) { t.link("zjail/z.log", "/var/app.log", 0); secret(h) }, 1},
+		{"after a pass", func(t *tree, h *host) { t.link("zjail/z.log", "/var/app.log", 0); h.pass(); secret(h); again(h) }, 2},
+		{"root's comes later", func(t *tree, h *host) {
+			h.must(os.Truncate(h.path("var/app.log"), 0))
+			h.tick("var/app.log")
+			h.pass()
+			t.link("zjail/z.log", "/var/app.log", 0)
+			secret(h)
+			h.compress("var/auth.log.1")
+			h.append("var/app.log", "2026-11-22T08:14:03.000000Z mine\n")
+		}, 1},
+	} {
+		for _, globs := range [][]string{{"zjail/*.log", "app/*.log"}, {"app/*.log", "zjail/*.log"}} {
+			t.Run(test.name+", "+globs[0], func(t *testing.T) {
+				tree := newTree(t)
+				h := hostIn(t, tree.dir, globs...)
+				tree.must(os.Mkdir(h.path("var"), 0o755))
+				h.append("var/app.log", "2026-11-22T08:14:01.000000Z mine\n")
+				tree.must(os.Chown(h.path("var/app.log"), app, app))
+				tree.link("app/auth.log", "/var/app.log", app)
+				test.lay(tree, h)
+				h.pass()
+				if len(h.read) != test.want || h.failed != nil || slices.ContainsFunc(h.read, func(line string) bool { return strings.HasSuffix(line, "secret") }) {
+					t.Errorf("read %q, error %v", h.read, h.failed)
+				}
+			})
+		}
+	}
+}
+
 // TestLinkBesideALog: a stranger's link to a log of his takes nothing from the jail that
 // names that log itself.
 func TestLinkBesideALog(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 type member struct {
 	status
 	path   string // symbolic links resolved
-	name   string // of the log: one of the names that lead to it
+	name   string // of the log: one of the names that lead to it, by a stranger's link only if all do
 	linked bool   // that name is a symbolic link
 	owner  uint32 // whose a link to it is, and so it must be; 0: no link that matters leads to it
 	groups []int
@@ -102,11 +102,11 @@ func (p *plan) join(path string, g int) {
 		if !w.regular() {
 			p.odd(m)
 		}
+	case m.owner != 0 && w.owner == 0: // a name that needs no such link
+		m.path, m.owner, m.name, m.linked = w.real, 0, path, w.linked
+	case m.owner == 0 && w.owner != 0: // a stranger's does not say what else is the log's; that is read for his jail too
 	case m.linked && !w.linked || m.linked == w.linked && path < m.name:
 		m.name, m.linked = path, w.linked
-	}
-	if m.owner != 0 && w.owner == 0 { // another name needs no such link
-		m.path, m.owner = w.real, 0
 	}
 	if !slices.Contains(m.groups, g) {
 		m.groups = append(m.groups, g)

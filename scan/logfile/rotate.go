@@ -37,6 +37,9 @@ func (p *plan) beside(dir string) []sibling {
 // under any name beside the log.
 func (p *plan) find(e *entry) (path string, s status, ok bool) {
 	if m := p.byID[e.id]; m != nil {
+		if e.pos.Owner != 0 && m.owner == 0 { // the name was the stranger's
+			e.pos.Log = m.name
+		}
 		e.pos.Owner = m.owner
 		return m.path, m.status, true
 	}
