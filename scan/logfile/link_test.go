@@ -386,12 +386,50 @@ func TestRefusedLinkReadBefore(t *testing.T) {
 	h.read = nil
 	h.must(os.Lchown(h.path("app/evil.log"), app, app))
 	h.append("secret/s.log", "2026-11-22T08:14:02.000000Z secret\n")
-	if got := h.pass(); len(got) != 0 || !errors.Is(h.failed, ErrLink) {
-		t.Errorf("read %q, %v", got, h.failed)
+	if got := h.pass(); len(got) != 0 || !errors.Is(h.failed, ErrLink) || len(h.saved) != 1 || !h.saved[0].Current {
+		t.Errorf("read %q, %v, position %+v", got, h.failed, h.saved)
 	}
 	tree.must(os.Lchown(h.path("app/evil.log"), 0, 0))
 	if got := h.pass(); len(got) != 1 || h.failed != nil { // where it was
 		t.Errorf("then read %q, %v", got, h.failed)
+	}
+}
+
+// TestRotatedWhileRefused: what a log was rotated into while nobody could look at it, or no
+// jail asked for it, is read when somebody can.
+func TestRotatedWhileRefused(t *testing.T) {
+	for name, refuse := range map[string]func(h *host) (mend func()){
+		"its link": func(h *host) func() {
+			h.must(os.Lchown(h.path("app/s.log"), app, app))
+			return func() { h.must(os.Lchown(h.path("app/s.log"), 0, 0)) }
+		},
+		"no jail": func(h *host) func() {
+			globs := h.globs
+			h.globs = nil
+			return func() { h.globs = globs }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree := newTree(t)
+			h := hostIn(t, tree.dir, "app/*.log")
+			tree.must(os.Mkdir(h.path("spool"), 0o755))
+			h.write("spool/s.log", 2)
+			tree.link("app/s.log", "/spool/s.log", 0)
+			h.pass()
+			mend := refuse(h)
+			h.pass()
+			h.write("spool/s.log", 1)
+			h.rename("spool/s.log", "spool/s.log.1")
+			h.compress("spool/s.log.1")
+			h.write("spool/s.log", 1)
+			h.pass()
+			mend()
+			h.pass()
+			h.check()
+			if h.failed != nil || len(h.told) > 0 {
+				t.Errorf("warnings %q, error %v", h.told, h.failed)
+			}
+		})
 	}
 }
 

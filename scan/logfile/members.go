@@ -45,17 +45,16 @@ func Expand(glob string) ([]string, error) {
 		return []string{glob}, nil
 	}
 	fixed := filepath.Dir(glob[:strings.IndexAny(glob, `*?[\`)] + "x")
-	dir, err := unix.Open(fixed, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(dir)
-	}
+	dir, err := openat(unix.AT_FDCWD, fixed, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	switch err {
+	case nil:
+		unix.Close(dir)
 	case unix.ENOENT, unix.ENOTDIR:
 		if _, err := filepath.Match(glob, ""); err != nil {
 			return nil, fmt.Errorf("log files %s: %w", glob, err)
 		}
 		return nil, nil
-	case unix.EACCES, unix.EPERM:
+	default:
 		return nil, fmt.Errorf("log files %s: %w", glob, &fs.PathError{Op: "open", Path: fixed, Err: err})
 	}
 	paths, err := filepath.Glob(glob)
@@ -71,7 +70,8 @@ func (p *plan) expand() {
 		for _, glob := range group.Paths {
 			paths, err := Expand(glob)
 			if err != nil {
-				p.r.fail(err)
+				p.unseen = append(p.unseen, glob)
+				p.r.fail(fmt.Errorf("%w%s", err, remedy(err)))
 			}
 			for _, path := range paths {
 				p.join(path, g)
@@ -89,7 +89,7 @@ func (p *plan) join(path string, g int) {
 		return // it may come
 	}
 	if err != nil {
-		p.refused[path] = errors.Is(err, ErrLink)
+		p.refused[path] = true
 		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
 		return
 	}

@@ -1,6 +1,9 @@
 package logfile
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -83,6 +86,33 @@ func TestUnreadableFile(t *testing.T) {
 	h.must(os.Chmod(h.path("a.log"), 0o644))
 	if got := h.pass(); len(got) != 1 || h.failed != nil {
 		t.Fatalf("then read %q, error %v", got, h.failed)
+	}
+}
+
+// TestDirectoryClosedForAPass: what cannot be looked at for a while is not taken for gone.
+func TestDirectoryClosedForAPass(t *testing.T) {
+	for _, glob := range []string{"app/a.log", "app/*.log", "*/a.log", "a*/*.log", "l.log"} {
+		for _, mode := range []os.FileMode{0, 0o111, 0o444} {
+			t.Run(fmt.Sprintf("%s %03o", glob, mode), func(t *testing.T) {
+				h := newHost(t, glob)
+				h.must(os.Mkdir(h.path("app"), 0o755))
+				h.must(os.Symlink("app/a.log", h.path("l.log")))
+				h.write("app/a.log", 3)
+				h.asNobody(func() { h.pass() })
+				h.must(os.Chmod(h.path("app"), mode))
+				h.asNobody(func() { h.pass() })
+				if mode == 0 && !errors.Is(h.failed, fs.ErrPermission) || h.failed != nil && !strings.Contains(h.failed.Error(), "the pass's user must be") {
+					t.Errorf("error %v", h.failed)
+				}
+				h.must(os.Chmod(h.path("app"), 0o755))
+				h.write("app/a.log", 1)
+				h.asNobody(func() { h.pass() })
+				h.check()
+				if len(h.told) > 0 || h.failed != nil {
+					t.Errorf("warnings %q, error %v", h.told, h.failed)
+				}
+			})
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ type plan struct {
 	r       *Reader
 	members []*member // by name
 	byID    map[ident]*member
-	refused map[string]bool // names that a link keeps from being members
+	refused map[string]bool // names that cannot be looked at, or by the rule for links are not
+	unseen  []string        // globs of which it is not known what they lead to
 	entries []*entry
 	known   map[ident]*entry // that hold what the last pass knew of them
 	lost    []*entry         // current at the last pass, and perhaps rotated since
@@ -34,6 +35,7 @@ type entry struct {
 	status
 	pos  state.FilePosition
 	kept bool     // the next pass is to know of it
+	left bool     // as it is: it is not known, or not asked, what became of the file
 	f    *os.File // nil: there is nothing new in it, or it cannot be opened
 	read *file    // nil: it is not read in this pass
 }
@@ -77,14 +79,32 @@ func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 	return groups, zone
 }
 
+// leave keeps a position as it is, while the file's last lines would still count.
+func (p *plan) leave(e *entry) {
+	e.left, e.kept = true, e.pos.Changed >= p.r.o.Since*1e9
+}
+
+// hidden tells whether it cannot be known where a name leads.
+func (p *plan) hidden(name string) bool {
+	return p.refused[name] || slices.ContainsFunc(p.unseen, func(glob string) bool {
+		ok, _ := filepath.Match(glob, name) // the pattern has been expanded
+		return ok
+	})
+}
+
 // locate finds the file of a position again, and opens it if it may have grown.
 func (p *plan) locate(e *entry) {
-	if groups, _ := p.groups(e.pos.Log); p.byID[e.id] == nil && (groups == nil || p.refused[e.pos.Log]) {
-		e.kept = e.pos.Changed >= p.r.o.Since*1e9 // its jail may come back, or its link be mended
+	if groups, _ := p.groups(e.pos.Log); p.byID[e.id] == nil && (groups == nil || p.hidden(e.pos.Log)) {
+		p.leave(e) // its jail may come back, or what keeps us from it be mended
 		return
 	}
-	path, s, ok := p.find(e)
-	if !ok || e.pos.Owner != 0 && e.pos.Owner != s.uid {
+	path, s, err := p.find(e)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.leave(e)
+		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+		return
+	}
+	if err != nil || e.pos.Owner != 0 && e.pos.Owner != s.uid {
 		p.lose(e)
 		return
 	}
@@ -141,7 +161,7 @@ func (p *plan) lineUp() {
 		current[m.name] = m
 	}
 	for _, e := range p.entries {
-		if p.byID[e.id] == nil && e.kept && e.pos.Print != "" || e.read != nil {
+		if p.byID[e.id] == nil && e.kept && !e.left && e.pos.Print != "" || e.read != nil {
 			rotated[e.pos.Log] = append(rotated[e.pos.Log], e)
 		}
 	}

@@ -1,6 +1,8 @@
 package logfile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,28 +36,32 @@ func (p *plan) beside(dir string) []sibling {
 }
 
 // find looks for the file of a position: where it was, among the members, and
-// under any name beside the log.
-func (p *plan) find(e *entry) (path string, s status, ok bool) {
+// under any name beside the log. Of an error only fs.ErrNotExist says that it is gone.
+func (p *plan) find(e *entry) (path string, s status, err error) {
 	if m := p.byID[e.id]; m != nil {
 		if e.pos.Owner != 0 && m.owner == 0 { // the name was the stranger's
 			e.pos.Log = m.name
 		}
 		e.pos.Owner = m.owner
-		return m.path, m.status, true
+		return m.path, m.status, nil
 	}
-	if info, err := os.Lstat(e.pos.Path); err == nil && info.Mode().IsRegular() {
+	info, err := os.Lstat(e.pos.Path)
+	if err == nil && info.Mode().IsRegular() {
 		if s := statusOf(info.Sys().(*syscall.Stat_t)); s.id == e.id {
-			return e.pos.Path, s, true
+			return e.pos.Path, s, nil
 		}
 	}
 	for _, dir := range []string{filepath.Dir(e.pos.Path), filepath.Dir(e.pos.Log)} {
 		for _, x := range p.beside(dir) {
 			if x.id == e.id {
-				return filepath.Join(dir, x.name), x.status, true
+				return filepath.Join(dir, x.name), x.status, nil
 			}
 		}
 	}
-	return "", s, false
+	if err == nil || errors.Is(err, syscall.ENOTDIR) {
+		err = fs.ErrNotExist
+	}
+	return "", s, err
 }
 
 // isRotated tells whether name is what logrotate makes of base: base.1,

@@ -1,0 +1,50 @@
+package logfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestExpand(t *testing.T) {
+	h := newHost(t)
+	for _, dir := range []string{"a", "closed"} {
+		h.must(os.Mkdir(h.path(dir), 0o755))
+		h.append(dir+"/1.log", "")
+		h.append(dir+"/2.log.gz", "")
+	}
+	h.append("file", "")
+	h.must(os.Symlink("circle", h.path("circle")))
+	h.must(os.Chmod(h.path("closed"), 0))
+	defer os.Chmod(h.path("closed"), 0o755)
+	for _, test := range []struct {
+		glob string
+		want string // the paths
+		err  error
+	}{
+		{"none/a.log", "none/a.log", nil},
+		{"a/*", "a/1.log", nil},
+		{"*/?.log", "a/1.log", nil}, // of a directory that is not named nothing is said
+		{"none/*.log", "", nil},
+		{"file/*.log", "", nil},
+		{"closed/*.log", "", unix.EACCES},
+		{"closed/*/a.log", "", unix.EACCES},
+		{"circle/*.log", "", unix.ELOOP},
+		{strings.Repeat("x", 256) + "/*.log", "", unix.ENAMETOOLONG},
+		{"a/[", "", filepath.ErrBadPattern},
+		{"none/[", "", filepath.ErrBadPattern},
+		{"file/[", "", filepath.ErrBadPattern},
+	} {
+		h.asNobody(func() {
+			paths, err := Expand(h.path(test.glob))
+			got := strings.ReplaceAll(strings.Join(paths, " "), h.dir+"/", "")
+			if got != test.want || !errors.Is(err, test.err) || err != nil && !strings.Contains(err.Error(), h.path(test.glob)) {
+				t.Errorf("%s: %q, error %v", test.glob, got, err)
+			}
+		})
+	}
+}
