@@ -44,7 +44,7 @@ func TestEndedInTheMiddle(t *testing.T) {
 		o.After = l.Positions()
 		l.Close()
 		if len(got) == before {
-			t.Fatalf("pass %d read nothing: %v", pass, l.Err())
+			t.Fatalf("pass %d read nothing: %v", pass, l.Unread())
 		}
 	}
 	if len(got) != n {

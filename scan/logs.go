@@ -125,8 +125,8 @@ func (l *Logs) Positions() []state.FilePosition { return l.reader.Positions() }
 // Bytes is how much was read.
 func (l *Logs) Bytes() int64 { return l.reader.Bytes() }
 
-// Err joins what could not be read.
-func (l *Logs) Err() error { return l.reader.Err() }
+// Unread is what could not be read; a group is the watch of that index.
+func (l *Logs) Unread() []logfile.Unread { return l.reader.Unread() }
 
 // Warnings are the reader's, and of the jails' lines that have no date.
 func (l *Logs) Warnings() []string {

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -392,6 +393,50 @@ func TestRefusedLinkReadBefore(t *testing.T) {
 	tree.must(os.Lchown(h.path("app/evil.log"), 0, 0))
 	if got := h.pass(); len(got) != 1 || h.failed != nil { // where it was
 		t.Errorf("then read %q, %v", got, h.failed)
+	}
+}
+
+// TestManyRefused: who lays thousands of links fills no log with them, hides no other error,
+// keeps no other jail from its work, and writes no line of his own.
+func TestManyRefused(t *testing.T) {
+	tree := newTree(t)
+	h := hostIn(t, tree.dir, "app/*.log", "good.log", "other/*.log", "app/1.log")
+	tree.file("secret", 0)
+	for i := range 1000 {
+		tree.link(fmt.Sprintf("app/%d.log", i), "/secret", app)
+	}
+	tree.link("app/%\nscan2ban: all is well.log", "/secret", app)
+	tree.link("other/a.log", "/secret", app)
+	tree.file("app/of\nhis.log", app)
+	h.write("good.log", 1)
+	r := h.open(nil)
+	defer r.Close()
+	for r.Next() {
+	}
+	var groups []string
+	for _, u := range r.Unread() {
+		groups = append(groups, fmt.Sprint(u.Groups))
+	}
+	if want := []string{"[0]", "[0]", "[0 3]", "[0]", "[2]"}; !slices.Equal(groups, want) {
+		t.Errorf("of groups %q, want %q", groups, want)
+	}
+	told := strings.Split(r.Err().Error(), "\n")
+	if len(told) != 5 || !errors.Is(r.Err(), ErrLink) || !strings.Contains(told[0], `app/%\x0ascan2ban: all is well.log belongs to`) ||
+		told[3] != "log files "+h.path("app/*.log")+": 998 more cannot be read" || !strings.Contains(told[4], "other/a.log") {
+		t.Errorf("error %v", r.Err())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	off := Open(ctx, r.o)
+	defer off.Close()
+	if n := len(off.Unread()); !errors.Is(off.Err(), context.Canceled) || !slices.Equal(off.Unread()[n-1].Groups, []int{1}) || strings.Count(off.Err().Error(), "\n") != n-1 {
+		t.Errorf("called off: %v", off.Err())
+	}
+	if _, err := read(h.path("app/%\nscan2ban: all is well.log")); strings.Contains(err.Error(), "\n") || !errors.Is(err, ErrLink) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := OpenNamed(h.path("none\n")); strings.Contains(err.Error(), "\n") || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
 	}
 }
 

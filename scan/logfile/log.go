@@ -38,7 +38,7 @@ func (l *log) advance(r *Reader) bool {
 		}
 		if err != nil {
 			f.lose()
-			r.fail(fmt.Errorf("read log file %s: %w", f.pos.Path, err))
+			r.fail(l.name, fmt.Errorf("read log file %s: %w", f.pos.Path, err))
 		}
 		f.end(r)
 		l.files = l.files[1:]

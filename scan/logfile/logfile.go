@@ -4,7 +4,7 @@
 //	for r.Next() {
 //		judge(r.Line())
 //	}
-//	// r.Err, r.Warnings; then save r.Positions
+//	// r.Unread, r.Warnings; then save r.Positions
 //
 // # What it promises
 //
@@ -51,7 +51,6 @@ package logfile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -122,12 +121,13 @@ type Reader struct {
 
 	unpacked int64 // bytes, see unpackMost
 
-	warnings []string
-	errs     []error
+	warnings  []string
+	unread    Unreadable
+	calledOff []Unread
 }
 
 // Open finds the files and opens those that may hold something new. What cannot
-// be read is told by Err and Warnings, and the others are read.
+// be read is told by Unread and Warnings, and the others are read.
 func Open(ctx context.Context, o Options) *Reader {
 	r := &Reader{ctx: ctx, o: o}
 	r.plan = newPlan(r)
@@ -162,14 +162,9 @@ func (r *Reader) Bytes() int64 { return r.read }
 // Warnings name what is odd and does not keep the pass from its work.
 func (r *Reader) Warnings() []string { return r.warnings }
 
-// Err joins what could not be read, an error a file.
-func (r *Reader) Err() error { return errors.Join(r.errs...) }
-
 func (r *Reader) warn(format string, args ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
 }
-
-func (r *Reader) fail(err error) { r.errs = append(r.errs, err) }
 
 // Close closes the files.
 func (r *Reader) Close() { r.plan.close() }

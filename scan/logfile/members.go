@@ -69,9 +69,9 @@ func (p *plan) expand() {
 	for g, group := range p.r.o.Groups {
 		for _, glob := range group.Paths {
 			paths, err := Expand(glob)
-			if err != nil {
+			if err != nil && !slices.Contains(p.unseen, glob) {
 				p.unseen = append(p.unseen, glob)
-				p.r.fail(fmt.Errorf("%w%s", err, remedy(err)))
+				p.r.fail(glob, fmt.Errorf("%w%s", err, remedy(err)))
 			}
 			for _, path := range paths {
 				p.join(path, g)
@@ -84,13 +84,16 @@ func (p *plan) expand() {
 
 // join makes the file at path a member, or one more group's.
 func (p *plan) join(path string, g int) {
+	if p.refused[path] {
+		return // another group's too, and told of both
+	}
 	w, err := follow(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // it may come
 	}
 	if err != nil {
 		p.refused[path] = true
-		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+		p.fail(path, err)
 		return
 	}
 	m := p.byID[w.id]

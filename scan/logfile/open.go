@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"scan2ban/state/report"
 )
 
 // ident is what a file is, whatever it is called.
@@ -57,10 +59,10 @@ func (s *status) kind() string {
 var ErrNoFile = errors.New("no regular file")
 
 // OpenFile opens a log file for reading, as a pass does: what is none is ErrNoFile, and
-// not waited for, and a link may be ErrLink.
+// not waited for, and a link may be ErrLink. An error is one line.
 func OpenFile(path string) (*os.File, error) {
 	f, _, err := open(path, 0)
-	return f, err
+	return f, report.CleanError(err)
 }
 
 // OpenNamed is OpenFile for a file that who runs this has named himself: links are followed.
@@ -68,10 +70,10 @@ func OpenNamed(path string) (*os.File, error) {
 	w := &way{path: path}
 	fd, err := openat(unix.AT_FDCWD, path, toRead)
 	if err != nil {
-		return nil, w.fail(err)
+		return nil, report.CleanError(w.fail(err))
 	}
 	f, _, err := w.opened(fd)
-	return f, err
+	return f, report.CleanError(err)
 }
 
 // open opens a regular file for reading, by the rule for links. It never waits: what became

@@ -62,14 +62,17 @@ func newPlan(r *Reader) *plan {
 	return p
 }
 
+// fits tells whether a glob leads to a name, or is called so.
+func fits(glob, name string) bool {
+	ok, _ := filepath.Match(glob, name) // the pattern has been expanded
+	return ok || glob == name
+}
+
 // groups are those whose globs a name fits, and the zone that its times are in by the
 // layouts.
 func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 	for g, group := range p.r.o.Groups {
-		if slices.ContainsFunc(group.Paths, func(glob string) bool {
-			ok, _ := filepath.Match(glob, name) // the pattern has been expanded
-			return ok || glob == name
-		}) {
+		if slices.ContainsFunc(group.Paths, func(glob string) bool { return fits(glob, name) }) {
 			if zone == nil && group.Dates == nil {
 				zone = group.zone()
 			}
@@ -79,6 +82,11 @@ func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 	return groups, zone
 }
 
+// fail takes what keeps a file of a log from being read.
+func (p *plan) fail(log string, err error) {
+	p.r.fail(log, fmt.Errorf("log file: %w%s", err, remedy(err)))
+}
+
 // leave keeps a position as it is, while the file's last lines would still count.
 func (p *plan) leave(e *entry) {
 	e.left, e.kept = true, e.pos.Changed >= p.r.o.Since*1e9
@@ -86,10 +94,7 @@ func (p *plan) leave(e *entry) {
 
 // hidden tells whether it cannot be known where a name leads.
 func (p *plan) hidden(name string) bool {
-	return p.refused[name] || slices.ContainsFunc(p.unseen, func(glob string) bool {
-		ok, _ := filepath.Match(glob, name) // the pattern has been expanded
-		return ok
-	})
+	return p.refused[name] || slices.ContainsFunc(p.unseen, func(glob string) bool { return fits(glob, name) })
 }
 
 // locate finds the file of a position again, and opens it if it may have grown.
@@ -101,7 +106,7 @@ func (p *plan) locate(e *entry) {
 	path, s, err := p.find(e)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.leave(e)
-		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+		p.fail(e.pos.Log, err)
 		return
 	}
 	if err != nil || e.pos.Owner != 0 && e.pos.Owner != s.uid {
@@ -119,7 +124,7 @@ func (p *plan) locate(e *entry) {
 		p.lose(e)
 	case err != nil:
 		e.kept = true
-		p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+		p.fail(e.pos.Log, err)
 	case (e.born == e.pos.Born || e.born == 0 || e.pos.Born == 0) && holds(f, e.size, &e.pos):
 		e.kept, e.f, e.pos.Path = true, f, path
 		if e.pos.Current && e.pos.Bytes == 0 {
@@ -234,7 +239,7 @@ func (p *plan) add(path, name string, owner uint32) *entry {
 	f, err := p.open(path, e)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			p.r.fail(fmt.Errorf("log file: %w%s", err, remedy(err)))
+			p.fail(name, err)
 		}
 		return nil
 	}

@@ -186,7 +186,13 @@ func (p *Pass) closeLogs() {
 	for _, w := range p.filed {
 		jails = append(jails, w.Jail)
 	}
-	p.failFor(p.beside(l.Err()), jails...)
+	for _, u := range l.Unread() {
+		var of []string
+		for _, g := range u.Groups {
+			of = append(of, jails[g])
+		}
+		p.failFor(p.beside(u.Err), slices.Compact(of)...)
+	}
 	p.Trace = append(p.Trace, fmt.Sprintf("log files: %s of %s in %d bytes", state.Plural(l.Entries(), "line"), strings.Join(jails, ", "), l.Bytes()))
 }
 

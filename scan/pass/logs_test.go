@@ -71,7 +71,7 @@ func TestLogFilesCutIntoPasses(t *testing.T) {
 	}
 }
 
-// A link that is not followed is told, and keeps no jail from its other logs, nor from their places.
+// A link that is not followed is told of its jail, and keeps no jail from its other logs, nor from their places.
 func TestLinkNotFollowed(t *testing.T) {
 	const begin, app = 1_795_335_241, 54321
 	h := newHost(t)
@@ -92,6 +92,9 @@ func TestLinkNotFollowed(t *testing.T) {
 		p := h.tried(at)
 		if p.Failures != 2 || len(p.Errs) != 1 || !errors.Is(p.Errs[0], logfile.ErrLink) {
 			t.Errorf("%d failures, errors %v", p.Failures, p.Errs)
+		}
+		if p.failed["sshd"] == "" || p.failed["second"] != "" {
+			t.Errorf("failed for %v", p.failed)
 		}
 	}
 	got := h.bans()

@@ -100,6 +100,7 @@ type reading struct {
 	warnings []string
 	gaps     []string
 	errs     []error
+	unread   logfile.Unreadable // log files
 	read     int
 }
 
@@ -119,6 +120,9 @@ func (r *reading) all(take func(host string, f scan.Finding)) {
 		}
 	}
 	r.filesUntil(maxTime)
+	for _, u := range r.unread.List() {
+		r.errs = append(r.errs, u.Err)
+	}
 }
 
 // entered are the watches that read the journal.

@@ -362,15 +362,24 @@ func TestLinkNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	link := filepath.Join(dir, "evil.log")
+	link := filepath.Join(dir, "evil\nscan2ban: all is well.log")
 	if err := errors.Join(os.Symlink("secret", link), os.Lchown(link, 54321, 54321)); err != nil {
 		t.Fatal(err)
 	}
 	o := about(t, "", Policy{"configured", rules(3, 10*time.Minute, time.Hour)})
 	o.Setup.Watches[0].Paths, o.Setup.Watches[0].Backend = []string{dir + "/*.log"}, filter.File
 	p, err := Run(context.Background(), o)
-	if !errors.Is(err, logfile.ErrLink) || !strings.Contains(err.Error(), "name it itself in logpath") || p.Failures != 1 || p.Addresses[0].Address != "203.0.113.2" {
+	if !errors.Is(err, logfile.ErrLink) || !strings.Contains(err.Error(), "name it itself in logpath") || strings.Contains(err.Error(), "\n") || p.Failures != 1 || p.Addresses[0].Address != "203.0.113.2" {
 		t.Errorf("%d failures, error %v", p.Failures, err)
+	}
+	for i := range 100 {
+		link := filepath.Join(dir, fmt.Sprint(i, ".log"))
+		if err := errors.Join(os.Symlink("secret", link), os.Lchown(link, 54321, 54321)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Run(context.Background(), o); strings.Count(err.Error(), "\n") != 3 || !strings.Contains(err.Error(), "98 more cannot be read") {
+		t.Errorf("of many: %v", err)
 	}
 	o.Files = []string{link}
 	if p := run(t, o); p.Failures != 1 || p.Addresses[0].Address != "203.0.113.1" {

@@ -145,6 +145,19 @@ func Clean(text string) string {
 	return b.String()
 }
 
+// CleanError is err with a text that is Clean, and so one line; nil of nil.
+func CleanError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return cleaned{err}
+}
+
+type cleaned struct{ error }
+
+func (c cleaned) Error() string { return Clean(c.error.Error()) }
+func (c cleaned) Unwrap() error { return c.error }
+
 // longestName is how much of a user name a table shows, in characters.
 const longestName = 20
 

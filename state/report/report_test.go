@@ -3,7 +3,9 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"strings"
 	"testing"
@@ -26,6 +28,13 @@ func TestClean(t *testing.T) {
 		if got := Clean(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
+		err := &fs.PathError{Op: "open", Path: text, Err: fs.ErrExist}
+		if got := CleanError(err); got.Error() != "open "+want+": file already exists" || !errors.Is(got, fs.ErrExist) {
+			t.Errorf("an error of %q: %v", text, got)
+		}
+	}
+	if err := CleanError(nil); err != nil {
+		t.Errorf("nil became %v", err)
 	}
 }
 
