@@ -233,7 +233,7 @@ func TestLinkToASecret(t *testing.T) {
 	c.Watches[0].Backend, c.Jails[0].Backend = filter.File, filter.File
 	c.Jails[0].LogPaths, c.Watches[0].Program = []string{"/var/log/app/*.log"}, []string{"sshd"}
 	found := append(look(logs, c), look(logFiles, c)...)
-	has(t, "link", found, "in the last 24 hours: 1 entry, 1 understood", "error jail sshd: log files: open "+link+": symbolic link not followed: ", "name it itself in logpath",
+	has(t, "link", found, "in the last 24 hours: 1 entry, 1 understood", "error jail sshd: log files: open "+link+": symbolic link not followed: ", "name it itself in logpath) -> take the link away\n",
 		"ok jail sshd: log files: 1 file can be read")
 	if text := said(found); strings.Contains(text, "secret of") || strings.Contains(text, "hash") {
 		t.Errorf("shows\n%s", text)
@@ -241,6 +241,16 @@ func TestLinkToASecret(t *testing.T) {
 	c.Jails[0].LogPaths = []string{"/var/log/app/evil.log"}
 	if found := look(logFiles, c); len(found) != 1 || found[0].Level != "error" {
 		t.Errorf("of it alone it says\n%s", said(found))
+	}
+	c.Jails[0].LogPaths = []string{"/var/log/app/*.log"}
+	for i := range 100 {
+		link := filepath.Join(c.root, fmt.Sprintf("/var/log/app/%d.log", i))
+		if err := errors.Join(os.Symlink("../../../etc/secret", link), os.Lchown(link, app, app)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := look(logFiles, c); len(found) != 5 || !strings.Contains(said(found), "98 more cannot be read") {
+		t.Errorf("of many it says\n%s", said(found))
 	}
 }
 

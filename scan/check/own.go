@@ -153,29 +153,34 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 			continue // the error is told by readable
 		}
 		what := "jail " + j.Name + ": log files"
-		opened, told := 0, false
-		var errs []error
+		opened := 0
+		var odd, links, others logfile.Unreadable
 		for _, path := range c.files(j) {
 			f, err := logfile.OpenFile(c.root + path)
 			if err == nil {
 				opened++
 				f.Close()
 			}
-			if errors.Is(err, logfile.ErrNoFile) {
-				found.Warn(what, fmt.Sprintf("%v: it is not read", err), "take it away, or leave it out of logpath")
-				continue
+			switch in := filepath.Dir(path); {
+			case err == nil:
+			case errors.Is(err, logfile.ErrNoFile):
+				odd.Add(in, fmt.Errorf("%w: it is not read", err))
+			case errors.Is(err, logfile.ErrLink):
+				links.Add(in, err)
+			default:
+				others.Add(in, err)
 			}
-			if errors.Is(err, logfile.ErrLink) {
-				found.Fail(what, err.Error(), "take the link away, or name the file")
-				told = true
-				continue
-			}
-			errs = append(errs, err)
 		}
-		switch err := errors.Join(errs...); {
+		for _, u := range odd.List() {
+			found.Warn(what, u.Err.Error(), "take it away, or leave it out of logpath")
+		}
+		for _, u := range links.List() {
+			found.Fail(what, u.Err.Error(), "take the link away")
+		}
+		switch err := others.Err(); {
 		case err != nil:
 			c.lacking(found, what, err, readAll)
-		case opened == 0 && told:
+		case opened == 0 && links.Err() != nil:
 		case opened == 0:
 			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
 		default:
