@@ -81,8 +81,10 @@ func follow(path string) (*way, error) {
 		return w, w.walk()
 	}
 	defer unix.Close(fd)
-	w.status, err = statusAt(fd)
-	return w, err
+	if w.status, err = statusAt(fd); err != nil {
+		return w, w.fail(err)
+	}
+	return w, nil
 }
 
 // walk goes name by name. The way is to be closed.

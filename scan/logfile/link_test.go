@@ -221,6 +221,19 @@ func TestNamedLink(t *testing.T) {
 	}
 }
 
+// TestUnknownStatus: whatever cannot be asked of a file, the error names it.
+func TestUnknownStatus(t *testing.T) {
+	openat2 = func(int, string, *unix.OpenHow) (int, error) { return 1 << 30, nil } // that is not open
+	defer func() { openat2 = unix.Openat2 }()
+	_, looked := follow("/a.log")
+	_, opened := OpenFile("/a.log")
+	for _, err := range []error{looked, opened} {
+		if !errors.Is(err, unix.EBADF) || !strings.Contains(err.Error(), "/a.log") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 // TestWays: where links may be followed, they lead where the kernel's lead.
 func TestWays(t *testing.T) {
 	tree := newTree(t)

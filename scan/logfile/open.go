@@ -100,7 +100,9 @@ func open(path string, owner uint32) (*os.File, status, error) {
 // opened takes what has been opened at the end of the way, if it is a file and by the rule.
 func (w *way) opened(fd int) (*os.File, status, error) {
 	s, err := statusAt(fd)
-	if err == nil {
+	if err != nil {
+		err = w.fail(err)
+	} else {
 		err = w.belongs(w.real, s)
 	}
 	if err == nil {
