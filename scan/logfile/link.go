@@ -104,12 +104,19 @@ func (w *way) walk() error {
 		switch {
 		case s.mode&unix.S_IFMT == unix.S_IFLNK:
 			to, err := readlink(fd)
+			magic := false
+			if err == nil {
+				magic, err = onProc(fd)
+			}
 			unix.Close(fd)
 			if links++; links > maxLinks {
 				err = unix.ELOOP
 			}
 			if err != nil {
 				return w.fail(err)
+			}
+			if magic {
+				return fmt.Errorf("open %s: %w: %s is the kernel's, and may lead elsewhere than it says (name in logpath where the file is)", w.path, ErrLink, at)
 			}
 			if s.uid != 0 && int(s.uid) != os.Geteuid() {
 				if err := w.belongs(at, s); err != nil {
@@ -185,6 +192,17 @@ func step(dir int, name string, last bool) (fd int, s status, err error) {
 		unix.Close(fd)
 	}
 	return fd, s, err
+}
+
+// onProc tells whether a link that is open is one of procfs: /proc/PID/root of a container
+// says "/" and leads into the container, /proc/PID/fd/3 leads to what has no name any more.
+func onProc(fd int) (bool, error) {
+	var s unix.Statfs_t
+	for {
+		if err := unix.Fstatfs(fd, &s); err != unix.EINTR {
+			return s.Type == unix.PROC_SUPER_MAGIC, err
+		}
+	}
 }
 
 // readlink gives what the link says that is open.

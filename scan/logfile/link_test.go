@@ -145,6 +145,14 @@ func TestLinks(t *testing.T) {
 		{name: "through a file", path: "secret/root/a.log", want: "not a directory"},
 		{name: "through a link to a file", lay: func(t *tree) { t.link("log", "/secret/root", app) }, path: "log/a", want: "not a directory"},
 		{name: "to a directory", lay: func(t *tree) { t.link("log/a.log", "/secret", 0) }, want: "no regular file: a directory"},
+		{name: "to the root of a process", lay: func(t *tree) {
+			t.must(os.MkdirAll(t.path("log"), 0o755))
+			t.must(os.Symlink(fmt.Sprintf("/proc/%d/root%s", os.Getpid(), t.path("secret/app")), t.path("log/a.log")))
+		}, want: fmt.Sprintf("symbolic link not followed: /proc/%d/root is the kernel's", os.Getpid())},
+		{name: "to what a process has open", lay: func(t *tree) {
+			t.must(os.MkdirAll(t.path("log"), 0o755))
+			t.must(os.Symlink(fmt.Sprintf("/proc/%d/fd/0", os.Getpid()), t.path("log/a.log")))
+		}, want: "not followed"},
 		{name: "to a device", lay: func(t *tree) {
 			t.must(os.MkdirAll(t.path("log"), 0o755))
 			t.must(os.Symlink("/dev/zero", t.path("log/a.log")))
