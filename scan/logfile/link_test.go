@@ -248,7 +248,7 @@ func TestWays(t *testing.T) {
 	t.Chdir(tree.dir)
 	dice := rand.New(rand.NewPCG(1, 2))
 	names := []string{"a", "b", "c", "a/a", "a/b", "a/c", "a/a/a", "a/a/b"}
-	any := func() string {
+	random := func() string {
 		text := names[dice.IntN(len(names))]
 		for range dice.IntN(4) {
 			text += []string{"/a", "/b", "/c", "/..", "/.", "/"}[dice.IntN(6)]
@@ -271,10 +271,10 @@ func TestWays(t *testing.T) {
 		if dice.IntN(3) == 0 {
 			_ = os.WriteFile(name, []byte(name), 0o644)
 		} else {
-			_ = os.Symlink(any(), name)
+			_ = os.Symlink(random(), name)
 		}
 		for range 20 {
-			path := any()
+			path := random()
 			info, wantErr := os.Stat(path)
 			for _, way := range []func() (*way, error){func() (*way, error) { return follow(path) }, func() (*way, error) {
 				w := &way{path: path, dir: unix.AT_FDCWD}
@@ -398,7 +398,8 @@ func TestRefusedLink(t *testing.T) {
 	})
 }
 
-// TestRefusedLinkReadBefore: a position of before the rule is not gone on from.
+// TestRefusedLinkReadBefore: where a link is not followed its log is not read on, and keeps its
+// position until it is.
 func TestRefusedLinkReadBefore(t *testing.T) {
 	tree, h := refusing(t)
 	h.must(os.Lchown(h.path("app/evil.log"), 0, 0))

@@ -195,7 +195,7 @@ func (p *plan) lineUp() {
 			p.take(l, p.head(m), groups)
 		}
 		if len(l.files) > 0 {
-			p.follow(l)
+			p.goOn(l)
 			p.logs = append(p.logs, l)
 		}
 	}

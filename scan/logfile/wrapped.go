@@ -181,10 +181,10 @@ func (s *stream) begun(f *file) int64 {
 	return s.at + 1
 }
 
-// follow says what is known of the streams at the beginning of a log's first file, where
+// goOn says what is known of the streams at the beginning of a log's first file, where
 // that is read from there: it may go on with lines of the one before, which is not read
 // in this pass, or is gone.
-func (p *plan) follow(l *log) {
+func (p *plan) goOn(l *log) {
 	f := l.files[0]
 	if f.pos.Offset > 0 || !l.isContainer() {
 		return
