@@ -55,7 +55,7 @@ func Expand(glob string) ([]string, error) {
 		}
 		return nil, nil
 	default:
-		return nil, fmt.Errorf("log files %s: %w", glob, &fs.PathError{Op: "open", Path: fixed, Err: err})
+		return nil, fmt.Errorf("log files %s: %w%s", glob, &fs.PathError{Op: "open", Path: fixed, Err: err}, remedy(err))
 	}
 	paths, err := filepath.Glob(glob)
 	if err != nil {
@@ -71,7 +71,7 @@ func (p *plan) expand() {
 			paths, err := Expand(glob)
 			if err != nil && !slices.Contains(p.unseen, glob) {
 				p.unseen = append(p.unseen, glob)
-				p.r.fail(glob, fmt.Errorf("%w%s", err, remedy(err)))
+				p.r.fail(glob, err)
 			}
 			for _, path := range paths {
 				p.join(path, g)
