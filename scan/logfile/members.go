@@ -78,6 +78,9 @@ func (p *plan) expand() {
 			}
 		}
 	}
+	for _, u := range p.strange.List() {
+		p.r.warn("%v", u.Err)
+	}
 	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return !m.regular() })
 	slices.SortFunc(p.members, func(a, b *member) int { return strings.Compare(a.name, b.name) })
 }
@@ -130,7 +133,8 @@ func (p *plan) join(path string, g int) {
 func (p *plan) odd(m *member) {
 	e := p.known[m.id]
 	if e == nil || e.pos.Told != m.kind() {
-		p.r.warn("log file %s is %s: it is not read", m.name, m.kind())
+		glob, _ := p.r.globOf(m.name)
+		p.strange.Add(glob, fmt.Errorf("log file %s is %s: it is not read", m.name, m.kind()))
 		e = &entry{}
 		e.pos.Path, e.pos.Device, e.pos.Inode, e.pos.Told = m.path, m.id.device, m.id.inode, m.kind()
 	}

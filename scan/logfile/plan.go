@@ -22,6 +22,7 @@ type plan struct {
 	byID    map[ident]*member
 	refused map[string]bool // names that cannot be looked at, or by the rule for links are not
 	unseen  []string        // globs of which it is not known what they lead to
+	strange Unreadable      // members that are no regular files, and not told of yet
 	entries []*entry
 	known   map[ident]*entry // that hold what the last pass knew of them
 	lost    []*entry         // current at the last pass, and perhaps rotated since
