@@ -125,6 +125,7 @@ func (h *house) history(vouched int64, what string) {
 // check compares with the model what a pass has left.
 func (h *house) check(how ending, what string) {
 	h.t.Helper()
+	h.elapsed()
 	s, ok := h.saved()
 	vouched := s.Seq
 	if !ok {

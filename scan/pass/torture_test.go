@@ -242,9 +242,15 @@ func (h *house) succeed(do torturePass) {
 	if said, err := h.command(do).CombinedOutput(); err != nil {
 		h.t.Fatalf("a pass in peace fails: %v\n%s", err, said)
 	}
+	h.elapsed()
+}
+
+// elapsed notes the bans that are over by the clock of the last pass: whether it was killed
+// or not, it may have dropped them.
+func (h *house) elapsed() {
 	for _, s := range h.model.states {
 		for _, b := range s.last {
-			if b.until <= do.Now {
+			if b.until <= h.clock {
 				h.over[b] = true
 			}
 		}
