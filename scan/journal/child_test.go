@@ -71,19 +71,47 @@ func TestChildIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := startChild(t.Context(), query{files: []FileInfo{info}})
-	if err != nil {
-		t.Fatal(err)
+	other := info
+	other.sound = true
+	for _, c := range []struct {
+		files []FileInfo
+		want  string
+	}{
+		{[]FileInfo{info}, fmt.Sprint(4 * maxField)}, {[]FileInfo{other, info}, fmt.Sprint(6 * maxField)}, {[]FileInfo{other}, "unlimited"},
+	} {
+		child, err := startChild(t.Context(), query{files: c.files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := child.parser.r.Peek(1); err != nil { // it waits for us to read on
+			t.Fatal(err)
+		}
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", child.cmd.Process.Pid))
+		child.close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("Max data size             %s ", c.want); !strings.Contains(string(limits), want) {
+			t.Errorf("%d files: limits\n%swant %q", len(c.files), limits, want)
+		}
 	}
-	defer c.close()
-	if _, err := c.parser.r.Peek(1); err != nil { // it waits for us to read on
-		t.Fatal(err)
+}
+
+// Each of several sound files may hold a value as large as a client without privileges sends.
+func TestLargeValues(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 6 {
+		e := entries(2, "m")
+		for k := range e {
+			e[k].Time += int64(i) * 1e9
+		}
+		e[0].Message = strings.Repeat("x", 30<<20)
+		journaltest.Write(t, filepath.Join(dir, fmt.Sprintf("%d.journal", i)), e)
 	}
-	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := fmt.Sprintf("Max data size             %d ", int64(maxData)); !strings.Contains(string(limits), want) {
-		t.Errorf("limits\n%swant %q", limits, want)
-	}
+	eachReader(t, func(t *testing.T, kind string) {
+		p := read(t, Options{Path: dir, Reader: kind})
+		if len(p.entries) != 12 {
+			t.Errorf("%d entries, %q", len(p.entries), p.warnings)
+		}
+	})
 }

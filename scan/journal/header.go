@@ -41,6 +41,7 @@ type FileInfo struct {
 	dataTable  table  // by which matches find entries
 	fieldTable table
 	surveyed   uint64 // see surveyFile
+	sound      bool   // it found no fault
 	stat       stat
 }
 

@@ -64,6 +64,9 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 		return 0, err
 	}
 	defer file.Close()
+	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.stat.inode {
+		return 0, err // it was rotated away, and this is another
+	}
 	s := &survey{file: file, info: info}
 	at := from
 	if at == 0 || at > info.tailObject {
@@ -107,7 +110,7 @@ func (s *survey) compare(all bool) error {
 	counted := !all || s.entries == i.Entries || s.entries == i.Entries+1
 	head := entryHead{i.TailSeqnum, uint64(i.TailRealtime), i.TailMono}
 	agrees := s.entries == 0 || head == s.last
-	if i.State != Archived && s.entries > 1 { // it may be one entry behind, or its number one ahead
+	if i.State != Archived && s.entries > 0 { // it may be one entry behind, or its number one ahead
 		sound := func(e entryHead) bool { return head.realtime == e.realtime && head.mono == e.mono }
 		agrees = (sound(s.last) || sound(s.before)) && head.seqnum-s.last.seqnum <= 1
 	}
@@ -135,11 +138,11 @@ func (s *survey) bytes(at, n uint64) ([]byte, error) {
 		s.buf = make([]byte, surveyedBytes)
 	}
 	s.buf = s.buf[:min(surveyedBytes, uint64(s.info.Size)-at)]
-	if _, err := s.file.ReadAt(s.buf, int64(at)); err != nil {
-		s.buf = s.buf[:0]
+	read, err := s.file.ReadAt(s.buf, int64(at))
+	if s.buf = s.buf[:read]; uint64(read) < n {
 		return nil, err
 	}
-	s.at = at
+	s.at = at // of a file that is archived meanwhile what is not used is cut off: less may be read
 	return s.buf[:n], nil
 }
 

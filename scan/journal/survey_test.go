@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"scan2ban/scan/journal/journaltest"
@@ -230,6 +231,58 @@ func TestTooLargeField(t *testing.T) {
 	})
 }
 
+// What journald does to a file while it is looked at is no damage.
+func TestWhatIsWritten(t *testing.T) {
+	written := func(n int) (path string, info FileInfo) {
+		path = journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), entries(n, "m"))
+		info, err := readInfo(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path, info
+	}
+	t.Run("the first entry is counted before its time is in the header", func(t *testing.T) {
+		_, info := written(1)
+		info.State, info.TailRealtime, info.TailMono = Online, 0, 0
+		if _, err := surveyFile(&info, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("it is archived, and what was not used is cut off", func(t *testing.T) {
+		path, info := written(20)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := info.tailObject + binary.LittleEndian.Uint64(b[info.tailObject+8:])
+		if end+8 >= uint64(len(b)) {
+			t.Fatal("all of it is used")
+		}
+		if err := os.Truncate(path, int64(end)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := surveyFile(&info, 0); err != nil {
+			t.Error(err)
+		}
+		if err := os.Truncate(path, int64(end)-8); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := surveyFile(&info, 0); err == nil {
+			t.Error("a file that is torn is sound")
+		}
+	})
+	t.Run("it is rotated away", func(t *testing.T) {
+		path, info := written(20)
+		if err := os.Rename(path, path+"~"); err != nil {
+			t.Fatal(err)
+		}
+		journaltest.Write(t, path, entries(1, "new"))
+		if end, err := surveyFile(&info, 0); end != 0 || err != nil {
+			t.Errorf("%d, %v", end, err)
+		}
+	})
+}
+
 // Whatever a file holds, looking at it ends.
 func FuzzSurvey(f *testing.F) {
 	whole, err := os.ReadFile(journaltest.Unpack(f, "variants/zstd-keyed1-compact1.journal"))
@@ -252,7 +305,11 @@ func FuzzSurvey(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		info.Path = path
+		is, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.Path, info.stat.inode = path, is.Sys().(*syscall.Stat_t).Ino
 		if end, err := surveyFile(&info, from); err == nil && end == 0 && info.Entries > 0 {
 			t.Error("no end of a sound file")
 		}
