@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"scan2ban/ban/nftables"
 	"scan2ban/scan"
@@ -152,7 +153,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		if err != nil && j.Backend != filter.File || c.readsJournal(j, held) {
 			continue // the error is told by readable
 		}
-		what := "jail " + j.Name + ": log files"
+		what, globs := "jail "+j.Name+": log files", strings.Join(j.LogPaths, " ")
 		opened := 0
 		var odd, links, others logfile.Unreadable
 		for _, path := range c.files(j) {
@@ -161,14 +162,14 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 				opened++
 				f.Close()
 			}
-			switch in := filepath.Dir(path); {
+			switch {
 			case err == nil:
 			case errors.Is(err, logfile.ErrNoFile):
-				odd.Add(in, fmt.Errorf("%w: it is not read", err))
+				odd.Add(globs, fmt.Errorf("%w: it is not read", err))
 			case errors.Is(err, logfile.ErrLink):
-				links.Add(in, err)
+				links.Add(globs, err)
 			default:
-				others.Add(in, err)
+				others.Add(globs, err)
 			}
 		}
 		for _, u := range odd.List() {

@@ -99,8 +99,8 @@ func backtrack(search func() (*regexp2.Match, error)) (*regexp2.Match, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	begun := threadTime()
+	try := begun
 	for range mostTries {
-		try := threadTime()
 		m, err := search()
 		if err == nil {
 			return m, nil
@@ -109,6 +109,7 @@ func backtrack(search func() (*regexp2.Match, error)) (*regexp2.Match, error) {
 		if errors.Is(err, regexp2.ErrBacktrackingStackLimit) || now-try >= TimeLimit/2 || now-begun >= TimeLimit {
 			break
 		}
+		try = now
 	}
 	return nil, errGivenUp
 }

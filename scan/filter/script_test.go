@@ -293,7 +293,11 @@ func TestTimeLimitOfTheProcessor(t *testing.T) {
 // What goes too deep is given up at once.
 func TestTooDeep(t *testing.T) {
 	m := openScript(t, "[[script.failure]]\nname = \"deep\"\nbacktracks = true\npattern = '^(?:(?!z)(?:a|b))*(?<!c)Q from <ADDR>'\n")
-	f := m.Dated(strings.Repeat("ab", 100_000)+" from 192.0.2.1", scriptNow)
+	line := strings.Repeat("ab", 100_000) + " from 192.0.2.1"
+	if _, err := m.failures[0].slow.FindStringMatch(line + "\n"); !errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
+		t.Fatalf("error %v: the line is not what the test needs", err)
+	}
+	f := m.Dated(line, scriptNow)
 	if f.Rule >= 0 || len(m.slow.by) != 1 {
 		t.Errorf("%+v, given up %d times", f, len(m.slow.by))
 	}

@@ -45,7 +45,10 @@ func (ps *Paths) UnmarshalTOML(value any) error {
 		if _, err := filepath.Match(path, ""); err != nil || !ok || !filepath.IsAbs(path) {
 			return fmt.Errorf("%v is not the absolute path of a file, or a pattern of such (as /var/log/nginx/*access.log)", v)
 		}
-		*ps = append(*ps, path)
+		if i := strings.IndexAny(path, `*?[\`); i >= 0 && strings.Contains(path[i:]+"/", "/../") {
+			return fmt.Errorf("%v goes up again behind a pattern (write where it leads)", v)
+		}
+		*ps = append(*ps, filepath.Clean(path)) // as the names are that a pattern leads to
 	}
 	return nil
 }

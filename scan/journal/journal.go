@@ -214,6 +214,11 @@ func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	r.bad[f.Path] = f.fingerprint()
 }
 
+// Lacking tells whether a warning of a Reader says that something could not be read.
+func Lacking(warning string) bool {
+	return strings.HasPrefix(warning, "journal file ") || strings.HasPrefix(warning, "journal: a damaged file ") || strings.Contains(warning, " could not be read, the first")
+}
+
 // badFile is a file that a reader could not open.
 type badFile struct {
 	file FileInfo

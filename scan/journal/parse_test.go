@@ -237,3 +237,21 @@ func TestExhaustedJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestLacking(t *testing.T) {
+	by := errors.New("damaged")
+	for _, w := range (&unreadable{n: 3, by: by}).warnings("entries") {
+		if !Lacking(w) {
+			t.Errorf("%q", w)
+		}
+	}
+	for text, want := range map[string]bool{
+		"journal file /j is passed over: damaged":                   true,
+		"journal: the clock stepped back by 59m59s":                 false,
+		"log file /var/log/x is left out: no line of it has a time": false,
+	} {
+		if Lacking(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}

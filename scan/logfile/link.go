@@ -116,7 +116,7 @@ func (w *way) walk() error {
 				return w.fail(err)
 			}
 			if magic {
-				return fmt.Errorf("open %s: %w: %s is the kernel's, and may lead elsewhere than it says (name in logpath where the file is)", w.path, ErrLink, at)
+				return fmt.Errorf("open %s: %w: %s is the kernel's, and may lead elsewhere than it says (name in logpath where the file is; what a container writes to its standard output is read with container = ...)", w.path, ErrLink, at)
 			}
 			if s.uid != 0 && int(s.uid) != os.Geteuid() {
 				if err := w.belongs(at, s); err != nil {

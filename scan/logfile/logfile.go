@@ -125,7 +125,7 @@ type Reader struct {
 
 	warnings  []string
 	unread    Unreadable
-	calledOff []Unread
+	calledOff Unreadable // because the pass was to end
 }
 
 // Open finds the files and opens those that may hold something new. What cannot

@@ -2,8 +2,10 @@ package logfile
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,5 +48,23 @@ func TestExpand(t *testing.T) {
 				t.Errorf("%s: %q, error %v", test.glob, got, err)
 			}
 		})
+	}
+}
+
+// Of many errors three are named and the others counted, for all whom they concern.
+func TestUnreadable(t *testing.T) {
+	var u Unreadable
+	for i := range 10 {
+		u.Add("/var/log/*.log", fmt.Errorf("error %d", i), i%2)
+		u.Add("", fmt.Errorf("called\noff %d", i), 0)
+	}
+	var got []string
+	for _, one := range u.List() {
+		got = append(got, fmt.Sprint(one.Err, one.Groups))
+	}
+	want := []string{"error 0 [0]", "error 1 [1]", "error 2 [0]", "log files /var/log/*.log: 7 more cannot be read [1 0]",
+		`called\x0aoff 0 [0]`, `called\x0aoff 1 [0]`, `called\x0aoff 2 [0]`, "log files of the jails: 7 more cannot be read [0]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ type unreadable struct {
 // mostUnread is how many are named.
 const mostUnread = 3
 
-// Add takes an error of a log that the glob, or directory, has led to.
+// Add takes an error of a log that the glob has led to; empty: that is not known.
 func (u *Unreadable) Add(glob string, err error, groups ...int) {
 	i := slices.IndexFunc(u.of, func(of *unreadable) bool { return of.glob == glob })
 	if i < 0 {
@@ -42,7 +43,7 @@ func (u *Unreadable) Add(glob string, err error, groups ...int) {
 		return
 	}
 	of.n++
-	of.more.Err = report.CleanError(fmt.Errorf("log files %s: %d more cannot be read", glob, of.n))
+	of.more.Err = report.CleanError(fmt.Errorf("log files %s: %d more cannot be read", cmp.Or(glob, "of the jails"), of.n))
 	for _, g := range groups {
 		if !slices.Contains(of.more.Groups, g) {
 			of.more.Groups = append(of.more.Groups, g)
@@ -74,7 +75,7 @@ func (u *Unreadable) Err() error {
 func (r *Reader) fail(log string, err error) {
 	glob, groups := r.globOf(log)
 	if errors.Is(err, r.ctx.Err()) { // no log's fault, and told of each
-		r.calledOff = append(r.calledOff, Unread{report.CleanError(err), groups})
+		r.calledOff.Add("", err, groups...)
 		return
 	}
 	r.unread.Add(glob, err, groups...)
@@ -101,7 +102,7 @@ func (r *Reader) globOf(name string) (glob string, groups []int) {
 }
 
 // Unread is what could not be read, and of whom.
-func (r *Reader) Unread() []Unread { return append(r.unread.List(), r.calledOff...) }
+func (r *Reader) Unread() []Unread { return append(r.unread.List(), r.calledOff.List()...) }
 
 // Err joins the errors of Unread.
 func (r *Reader) Err() error {

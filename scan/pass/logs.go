@@ -191,6 +191,7 @@ func (p *Pass) closeLogs() {
 		for _, g := range u.Groups {
 			of = append(of, jails[g])
 		}
+		slices.Sort(of)
 		p.failFor(p.beside(u.Err), slices.Compact(of)...)
 	}
 	p.Trace = append(p.Trace, fmt.Sprintf("log files: %s of %s in %d bytes", state.Plural(l.Entries(), "line"), strings.Join(jails, ", "), l.Bytes()))

@@ -170,7 +170,7 @@ func (l *log) begin() bool {
 	}
 	file, err := open(l.path)
 	if err != nil {
-		l.unread.Add(filepath.Dir(l.path), fmt.Errorf("read log file: %w", err))
+		l.unread.Add("", fmt.Errorf("read log file: %w", err))
 		return false
 	}
 	info, err := file.Stat()
@@ -180,7 +180,7 @@ func (l *log) begin() bool {
 	}
 	if err != nil {
 		if l.ctx.Err() == nil {
-			l.unread.Add(filepath.Dir(l.path), fmt.Errorf("read log file %s: %w", l.path, err))
+			l.unread.Add("", fmt.Errorf("read log file %s: %w", l.path, err))
 		}
 		file.Close()
 		return false
@@ -192,7 +192,7 @@ func (l *log) begin() bool {
 // end closes it.
 func (l *log) end() {
 	if err := l.in.Err(); err != nil && l.ctx.Err() == nil {
-		l.unread.Add(filepath.Dir(l.path), fmt.Errorf("read log file %s: %w", l.path, err))
+		l.unread.Add("", fmt.Errorf("read log file %s: %w", l.path, err))
 	}
 	l.file.Close()
 	l.in = nil

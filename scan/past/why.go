@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scan2ban/scan"
+	"scan2ban/scan/journal"
 	"scan2ban/scan/pass"
 	"scan2ban/state"
 	"scan2ban/state/order"
@@ -57,6 +58,9 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 	from = max(from, p.Now.Unix()-p.State.Memory.Seconds())
 	lines, warnings, bad := evidence(ctx, p, addr, from)
 	for _, text := range warnings { // a damaged file that an earlier pass has told of may have held its lines
+		if !journal.Lacking(text) {
+			continue
+		}
 		same := func(told string) bool { return uncounted(told) == uncounted(text) }
 		if !slices.ContainsFunc(p.Warnings, same) {
 			p.Warn("%s", text)
