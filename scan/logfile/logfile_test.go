@@ -428,3 +428,9 @@ func TestCalledOff(t *testing.T) {
 	h.pass()
 	h.check()
 }
+
+// Err joins the errors of Unread, for the tests.
+func (r *Reader) Err() error {
+	all := Unreadable{of: []*unreadable{{first: r.Unread()}}}
+	return all.Err()
+}

@@ -63,7 +63,7 @@ func TestUnreadable(t *testing.T) {
 		got = append(got, fmt.Sprint(one.Err, one.Groups))
 	}
 	want := []string{"error 0 [0]", "error 1 [1]", "error 2 [0]", "log files /var/log/*.log: 7 more cannot be read [1 0]",
-		`called\x0aoff 0 [0]`, `called\x0aoff 1 [0]`, `called\x0aoff 2 [0]`, "log files of the jails: 7 more cannot be read [0]"}
+		`called\x0aoff 0 [0]`, `called\x0aoff 1 [0]`, `called\x0aoff 2 [0]`, "log files: 7 more cannot be read [0]"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

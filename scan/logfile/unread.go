@@ -1,10 +1,10 @@
 package logfile
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"scan2ban/state/report"
 )
@@ -43,7 +43,7 @@ func (u *Unreadable) Add(glob string, err error, groups ...int) {
 		return
 	}
 	of.n++
-	of.more.Err = report.CleanError(fmt.Errorf("log files %s: %d more cannot be read", cmp.Or(glob, "of the jails"), of.n))
+	of.more.Err = report.CleanError(fmt.Errorf("%s: %d more cannot be read", strings.TrimSpace("log files "+glob), of.n))
 	for _, g := range groups {
 		if !slices.Contains(of.more.Groups, g) {
 			of.more.Groups = append(of.more.Groups, g)
@@ -103,9 +103,3 @@ func (r *Reader) globOf(name string) (glob string, groups []int) {
 
 // Unread is what could not be read, and of whom.
 func (r *Reader) Unread() []Unread { return append(r.unread.List(), r.calledOff.List()...) }
-
-// Err joins the errors of Unread.
-func (r *Reader) Err() error {
-	all := Unreadable{of: []*unreadable{{first: r.Unread()}}}
-	return all.Err()
-}
