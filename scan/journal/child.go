@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -38,15 +37,12 @@ type child struct {
 // each costs a new child.
 const maxSteps = 200
 
-// maxData is how many bytes of its own journalctl may hold while it reads the files; mapped
-// files are not among them. It unpacks a value of each file that is open, in twice the size.
-// Of sound files none is larger than maxField: there is no limit. The walk over a file ends at
-// the first damage, and a value of gigabytes may stand behind that. The limit is set when the
-// child has begun: one that comes to such a value before that is not held back.
-func maxData(files []FileInfo) (bytes uint64, limited bool) {
-	limited = slices.ContainsFunc(files, func(f FileInfo) bool { return !f.sound })
-	return 2 * maxField * uint64(len(files)+1), limited
-}
+// maxData is how many bytes of its own journalctl may hold while it reads so many files;
+// mapped files are not among them. It keeps a value unpacked of each file that is open, of at
+// most maxField where the file is sound, and takes twice that. The walk over a file ends at the
+// first damage, and a value of gigabytes may stand behind that. The limit is set when the child
+// has begun: one that comes to such a value before that is not held back.
+func maxData(files int) uint64 { return 2 * maxField * uint64(files+1) }
 
 // openChild starts journalctl. It refuses all files together for one bad one,
 // before it prints anything, so then each is tried by itself.
@@ -121,9 +117,8 @@ func startChild(parent context.Context, q query) (*child, error) {
 		}
 		return nil, err
 	}
-	if most, limited := maxData(q.files); limited {
-		_ = unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: most, Max: most}, nil) // without it it reads too
-	}
+	most := maxData(len(q.files))
+	_ = unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: most, Max: most}, nil) // without it it reads too
 	c.parser = newExportParser(out, q.fields)
 	c.cutShort()
 	return c, nil

@@ -41,7 +41,6 @@ type FileInfo struct {
 	dataTable  table  // by which matches find entries
 	fieldTable table
 	surveyed   uint64 // see surveyFile
-	sound      bool   // it found no fault
 	stat       stat
 }
 

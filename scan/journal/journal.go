@@ -179,7 +179,6 @@ func (r *Reader) survey(f *FileInfo) bool {
 	var err error
 	at := slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })
 	f.surveyed, err = surveyFile(f, p.known.file(at, *f).Surveyed)
-	f.sound = err == nil
 	switch {
 	case errors.Is(err, errTooLarge):
 		r.passed(*f, err)
