@@ -43,13 +43,23 @@ func (u *Unreadable) Add(glob string, err error, groups ...int) {
 		return
 	}
 	of.n++
-	of.more.Err = report.CleanError(fmt.Errorf("%s: %d more cannot be read", strings.TrimSpace("log files "+glob), of.n))
+	of.more.Err = report.CleanError(&further{strings.TrimSpace("log files " + glob), of.n, err})
 	for _, g := range groups {
 		if !slices.Contains(of.more.Groups, g) {
 			of.more.Groups = append(of.more.Groups, g)
 		}
 	}
 }
+
+// further stands for errors that are not named, and is what the last of them is.
+type further struct {
+	what string
+	n    int
+	last error
+}
+
+func (f *further) Error() string { return fmt.Sprintf("%s: %d more cannot be read", f.what, f.n) }
+func (f *further) Unwrap() error { return f.last }
 
 // List are the errors, glob by glob.
 func (u *Unreadable) List() (list []Unread) {

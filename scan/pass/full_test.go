@@ -3,6 +3,7 @@ package pass
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,5 +133,39 @@ func TestFullOfTwoLogs(t *testing.T) {
 	}
 	if bans := slices.DeleteFunc(h.bans(), func(b string) bool { return !strings.Contains(b, again) }); len(bans) != 1 {
 		t.Errorf("%q, want one ban", bans)
+	}
+}
+
+// TestFullOfManyLogs: that the pass has called the reading off is no error of its logs, however
+// many there are.
+func TestFullOfManyLogs(t *testing.T) {
+	h := newHost(t)
+	const begin = 1_795_335_241
+	rules, err := filter.Load("sshd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for n := range 6 {
+		var text strings.Builder
+		for i := range 20_000 {
+			fmt.Fprintf(&text, "%s host sshd[1]: Failed password for root from 10.%d.%d.%d port 1 ssh2\n", time.Unix(begin+int64(i/100), 0).UTC().Format(time.Stamp), n, i/5>>8, i/5&255)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.log", n)), []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.setup.Watches = []scan.Watch{{Jail: "sshd", Matcher: rules.Compile(filter.Normal), Backend: filter.File, Paths: []string{dir + "/*.log"}, Program: []string{"sshd"}, Zone: time.UTC}}
+	s := h.setup
+	s.Now = time.Unix(begin+600, 0)
+	p, err := Begin(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.most = 20
+	p.Read(context.Background())
+	if !p.full || len(p.Errs) > 0 {
+		t.Errorf("full: %v, errors %v", p.full, p.Errs)
 	}
 }
