@@ -27,6 +27,7 @@ type options struct {
 	rounds  int           // blocks of each variant
 	peer    time.Duration // how long Fail2Ban is watched
 	ablate  bool
+	light   bool // ablate the light unit
 	day     bool
 	only    string // names of Debian releases, comma-separated
 	journal int    // bytes
@@ -43,6 +44,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "`N` blocks of each variant")
 	flag.DurationVar(&o.peer, "peer", 3*time.Minute, "watch Fail2Ban for that `TIME`")
 	flag.BoolVar(&o.ablate, "ablate", false, "leave out each line of scan2ban.service in turn, instead")
+	flag.BoolVar(&o.light, "light", false, "with --ablate: of the light unit")
 	flag.BoolVar(&o.day, "day", false, "what a day costs, idle and attacked, beside Fail2Ban and SSHGuard, instead")
 	flag.StringVar(&o.only, "debian", "12,13", "the `RELEASES`")
 	flag.Usage = func() {

@@ -162,21 +162,34 @@ func table(ctx context.Context, o options, m *machine) error {
 	return nil
 }
 
-// ablate prints what is saved when a line is left out.
+// keptLines are the keys of scan2ban.service that ablate leaves alone: without them
+// it is not the same pass.
+var keptLines = []string{"Description", "Documentation", "StartLimitIntervalSec", "Type", "ExecStart", "SuccessExitStatus",
+	"TimeoutStartSec", "User", "AmbientCapabilities", "SupplementaryGroups", "StateDirectory", "StateDirectoryMode",
+	"RuntimeDirectory", "RuntimeDirectoryPreserve", "LogLevelMax", "Also"}
+
+// ablate prints what is saved when a line is left out, of the unit as it is
+// installed or of the light one.
 func ablate(ctx context.Context, o options, m *machine) error {
-	list := []*variant{{name: "all lines", build: "cgo", dropIns: m.usual(ctx)}}
+	dropIns, light := m.usual(ctx), host.DropIn("light")
+	if o.light {
+		dropIns = []string{"light"}
+	}
+	list := []*variant{{name: "all lines", build: "cgo", dropIns: dropIns}}
 	text := host.Unit("scan2ban.service", "")
 	for line := range bytes.Lines(text) {
 		line := bytes.Clone(line)
 		key, _, ok := bytes.Cut(line, []byte("="))
-		if !ok || line[0] == '#' || slices.Contains([]string{"Description", "Documentation", "StartLimitIntervalSec", "Type", "ExecStart", "SuccessExitStatus",
-			"TimeoutStartSec", "User", "AmbientCapabilities", "SupplementaryGroups", "StateDirectory", "StateDirectoryMode", "RuntimeDirectory", "RuntimeDirectoryPreserve", "LogLevelMax", "Also"}, string(key)) {
+		if !ok || line[0] == '#' || slices.Contains(keptLines, string(key)) ||
+			o.light && bytes.Contains(light, []byte("\n"+string(key)+"=")) {
 			continue
 		}
-		list = append(list, &variant{name: "without " + string(bytes.TrimSpace(line)), build: "cgo", dropIns: m.usual(ctx),
+		list = append(list, &variant{name: "without " + string(bytes.TrimSpace(line)), build: "cgo", dropIns: dropIns,
 			edit: func(text []byte) []byte { return bytes.Replace(text, line, nil, 1) }})
 	}
-	list = append(list, &variant{name: "light", build: "cgo", dropIns: []string{"light"}})
+	if !o.light {
+		list = append(list, &variant{name: "light", build: "cgo", dropIns: []string{"light"}})
+	}
 	if err := rounds(ctx, o, m, list); err != nil {
 		return err
 	}
