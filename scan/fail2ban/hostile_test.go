@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/BurntSushi/toml"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,6 +45,17 @@ func TestHostile(t *testing.T) {
 			}
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%s: the import does not end", name)
+		}
+	}
+}
+
+// TestQuoteForATerminal: what is printed is TOML that says the same, and nothing to a terminal.
+func TestQuoteForATerminal(t *testing.T) {
+	for _, text := range []string{"\x1b[2J", "\u009b2J", "\u202e", "a\tb", "it's\n\u009b", "\U000e0041", "plain", "\u00fc"} {
+		var got struct{ A string }
+		quoted := quote(text)
+		if _, err := toml.Decode("a = "+quoted, &got); err != nil || got.A != text || strings.ContainsAny(quoted, "\x1b\u009b\u202e\n\U000e0041") {
+			t.Errorf("%q becomes %q: %q, %v", text, quoted, got.A, err)
 		}
 	}
 }
