@@ -164,6 +164,16 @@ func TestPackedWithoutEnd(t *testing.T) {
 	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "more than a pass may") {
 		t.Errorf("error %v", err)
 	}
+	f, err := os.Open(h.path("app.log.1.gz")) // as a report reads it
+	h.must(err)
+	defer f.Close()
+	s, err := NewStream(Until(t.Context(), f), "app.log.1.gz", nil, 0)
+	h.must(err)
+	for s.Next() {
+	}
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "that is no log") {
+		t.Errorf("of the whole: error %v", err)
+	}
 }
 
 // TestHoles: a file of terabytes that holds nothing but a hole, be it inside a line, is not
