@@ -242,3 +242,30 @@ func TestSpared(t *testing.T) {
 		}
 	}
 }
+
+// TestEverybody: many ranges, none of them wide, hold everybody all the same.
+func TestEverybody(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"IPv4": {"0.0.0.0/3", "32.0.0.0/3", "64.0.0.0/3", "96.0.0.0/3", "128.0.0.0/3", "160.0.0.0/3", "192.0.0.0/3"},
+		"IPv6": nil,
+	} {
+		for i := 0x20; i < 0x40 && name == "IPv6"; i++ {
+			lines = append(lines, fmt.Sprintf("%x00::/8", i))
+		}
+		o := Default("all")
+		o.File = filepath.Join(t.TempDir(), "all.txt")
+		file(t, &o, strings.Join(lines, "\n"))
+		if c, err := o.Read(); err == nil || !strings.Contains(err.Error(), "wide = true") {
+			t.Errorf("%s: %s is taken, %v", name, text(c.Ranges), err)
+		}
+		o.Wide = true
+		if _, err := o.Read(); err != nil {
+			t.Errorf("%s, said to be wide: %v", name, err)
+		}
+		o.Wide = false
+		file(t, &o, strings.Join(lines[:len(lines)/4], "\n"))
+		if _, err := o.Read(); err != nil {
+			t.Errorf("a quarter of %s: %v", name, err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"scan2ban/scan/filter"
 	"scan2ban/state/lazy"
@@ -179,9 +180,11 @@ func list(b *strings.Builder, key string, values []string) {
 	b.WriteString("]\n")
 }
 
-// quote writes a TOML string, without escapes where that can be.
+// quote writes a TOML string, without escapes where that can be: what a terminal would act on
+// is one.
 func quote(text string) string {
-	if !strings.ContainsAny(text, "'\n\r") && !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+	odd := func(c rune) bool { return c != '\t' && !unicode.IsPrint(c) }
+	if !strings.ContainsAny(text, "'\n\r") && !strings.ContainsFunc(text, odd) {
 		return "'" + text + "'"
 	}
 	var b strings.Builder
@@ -192,8 +195,8 @@ func quote(text string) string {
 			b.WriteString(`\` + string(c))
 		case c == '\n':
 			b.WriteString(`\n`)
-		case c < ' ' || c == 0x7f:
-			fmt.Fprintf(&b, `\u%04x`, c)
+		case !unicode.IsPrint(c):
+			fmt.Fprintf(&b, `\U%08x`, c)
 		default:
 			b.WriteRune(c)
 		}

@@ -4,8 +4,11 @@ package fail2ban
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // value is what an option was given, and where.
@@ -100,12 +103,28 @@ func uncomment(text string) string {
 	return text
 }
 
-// parseFile gives nil for a file that does not exist.
+// longestFile is how much of a file is read, in bytes.
+const longestFile = 16 << 20
+
+// parseFile gives nil for a file that does not exist. It never waits: the directory may be
+// anybody's, and hold a fifo.
 func parseFile(path string) (sections, error) {
-	data, err := os.ReadFile(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if os.IsNotExist(err) {
 		return nil, nil
 	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > longestFile) {
+		err = fmt.Errorf("%s: not a regular file of at most %d MB", path, longestFile>>20)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, longestFile))
+	if err != nil {
 		return nil, err
 	}
 	return parse(path, data)

@@ -31,7 +31,8 @@ func readTree(dir, name string) (t *tree, found bool, err error) {
 		files = append(files, more...)
 	}
 	t = &tree{sections: sections{defaults: {}}, known: sections{}}
-	all, err := withIncludes(files, nil)
+	left := mostFiles
+	all, err := withIncludes(files, nil, &left)
 	if err != nil {
 		return nil, false, err
 	}
@@ -50,11 +51,16 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// deepest bounds how far files include one another.
-const deepest = 20
+// deepest bounds how far files include one another, and mostFiles how many are read for
+// it, each as often as it is included.
+const (
+	deepest   = 20
+	mostFiles = 2000
+)
 
-// withIncludes gives the files with those that they include, in the order of reading.
-func withIncludes(files, seen []string) (all []string, err error) {
+// withIncludes gives the files with those that they include, in the order of reading; left
+// is how many more may be.
+func withIncludes(files, seen []string, left *int) (all []string, err error) {
 	if len(seen) > deepest {
 		return nil, fmt.Errorf("%s: files include one another more than %d deep", seen[0], deepest)
 	}
@@ -65,6 +71,9 @@ func withIncludes(files, seen []string) (all []string, err error) {
 		}
 		if s == nil {
 			continue
+		}
+		if *left--; *left < 0 {
+			return nil, fmt.Errorf("%s: more than %d files are included, some again and again", file, mostFiles)
 		}
 		around := map[string][]string{}
 		for _, side := range []string{"before", "after"} {
@@ -87,7 +96,7 @@ func withIncludes(files, seen []string) (all []string, err error) {
 				if slices.Contains(seen, name) || name == file {
 					continue
 				}
-				more, err := withIncludes([]string{name}, append(slices.Clone(seen), file))
+				more, err := withIncludes([]string{name}, append(slices.Clone(seen), file), left)
 				if err != nil {
 					return nil, err
 				}

@@ -41,6 +41,9 @@ func (c *cutter) next() (line []byte, long, ok bool, err error) {
 				continue
 			}
 			c.skip(len(data))
+			if len(data) >= firstBuffer && data[len(data)-1] == 0 {
+				c.jump()
+			}
 		case len(data) > 0 && data[0] == 0:
 			c.skip(len(data) - len(bytes.TrimLeft(data, "\x00")))
 			searched = 0

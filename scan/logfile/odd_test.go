@@ -164,4 +164,51 @@ func TestPackedWithoutEnd(t *testing.T) {
 	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "more than a pass may") {
 		t.Errorf("error %v", err)
 	}
+	f, err := os.Open(h.path("app.log.1.gz")) // as a report reads it
+	h.must(err)
+	defer f.Close()
+	s, err := NewStream(Until(t.Context(), f), "app.log.1.gz", nil, 0)
+	h.must(err)
+	for s.Next() {
+	}
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "that is no log") {
+		t.Errorf("of the whole: error %v", err)
+	}
+}
+
+// TestHoles: a file of terabytes that holds nothing but a hole, be it inside a line, is not
+// read byte by byte, neither by a pass nor by who reads it as a whole.
+func TestHoles(t *testing.T) {
+	h := newHost(t, "*.log")
+	stamp := "2026-11-22T08:14:01.000000Z "
+	for name, text := range map[string]string{"bare.log": "", "inside.log": stamp + "x", "behind.log": stamp + "x\n"} {
+		h.append(name, text)
+		h.must(os.Truncate(h.path(name), 1<<40))
+		h.append(name, "\n"+stamp+"end\n")
+	}
+	r := h.open(nil)
+	defer r.Close()
+	ends := 0
+	for r.Next() {
+		if strings.HasSuffix(string(r.Line().Text), "end") {
+			ends++
+		}
+	}
+	if ends != 3 || r.Bytes() > 64<<20 || r.Err() != nil {
+		t.Errorf("%d ends, %d bytes were read, %v", ends, r.Bytes(), r.Err())
+	}
+	for _, name := range []string{"bare.log", "inside.log", "behind.log"} {
+		f, err := OpenFile(h.path(name))
+		h.must(err)
+		defer f.Close()
+		s, err := NewStream(Until(t.Context(), f), name, nil, 0)
+		h.must(err)
+		last := ""
+		for s.Next() {
+			last = string(s.Line().Text)
+		}
+		if !strings.HasSuffix(last, "end") || s.Err() != nil {
+			t.Errorf("%s: %.40q is its last line, %v", name, last, s.Err())
+		}
+	}
 }

@@ -38,11 +38,12 @@ func NewStream(r io.Reader, path string, groups []Group, now int64) (*Stream, er
 		}
 	}
 	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
-		unpacked, err := gzip.NewReader(in)
+		packed := &counting{from: in}
+		unpacked, err := gzip.NewReader(bufio.NewReader(packed))
 		if err != nil {
 			return nil, err
 		}
-		in = bufio.NewReaderSize(unpacked, firstBuffer)
+		in = bufio.NewReaderSize(&bounded{counting{from: unpacked}, packed}, firstBuffer)
 		head, _ = in.Peek(headSize)
 	}
 	s := &Stream{cut: cutter{src: in, final: true}, clock: Clock{Now: now * 1e6}, line: Line{Path: path}}
@@ -58,6 +59,34 @@ func NewStream(r io.Reader, path string, groups []Group, now int64) (*Stream, er
 		s.dates = newDatings(groups, s.line.Groups, now*1e6, 0)
 	}
 	return s, nil
+}
+
+// counting counts what is read.
+type counting struct {
+	from io.Reader
+	n    int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// bounded ends where much was unpacked from so little that no log was packed: gzip makes at
+// most 1,032 bytes of one, and of the lines of logs some tens.
+type bounded struct {
+	counting
+	packed *counting
+}
+
+const unpackRatio = 200
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.n >= unpackMost && b.n/unpackRatio > b.packed.n {
+		return 0, fmt.Errorf("%d bytes are unpacked from %d: that is no log", b.n, b.packed.n)
+	}
+	return b.counting.Read(p)
 }
 
 // headSize is how much of a beginning tells whether a log is a syslog daemon's, in

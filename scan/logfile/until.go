@@ -1,26 +1,51 @@
 package logfile
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Until reads from f until ctx is done, and then fails with its error: also from a
 // pipe or a terminal that has nothing to read, where the read that waits is left
-// behind.
+// behind. Of a hole in a file no more is read than makes a line too long.
 func Until(ctx context.Context, f *os.File) io.Reader {
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		nuls := 0 // read last, without another byte behind them
 		return readFunc(func(p []byte) (int, error) {
 			if err := ctx.Err(); err != nil {
 				return 0, err
 			}
-			return f.Read(p)
+			if nuls >= MaxLine {
+				nuls = 0
+				skipHole(f)
+			}
+			n, err := f.Read(p)
+			if rest := len(bytes.TrimRight(p[:n], "\x00")); rest > 0 {
+				nuls = n - rest
+			} else {
+				nuls += n
+			}
+			return n, err
 		})
 	}
 	w := &waiting{ctx: ctx, chunks: make(chan chunk)}
 	go w.fetch(f)
 	return w
+}
+
+// skipHole goes to where data begins, at the offset of the file or behind it.
+func skipHole(f *os.File) {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return
+	}
+	if _, err = unix.Seek(int(f.Fd()), at, unix.SEEK_DATA); err == unix.ENXIO { // nothing but the hole
+		_, _ = f.Seek(0, io.SeekEnd)
+	}
 }
 
 type readFunc func([]byte) (int, error)

@@ -28,7 +28,7 @@ const (
 // A rebuild is one line however many bans it found.
 func (p *Pass) Lines() (lines []Line) {
 	say := func(verb state.Verb, format string, args ...any) *Line {
-		lines = append(lines, Line{Verb: verb, Level: levelNotice, Text: fmt.Sprintf(format, args...)})
+		lines = append(lines, Line{Verb: verb, Level: levelNotice, Text: Clean(fmt.Sprintf(format, args...))})
 		return &lines[len(lines)-1]
 	}
 	of := func(list []Ban, level int, text func(b *Ban) (state.Verb, string)) {
@@ -92,17 +92,13 @@ func (l *Line) Fields() map[string]string {
 	fields := map[string]string{}
 	put := func(name, value string) {
 		if value != "" {
-			fields["SCAN2BAN_"+name] = value
+			fields["SCAN2BAN_"+name] = Clean(value)
 		}
 	}
 	put("ID", l.ID)
 	b := l.Ban
 	if b == nil {
 		return fields
-	}
-	names := make([]string, len(b.Users))
-	for i, name := range b.Users {
-		names[i] = Clean(name)
 	}
 	put("JAIL", b.Jail)
 	put("ADDRESS", b.Address)
@@ -116,8 +112,8 @@ func (l *Line) Fields() map[string]string {
 	put("LATE", strconv.Itoa(b.Late))
 	put("N", strconv.Itoa(b.N))
 	put("MEMBERS", strings.Join(b.Members, ", "))
-	put("USERS", strings.Join(names, ", "))
-	put("RULE", Clean(b.Rule))
+	put("USERS", strings.Join(b.Users, ", "))
+	put("RULE", b.Rule)
 	if b.Observed {
 		put("OBSERVED", "1")
 	}

@@ -131,11 +131,9 @@ func (p *Pass) WriteDry(w io.Writer) {
 	fmt.Fprintf(w, "Read %s, found %s, as of %s. Nothing was changed.\n",
 		entries(p.Entries), state.Plural(p.Failures, "failure"), Local(p.now))
 	for _, b := range p.Expired {
-		fmt.Fprintf(w, "%s: the ban of %s would end\n", b.Jail, b.Key)
+		fmt.Fprintf(w, "%s: the ban of %s would end\n", Clean(b.Jail), b.Key)
 	}
-	for _, line := range p.spared {
-		fmt.Fprintln(w, line)
-	}
+	Each(w, p.spared)
 	if len(p.Banned) == 0 {
 		fmt.Fprintln(w, "Nobody would be banned.")
 		return

@@ -17,8 +17,13 @@ type table struct {
 	more    int // rows that there are beside those
 }
 
-// write draws the table; the last column is not padded.
+// write draws the table; the last column is not padded. Whatever a cell holds, it is Clean.
 func (t *table) write(w io.Writer) {
+	for _, row := range t.rows {
+		for i := range row {
+			row[i] = Clean(row[i])
+		}
+	}
 	width := make([]int, len(t.heading))
 	for _, row := range append([][]string{t.heading}, t.rows...) {
 		for i, cell := range row {

@@ -100,12 +100,12 @@ func (y *Why) Write(w io.Writer) {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "Jail %s judges nobody: %s\n", j.Jail, Clean(j.Reason))
+		fmt.Fprintf(w, "Jail %s judges nobody: %s\n", Clean(j.Jail), Clean(j.Reason))
 	}
 }
 
 func (j *WhyJail) write(out *clipped, address string) {
-	say := func(format string, args ...any) { fmt.Fprintf(out.w, format+"\n", args...) }
+	say := func(format string, args ...any) { fmt.Fprintln(out.w, Clean(fmt.Sprintf(format, args...))) }
 	failure := "failure"
 	if j.Recidive {
 		failure = "ban"

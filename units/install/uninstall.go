@@ -132,22 +132,26 @@ func (in *Install) stop(ctx context.Context) error {
 	return errors.Join(append(errs, in.endTrial(ctx))...)
 }
 
-// removeBans empties the kernel, once no pass is running that could fill it.
-func (in *Install) removeBans(ctx context.Context) error {
+// patience is how long an uninstall waits for a pass. A test has it shorter.
+var patience = 10 * time.Second
+
+// removeBans empties the kernel, once no pass is running that could fill it. Who holds the
+// lock for ever does not keep the bans there: nothing would be left to take them out.
+func (in *Install) removeBans(ctx context.Context) (locked error) {
 	if store, err := state.OpenStore(in.path(state.DefaultPath), false); err == nil {
 		defer store.Close()
-		if err := store.Lock(10 * time.Second); err != nil {
-			return fmt.Errorf("wait for the pass that is running: %w", err)
+		if err := store.Lock(patience); err != nil {
+			locked = fmt.Errorf("wait for the pass that is running: %w (if it still is, it may bring bans back: nft delete table inet scan2ban)", err)
 		}
 	}
 	if in.Table == nil {
-		return nil
+		return locked
 	}
 	if err := in.Table(ctx); err != nil {
-		return fmt.Errorf("take the bans out of the kernel: %w", err)
+		return errors.Join(locked, fmt.Errorf("take the bans out of the kernel: %w", err))
 	}
 	in.say("took the bans out of the kernel")
-	return nil
+	return locked
 }
 
 // keepDropIns names what the admin has added to our units.

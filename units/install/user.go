@@ -119,8 +119,11 @@ func (in *Install) give(dir string, uid, gid int) error {
 	if err != nil {
 		return err
 	}
-	if of, ok := info.Sys().(*syscall.Stat_t); ok && int(of.Uid) == uid {
+	switch of, ok := info.Sys().(*syscall.Stat_t); {
+	case ok && int(of.Uid) == uid:
 		return nil
+	case ok && of.Uid != 0 && int(of.Uid) != os.Geteuid(): // he may have put anybody's files there
+		return fmt.Errorf("it belongs to user %d (move it away, or give it to root with what is to be kept in it)", of.Uid)
 	}
 	entries, err := os.ReadDir(in.path(dir))
 	for _, e := range entries {
