@@ -45,7 +45,7 @@ func (p *Pass) Commit(ctx context.Context) {
 		p.volatile.Good = run.Time
 	}
 	_ = p.volatile.Save(state.VolatilePath(p.StatePath)) // without it the next pass has more to do, no less
-	p.Deliver.Wake(p.StatePath, p.Ledger.History.Seq, p.Now)
+	p.Deliver.Wake(p.StatePath, p.Ledger, p.Now)
 	p.measure(run)
 }
 
