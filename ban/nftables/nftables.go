@@ -90,7 +90,7 @@ type Backend string
 
 const (
 	ByKernel Backend = "nftables" // this package
-	ByHooks  Backend = "hook"     // programs that are told of them, see package deliver: the kernel is not touched
+	ByHooks  Backend = "hook"     // programs that are told of them, see package deliver: the kernel gets none
 )
 
 // UnmarshalText accepts the two.
