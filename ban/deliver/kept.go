@@ -21,8 +21,8 @@ import (
 
 // kept is how far that has come.
 type kept struct {
-	Boot  string          `json:"boot,omitempty"`  // of the host, since which it holds
-	Jails map[string]bool `json:"jails,omitempty"` // whose bans the hook may have laid; true: it was told of all in force
+	Boot  string           `json:"boot,omitempty"`  // of the host, since which it holds
+	Jails map[string]share `json:"jails,omitempty"` // those of the ledger
 
 	// The jail under way, and of its bans the last one that was told.
 	Jail  string     `json:"jail,omitempty"`
@@ -33,6 +33,15 @@ type kept struct {
 
 	trying // to tell of those
 }
+
+// share says which of the bans in force of a jail a hook has laid, if it did as it was told.
+type share string
+
+const (
+	none share = "none"
+	some share = "some" // that is not known
+	all  share = "all"
+)
 
 const (
 	refusedMost = hookMost        // bans that are tried again; of more the oldest are given up
@@ -51,31 +60,34 @@ func (k *kept) copy() *kept {
 
 // standing is what there is to deliver.
 type standing struct {
-	seq       int64    // the last decision
-	now       int64    // the clock, in seconds
-	enforcing []string // jails whose bans hooks are to lay; none while the host is paused
-	boot      string   // of the host
+	seq    int64           // the last decision
+	now    int64           // the clock, in seconds
+	boot   string          // of the host
+	jails  map[string]bool // of the ledger; true: they enforce their bans
+	paused bool            // and nobody is to be banned
 }
 
 func stands(ledger *state.State, now time.Time, paused bool) standing {
-	at := standing{seq: ledger.History.Seq, now: now.Unix(), boot: bootID()}
-	for _, name := range ledger.Names() {
-		if ledger.Jails[name].Reach.Enforce && !paused {
-			at.enforcing = append(at.enforcing, name)
-		}
+	at := standing{seq: ledger.History.Seq, now: now.Unix(), boot: bootID(), jails: map[string]bool{}, paused: paused}
+	for name, jail := range ledger.Jails {
+		at.jails[name] = jail.Reach.Enforce
 	}
 	return at
 }
 
-// todo are the jails whose bans the hook is to be told of, or their release.
-func (k *kept) todo(at standing) (jails []string) {
-	for name, all := range k.Jails {
-		if !all || !slices.Contains(at.enforcing, name) {
-			jails = append(jails, name)
-		}
+// share is what a hook is to have laid of a jail.
+func (at *standing) share(jail string) share {
+	if at.jails[jail] && !at.paused {
+		return all
 	}
-	for _, name := range at.enforcing {
-		if _, known := k.Jails[name]; !known {
+	return none
+}
+
+// todo are the jails whose bans the hook is to be told of, or their release, or that are
+// gone.
+func (k *kept) todo(at standing) (jails []string) {
+	for name, has := range k.Jails {
+		if _, there := at.jails[name]; !there || has != at.share(name) {
 			jails = append(jails, name)
 		}
 	}
@@ -83,31 +95,50 @@ func (k *kept) todo(at standing) (jails []string) {
 	return jails
 }
 
+// news tells whether there are jails that were not there before.
+func (k *kept) news(at standing) bool {
+	for name := range at.jails {
+		if k.Jails[name] == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // keeps tells whether there is something of that to tell: to a hook that hears of bans.
 func (h *hookSink) keeps(p *position, at standing) bool {
 	k := p.Kept
-	return h.resend && slices.Contains(h.On, "ban") && (k == nil || k.Boot != at.boot || len(k.Refused) > 0 || len(k.todo(at)) > 0)
+	return h.resend && slices.Contains(h.On, "ban") && (k == nil || k.Boot != at.boot || len(k.Refused) > 0 || k.news(at) || len(k.todo(at)) > 0)
 }
 
 // keep tells of what the ledger has and the hook was not told of. It goes on where the
 // last round ended, past bans that the hook refuses: those are tried again, and given up
 // like events.
 func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
-	at := r.standing
-	if p.Kept == nil { // it may have been told of any
-		p.Kept = &kept{Boot: at.boot}
-		for _, name := range r.ledger.Names() {
-			if r.ledger.Jails[name].Reach.Enforce {
-				p.Kept.jail(name, p.Boot == at.boot)
-			}
+	at, first := r.standing, all // all bans of a jail that is new come as events
+	if p.Kept == nil {
+		if p.Kept = (&kept{Boot: at.boot}); p.Boot != at.boot { // or came before
+			first = some
 		}
 	}
 	k := p.Kept
 	p.Boot = ""
+	if k.Jails == nil {
+		k.Jails = map[string]share{}
+	}
 	if k.Boot != at.boot { // what the hook had laid may be gone
 		*k = kept{Boot: at.boot, Jails: k.Jails}
-		for name := range k.Jails {
-			k.Jails[name] = false
+		for name, has := range k.Jails {
+			if has == all {
+				k.Jails[name] = some
+			}
+		}
+	}
+	for name, enforces := range at.jails {
+		if k.Jails[name] == "" {
+			if k.Jails[name] = none; enforces {
+				k.Jails[name] = first
+			}
 		}
 	}
 	if len(k.Refused) > 0 && k.hopeless(at.now, hookTries, hookAge) {
@@ -150,11 +181,11 @@ type telling struct {
 func (t *telling) jails() {
 	k := t.p.Kept
 	for _, name := range k.todo(t.standing) {
-		ends := !slices.Contains(t.standing.enforcing, name)
+		ends := t.standing.share(name) == none
 		if k.Jail != name || k.Ends != ends {
 			k.Jail, k.Ends, k.After = name, ends, nil
 		}
-		k.jail(name, false)
+		k.Jails[name] = some
 		for _, b := range t.live(name) {
 			if k.After != nil && !after(b.Key, *k.After) {
 				continue
@@ -168,10 +199,9 @@ func (t *telling) jails() {
 				_ = t.set(t.p, func() {}) // the end of the round tells
 			}
 		}
-		if k.Jail, k.After = "", nil; ends {
+		k.Jail, k.After, k.Jails[name] = "", nil, t.standing.share(name)
+		if _, there := t.standing.jails[name]; !there {
 			delete(k.Jails, name)
-		} else {
-			k.jail(name, true)
 		}
 	}
 }
@@ -186,7 +216,7 @@ func (t *telling) again() {
 		b := t.ban(name)
 		if b == nil {
 			k.taken(name)
-		} else if t.over() || !t.tell(b, !slices.Contains(t.standing.enforcing, b.Jail)) {
+		} else if t.over() || !t.tell(b, t.standing.share(b.Jail) == none) {
 			return
 		}
 	}
@@ -244,14 +274,6 @@ func (r *round) standingEvent(b *state.Ban, ends bool) (e Event, ok bool) {
 	return e, ok
 }
 
-// jail notes that the hook may have laid bans of it, or was told of all that are in force.
-func (k *kept) jail(name string, all bool) {
-	if k.Jails == nil {
-		k.Jails = map[string]bool{}
-	}
-	k.Jails[name] = all
-}
-
 // refused notes that, behind those that wait for longer, and tells whether the first of
 // them had to make room.
 func (k *kept) refused(name string) (full bool) {
@@ -305,8 +327,16 @@ var ErrHeld = errors.New("hooks may still hold bans")
 // Held tells whether hooks may hold bans by what the deliveries of the state have noted.
 func Held(statePath string) bool {
 	for _, p := range (&Config{}).positions(statePath).Sinks {
-		if p.Boot != "" || p.Kept != nil && len(p.Kept.Jails)+len(p.Kept.Refused) > 0 {
+		if p.Boot != "" || p.Kept != nil && len(p.Kept.Refused) > 0 {
 			return true
+		}
+		if p.Kept == nil {
+			continue
+		}
+		for _, has := range p.Kept.Jails {
+			if has != none {
+				return true
+			}
 		}
 	}
 	return false

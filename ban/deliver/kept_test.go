@@ -181,6 +181,12 @@ func TestEnforce(t *testing.T) {
 	d.rebooted()
 	d.ran()
 	d.wantTold("enforce = false, and a boot", "release 198.51.100.1", "ban 198.51.100.2 again")
+	d.ledger.Jail("new").Reach.Enforce = true
+	key := state.Key{Prefix: netip.MustParsePrefix("198.51.100.3/32")}
+	d.ledger.Jail("new").Bans()[key] = &state.Ban{Jail: "new", Key: key, Since: d.Now.Unix(), N: 1}
+	d.decide(state.Decision{Verb: state.Banned, Jail: "new", Key: &key, Until: new(int64), N: 1, Enforced: true})
+	d.ran()
+	d.wantTold("the first ban of a new jail", "ban 198.51.100.3")
 	delete(d.ledger.Jails, "web") // the judging has released its bans
 	d.decide()
 	d.ran()
