@@ -421,6 +421,7 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 		return err
 	}
 	in.Table = nftables.Remove
+	in.LetGo = func(ctx context.Context) error { return jail.LetGo(ctx, o.config, o.state) }
 	if err := in.Here(c.Name() == "install" && in.Dest == ""); err != nil {
 		warn(o, false, []string{err.Error()}, nil)
 	}
@@ -437,7 +438,11 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 func pauseCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		paused, err := pass.Pause(c.Context(), o.state)
-		if paused != nil && !o.quiet {
+		held := jail.LetGo(c.Context(), o.config, o.state)
+		if held != nil {
+			err = errors.Join(err, fmt.Errorf("paused, and %w (mend the hook and run \"scan2ban pause\" again)", held))
+		}
+		if paused != nil && held == nil && !o.quiet {
 			fmt.Fprintln(c.OutOrStdout(), paused)
 		}
 		return errors.Join(err, timer(c, o, (*install.Install).Pause))

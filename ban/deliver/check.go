@@ -18,7 +18,7 @@ import (
 // Look puts into found whether what is to be delivered can be, by this process, and
 // what has failed of late.
 func (c *Config) Look(statePath string, found *report.Findings) {
-	failing := c.failing(statePath)
+	at := c.positions(statePath)
 	for _, s := range c.sinks() {
 		program := c.Mail.Sendmail
 		if h, ok := s.(*hookSink); ok {
@@ -30,13 +30,13 @@ func (c *Config) Look(statePath string, found *report.Findings) {
 		} else if err == nil {
 			err = unix.Faccessat(unix.AT_FDCWD, program, unix.X_OK, unix.AT_EACCESS)
 		}
-		switch p := failing[s.name()]; {
+		switch t := at.of(s).fails(); {
 		case errors.Is(err, fs.ErrNotExist) && s.title() == "mail":
 			found.Fail(s.title(), program+": there is no such program", "install a mail program that has it: apt install msmtp-mta, or dma, postfix, exim4\nor name yours: [mail] sendmail = \"/path/sendmail\"")
 		case err != nil:
 			found.Fail(s.title(), fmt.Sprintf("%s: %v", program, err), "chmod 755 "+program+"; every directory on the way must be open to the unit's user")
-		case p != nil && p.Failing > 0:
-			found.Warn(s.title(), fmt.Sprintf("fails since %s (%d tries): %s", report.Local(p.Failing), p.Tries, report.Clean(p.Error)), "scan2ban deliver --test "+strings.Fields(s.title())[0])
+		case t != nil:
+			found.Warn(s.title(), fmt.Sprintf("fails since %s (%d tries): %s", report.Local(t.Failing), t.Tries, report.Clean(t.Error)), "scan2ban deliver --test "+strings.Fields(s.title())[0])
 		case s.title() == "mail":
 			found.OK("mail", fmt.Sprintf("%s to %s, by %s", c.Mail.When, c.Mail.names(), program))
 		default:
@@ -59,16 +59,16 @@ func (m *Mail) names() string {
 	return strings.Join(names, ", ")
 }
 
-// failing are the positions on disk; none where they cannot be read.
-func (c *Config) failing(statePath string) map[string]*position {
+// positions are those on disk; none where they cannot be read.
+func (c *Config) positions(statePath string) *positions {
 	store, err := state.OpenStore(filepath.Clean(statePath), false)
 	if err != nil {
-		return nil
+		return newPositions()
 	}
 	defer store.Close()
 	at, _, err := load(store)
 	if err != nil {
-		return nil
+		return newPositions()
 	}
-	return at.Sinks
+	return at
 }

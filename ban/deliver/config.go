@@ -14,7 +14,7 @@ import (
 type Config struct {
 	Mail   Mail
 	Hooks  []Hook
-	Resend bool // hooks enforce the bans ([kernel] backend = "hook"): those in force are sent again after a boot
+	Resend bool // hooks enforce the bans ([kernel] backend = "hook"), see kept
 }
 
 // Mail is [mail]. Without To no mail is sent.
@@ -160,8 +160,8 @@ func (c *Config) sinks() (list []sink) {
 	default:
 		list = append(list, &digestMail{m})
 	}
-	for i := range c.Hooks {
-		list = append(list, &hookSink{&c.Hooks[i], c.Resend})
+	for _, h := range c.hookSinks() {
+		list = append(list, h)
 	}
 	return list
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Status   func() (*report.Status, error)                         // the jails and their health
 	Evidence func(ctx context.Context, address netip.Addr) []string // lines of the log that tell of an address
 	Where    report.Networks                                        // nil: not known
+
+	letGo bool // see LetGo
 }
 
 // sink is one that decisions are delivered to.
@@ -37,9 +39,8 @@ type sink interface {
 	name() string
 	// title is what people call it.
 	title() string
-	// due tells whether there is something to do at now, in seconds, when the last
-	// decision is seq.
-	due(p *position, seq, now int64) bool
+	// due tells whether there is something to do.
+	due(p *position, at standing) bool
 	// deliver does it, and moves the position.
 	deliver(ctx context.Context, r *round, p *position) error
 }
@@ -57,28 +58,35 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer store.Close()
-	if err := store.LockBeside(fileName, 0); errors.Is(err, state.ErrLocked) {
+	wait := time.Duration(0)
+	if o.letGo {
+		wait = time.Minute
+	}
+	if err := store.LockBeside(fileName, wait); errors.Is(err, state.ErrLocked) {
 		return fmt.Errorf("%w: deliveries are under way", err)
 	} else if err != nil {
 		return err
 	}
-	_ = os.Remove(DuePath(o.StatePath)) // a pass writes it anew
+	if !o.letGo {
+		_ = os.Remove(DuePath(o.StatePath)) // a pass writes it anew
+	}
 	r, err := begin(store, o)
 	if err != nil {
 		return err
 	}
+	called := ctx
 	ctx, stop := context.WithTimeout(ctx, longest)
 	defer stop()
 	sinks := o.sinks()
 	errs := make([]error, len(sinks))
 	own := make([]*position, len(sinks)) // copies: the others save while one works
 	for i, s := range sinks {
-		own[i] = r.at.Sinks[s.name()].copy()
+		own[i] = r.at.of(s).copy()
 		own[i].name = s.name()
 	}
 	var all sync.WaitGroup
 	for i, s := range sinks {
-		if !s.due(own[i], r.seq, o.Now.Unix()) {
+		if h, hook := s.(*hookSink); o.letGo && !(hook && h.enforces()) || !o.letGo && !s.due(own[i], r.standing) {
 			continue
 		}
 		all.Go(func() {
@@ -88,7 +96,7 @@ func Run(ctx context.Context, o Options) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(append(errs, r.damaged, r.save())...)
+	return errors.Join(append(errs, r.damaged, r.save(), called.Err())...)
 }
 
 // round is one run.
@@ -101,6 +109,8 @@ type round struct {
 	list    []state.Decision
 	host    string
 	damaged error
+
+	standing standing
 
 	lock   sync.Mutex // of at, and of Out
 	asking sync.Mutex // of ledger, which reads its bans when it is asked for them
@@ -156,15 +166,16 @@ func begin(store *state.Store, o Options) (r *round, err error) {
 	if err := r.read(math.MaxInt64); err != nil {
 		return nil, err
 	}
+	r.standing = stands(r.ledger, o.Now, o.letGo || store.Paused() != nil)
 	known, from := map[string]*position{}, r.seq
 	for _, s := range o.sinks() {
-		p := r.at.Sinks[s.name()]
+		p := r.at.of(s).copy()
 		if p == nil || p.Seq > r.seq { // new, or the history was begun anew
 			p = &position{Seq: r.seq, Last: o.Now.Unix()}
 		}
 		known[s.name()] = p
 		from = min(from, p.Seq)
-		if _, digest := s.(*digestMail); digest && s.due(p, r.seq, o.Now.Unix()) { // it compares with the span before
+		if _, digest := s.(*digestMail); digest && s.due(p, r.standing) { // it compares with the span before
 			from = 0
 		}
 	}
@@ -216,10 +227,10 @@ const (
 	levelNotice  = 5
 )
 
-// Wake writes the file that starts the deliveries, if something is due at now now that
-// the history ends with decision seq. Failing it, the next pass tries again.
-func (c *Config) Wake(statePath string, seq int64, now time.Time) {
-	due := c.Due(statePath, seq, now)
+// Wake writes the file that starts the deliveries, if something is due at now by the
+// ledger. Failing it, the next pass tries again.
+func (c *Config) Wake(statePath string, ledger *state.State, now time.Time) {
+	due := c.Due(statePath, ledger, now)
 	if len(due) > 0 {
 		_ = state.Signal(DuePath(statePath), strings.Join(due, "\n")+"\n")
 	}
@@ -227,7 +238,7 @@ func (c *Config) Wake(statePath string, seq int64, now time.Time) {
 
 // Due names the sinks that have something to do. It reads positions only where there are
 // sinks: most hosts have none.
-func (c *Config) Due(statePath string, seq int64, now time.Time) (due []string) {
+func (c *Config) Due(statePath string, ledger *state.State, now time.Time) (due []string) {
 	sinks := c.sinks()
 	if len(sinks) == 0 {
 		return nil
@@ -241,8 +252,9 @@ func (c *Config) Due(statePath string, seq int64, now time.Time) (due []string) 
 	if err != nil {
 		return nil
 	}
+	is := stands(ledger, now, store.Paused() != nil)
 	for _, s := range sinks {
-		if p := at.Sinks[s.name()]; p == nil || s.due(p, seq, now.Unix()) {
+		if p := at.of(s); p == nil || s.due(p, is) {
 			due = append(due, s.title())
 		}
 	}

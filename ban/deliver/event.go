@@ -60,7 +60,7 @@ func event(d state.Decision, ledger *state.State, host string) (e Event, ok bool
 	if name == "" || d.Verb == state.Unbanned && d.N == 0 {
 		return e, false
 	}
-	e = Event{Event: name, ID: d.ID, Time: report.UTC(d.Time), Host: host, Text: report.Clean(d.Text), seq: d.Seq}
+	e = Event{Event: name, ID: d.ID, Time: report.UTC(d.Time), Host: host, Text: report.Clean(d.Text), Jail: d.Jail, seq: d.Seq}
 	if d.Key == nil {
 		return e, true
 	}
@@ -69,7 +69,7 @@ func event(d state.Decision, ledger *state.State, host string) (e Event, ok bool
 		e.Text = line.Text
 		e.ban = line.Ban
 	}
-	e.Jail = d.Jail
+	e.Key, e.Address, e.Failures, e.Users, e.Rule = d.Key.String(), cmp.Or(d.Address, d.Key.String()), d.Failures, d.Users, d.Rule // of a spare
 	if b := e.ban; b != nil {
 		e.Address, e.Key, e.Since, e.Until = b.Address, b.Key, b.Since, b.Until
 		e.Failures, e.N, e.Users, e.Rule, e.Observed = b.Failures, b.N, b.Users, b.Rule, b.Observed
@@ -113,25 +113,28 @@ func (e *Event) environment(now time.Time) []string {
 	put("TIME", e.Time)
 	put("HOST", e.Host)
 	put("TEXT", e.Text)
+	put("JAIL", e.Jail)
 	if e.Key == "" {
 		return list
 	}
-	family, until, left := "ipv4", "permanent", "permanent"
+	family := "ipv4"
 	if strings.Contains(e.Key, ":") {
 		family = "ipv6"
 	}
-	if e.Until != nil {
-		until, left = *e.Until, strconv.FormatInt(max(e.until-now.Unix(), 0), 10)
-	}
-	put("JAIL", e.Jail)
 	put("ADDRESS", e.Address)
 	put("KEY", e.Key)
 	put("FAMILY", family)
-	put("SINCE", e.Since)
-	put("UNTIL", until)
-	put("SECONDS", left)
+	if e.Since != "" { // a ban
+		until, left := "permanent", "permanent"
+		if e.Until != nil {
+			until, left = *e.Until, strconv.FormatInt(max(e.until-now.Unix(), 0), 10)
+		}
+		put("SINCE", e.Since)
+		put("UNTIL", until)
+		put("SECONDS", left)
+		put("N", strconv.Itoa(e.N))
+	}
 	put("FAILURES", strconv.Itoa(e.Failures))
-	put("N", strconv.Itoa(e.N))
 	put("USERS", strings.Join(e.Users, ","))
 	put("RULE", e.Rule)
 	put("PORTS", e.Ports)

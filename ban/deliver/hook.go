@@ -24,6 +24,8 @@ import (
 type hookSink struct {
 	*Hook
 	resend bool
+	id     string // see names
+	was    string // under which its position lies where it is not under id; empty: nowhere
 }
 
 const (
@@ -33,15 +35,66 @@ const (
 	savedEach = time.Second    // how often positions are saved while events are delivered
 )
 
-func (h *hookSink) name() string {
-	return "hook " + state.Hash(strings.Join(h.Run, "\x00")+"\x00"+strings.Join(h.Jails, " "))
+func (h *hookSink) name() string { return h.id }
+
+// hookSinks are those of the hooks. A position is that of program and jails, so that a hook
+// that is to be told of more keeps it; of several with the same ones each has its own, by
+// the events too. The same hook twice is one.
+func (c *Config) hookSinks() (list []*hookSink) {
+	several := map[string]int{}
+	for i := range c.Hooks {
+		h := &hookSink{Hook: &c.Hooks[i], resend: c.Resend}
+		h.id, h.was = h.names()
+		if !slices.ContainsFunc(list, func(o *hookSink) bool { return o.was == h.was }) {
+			several[h.id]++
+			list = append(list, h)
+		}
+	}
+	for _, h := range list {
+		if several[h.id] > 1 {
+			h.id, h.was = h.was, h.id
+		}
+	}
+	return list
+}
+
+// names are that of program and jails, and that with the events.
+func (h *Hook) names() (short, long string) {
+	text := strings.Join(h.Run, "\x00") + "\x00" + strings.Join(h.Jails, " ")
+	on := slices.Compact(slices.Sorted(slices.Values(h.On)))
+	return "hook " + state.Hash(text), "hook " + state.Hash(text+"\x00"+strings.Join(on, " "))
+}
+
+// Same tells whether two hooks are one.
+func (h *Hook) Same(other *Hook) bool {
+	_, mine := h.names()
+	_, theirs := other.names()
+	return mine == theirs
+}
+
+// Enforces tells whether the hook hears all that it takes to enforce the bans of a jail;
+// how they end, it may know without being told.
+func (h *Hook) Enforces(jail string) bool {
+	for _, event := range []string{"ban", "unban", "release"} {
+		if !h.takes(&Event{Event: event, Jail: jail}) {
+			return false
+		}
+	}
+	return true
+}
+
+// enforces tells whether it does so for any.
+func (h *hookSink) enforces() bool {
+	all := *h.Hook
+	all.Jails = nil
+	return h.resend && all.Enforces("")
 }
 
 // title leaves the arguments away: there may be secrets among them.
 func (h *hookSink) title() string { return "hook " + h.Run[0] }
 
-func (h *hookSink) due(p *position, seq, now int64) bool {
-	return now >= p.Next && (p.Seq < seq || h.resend && p.Boot != bootID())
+func (h *hookSink) due(p *position, at standing) bool {
+	return p.Seq < at.seq && p.ready(at.now) || h.keeps(p, at) && (p.Kept == nil || p.Kept.ready(at.now))
 }
 
 // bootID names the time since the host was started.
@@ -52,14 +105,24 @@ func bootID() string {
 
 // deliver runs the program for each event that waits, in their order, and stops at the
 // first that fails: whatever keeps it may keep the others. That one is given up when it
-// has failed too often, and with it what is too old by then.
-func (h *hookSink) deliver(ctx context.Context, r *round, p *position) error {
-	now := r.Now.Unix()
-	if h.resend && p.Boot != bootID() {
-		if err := h.again(ctx, r, p); err != nil {
-			return err
-		}
+// has failed too often, and with it what is too old by then. Then come the bans that the
+// hook is to keep.
+func (h *hookSink) deliver(ctx context.Context, r *round, p *position) (err error) {
+	if p.Seq < r.seq && (p.ready(r.standing.now) || r.letGo) {
+		err = h.news(ctx, r, p)
 	}
+	if h.keeps(p, r.standing) && (p.Kept == nil || p.Kept.ready(r.standing.now) || r.letGo) {
+		err = errors.Join(err, h.keep(ctx, r, p))
+	}
+	if r.letGo && err == nil && (p.Seq < r.seq || h.keeps(p, r.standing)) {
+		err = errors.New("not told of all yet")
+	}
+	return err
+}
+
+// news delivers the events that wait.
+func (h *hookSink) news(ctx context.Context, r *round, p *position) error {
+	now := r.standing.now
 	events := h.waiting(r, p)
 	if over := len(events) - hookMost; over > 0 {
 		r.say(levelWarning, "%s: %d events waited, the oldest %d are given up", h.title(), len(events), over)
@@ -123,7 +186,9 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 			lock.Lock()
 			defer lock.Unlock()
 			if err != nil {
-				failed = cmp.Or(failed, err)
+				if !isOver(ctx, err) {
+					failed = cmp.Or(failed, err)
+				}
 				return
 			}
 			done[e.seq] = true
@@ -134,20 +199,17 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 		})
 	}
 	wait.Wait()
-	if failed == nil {
-		failed = ctx.Err()
-	}
 	return errors.Join(failed, r.set(p, func() {
-		if failed == nil {
-			p.advance(events, done, r.seq)
-			p.went()
-			return
+		end := r.seq
+		if failed != nil || len(done) < len(events) { // the next round goes on
+			end = 0
 		}
-		if len(done) > 0 {
-			p.went() // it is another one that fails now
+		if p.advance(events, done, end); end > 0 || len(done) > 0 {
+			p.went() // if one fails now, it is another one
 		}
-		p.advance(events, done, 0)
-		p.failed(r.Now.Unix(), failed)
+		if failed != nil {
+			p.failed(r.standing.now, failed)
+		}
 	}))
 }
 
@@ -170,45 +232,18 @@ func (p *position) advance(events []*Event, done map[int64]bool, end int64) {
 	p.Done = slices.DeleteFunc(p.Done, func(seq int64) bool { return seq <= p.Seq })
 }
 
-// again tells of the bans in force: the host was started anew, and what the hook had
-// laid may be gone.
-func (h *hookSink) again(ctx context.Context, r *round, p *position) error {
-	var events []*Event
-	now := r.Now.Unix()
-	for _, d := range r.live(now) {
-		if e, ok := r.event(d); ok && h.takes(&e) {
-			e.Again, e.seq = true, 0
-			events = append(events, &e)
-		}
-	}
-	for _, e := range events {
-		if err := h.run(ctx, r, e); err != nil {
-			return errors.Join(err, r.set(p, func() { p.failed(now, err) }))
-		}
-	}
-	return r.set(p, func() { p.Boot = bootID(); p.went() })
-}
-
-// live are the decisions that laid the enforced bans in force.
-func (r *round) live(now int64) (list []state.Decision) {
-	r.asking.Lock()
-	defer r.asking.Unlock()
-	for _, name := range r.ledger.Names() {
-		if !r.ledger.Jails[name].Reach.Enforce {
-			continue
-		}
-		for _, b := range r.ledger.Jails[name].Live(now) {
-			list = append(list, b.Decision())
-		}
-	}
-	return list
-}
-
 // outputMost is how much of a run's output is passed on, in bytes.
 const outputMost = 4096
 
-// run tells the program of one event.
+// isOver tells whether err is that the round is over, which is nobody's failure.
+func isOver(round context.Context, err error) bool {
+	return round.Err() != nil && errors.Is(err, round.Err())
+}
+
+// run tells the program of one event. Where the round is over before the program could
+// have its time, the error is that of the round.
 func (h *hookSink) run(ctx context.Context, r *round, e *Event) error {
+	round, begun := ctx, time.Now()
 	ctx, stop := context.WithTimeout(ctx, time.Duration(h.Timeout))
 	defer stop()
 	out := &bounded{most: outputMost}
@@ -223,7 +258,11 @@ func (h *hookSink) run(ctx context.Context, r *round, e *Event) error {
 	for line := range strings.Lines(out.String()) {
 		r.say(levelNotice, "%s: %s", filepath.Base(h.Run[0]), strings.TrimRight(line, "\r\n"))
 	}
-	switch {
+	switch took := time.Since(begun); {
+	case err != nil && round.Err() != nil && (took < min(time.Duration(h.Timeout), longest/2) || errors.Is(round.Err(), context.Canceled)):
+		return round.Err()
+	case err != nil && round.Err() != nil: // as where it may take as long as a round
+		return fmt.Errorf("not done within %s", state.Duration(took.Round(time.Second)))
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("not done within %s", h.Timeout)
 	case errors.Is(err, exec.ErrWaitDelay): // it went well and left somebody holding its output

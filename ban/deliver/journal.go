@@ -1,7 +1,17 @@
 // Package deliver brings what was decided to people and programs: into systemd's
-// journal, as entries with fields.
+// journal, by mail, and to hooks.
 //
-// An entry has the text that a terminal would show as MESSAGE, a MESSAGE_ID that
+//	Tell(w, lines)   the lines of a pass, as journal entries with fields
+//	Wake, Due        a pass says that something is to be delivered
+//	Run(ctx, o)      a round, in a process of its own: every sink that is due
+//	LetGo(ctx, o)    hooks that enforce bans release all of them
+//
+// A sink is the mail, or a hook. Each reads the history from a position of its own, which
+// deliver.json keeps, and goes on from there at least once: what fails is tried again after
+// a pause that grows, and given up in the end. Hooks that enforce the bans are besides
+// told of what no decision tells, see kept.
+//
+// An entry of the journal has the text that a terminal would show as MESSAGE, a MESSAGE_ID that
 // says what kind of thing happened (units/host/scan2ban.catalog explains each,
 // see `journalctl -x`), and the ban in fields that begin with SCAN2BAN_:
 //

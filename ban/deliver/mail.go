@@ -24,6 +24,9 @@ const (
 // once it has, and else waits for another try of the same mail, or gives it up.
 func (m *Mail) send(ctx context.Context, r *round, p *position, mail *message, upto int64, gone func()) error {
 	_, err := m.hand(ctx, mail, r.host)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) { // the round was called off: no try
+		return nil
+	}
 	return errors.Join(err, r.set(p, func() {
 		if err != nil {
 			p.failed(r.Now.Unix(), err)
@@ -64,8 +67,8 @@ const hour = 3600
 
 // due holds mails back while the hour has had its share and that was told; what happens
 // meanwhile is in the next one.
-func (m *eachMail) due(p *position, seq, now int64) bool {
-	return now >= p.Next && p.Seq < seq && (!p.Told || p.recent(now) < m.MaxPerHour)
+func (m *eachMail) due(p *position, at standing) bool {
+	return p.ready(at.now) && p.Seq < at.seq && (!p.Told || p.recent(at.now) < m.MaxPerHour)
 }
 
 // recent is how many mails were sent in the hour before now; older ones are forgotten.
@@ -194,8 +197,8 @@ func (m *digestMail) every() int64 {
 	return m.Every.Seconds()
 }
 
-func (m *digestMail) due(p *position, _, now int64) bool {
-	return now >= p.Next && (now >= p.Last+m.every() || now < p.Last || p.Upto > 0)
+func (m *digestMail) due(p *position, at standing) bool {
+	return p.ready(at.now) && (at.now >= p.Last+m.every() || at.now < p.Last || p.Upto > 0)
 }
 
 func (m *digestMail) deliver(ctx context.Context, r *round, p *position) error {

@@ -25,10 +25,7 @@ type position struct {
 	Seq  int64   `json:"seq"`            // every decision up to this one is delivered
 	Done []int64 `json:"done,omitempty"` // of those after it, the ones that are, too
 
-	Tries   int    `json:"tries,omitempty"`         // that have failed since the last success
-	Failing int64  `json:"failing_since,omitempty"` // seconds since the Unix epoch
-	Next    int64  `json:"next,omitempty"`          // no try before
-	Error   string `json:"error,omitempty"`         // of the last try
+	trying
 
 	// Of mail.
 	Last   int64             `json:"last,omitempty"`   // when the last digest was made, or would have been
@@ -38,15 +35,27 @@ type position struct {
 	Told   bool              `json:"told,omitempty"`   // that there are too many
 	Health map[string]string `json:"health,omitempty"` // of the jails as of the last digest
 
-	Boot string `json:"boot,omitempty"` // in which the bans in force were sent; of hooks that enforce
+	Kept *kept  `json:"kept,omitempty"` // of hooks that enforce bans
+	Boot string `json:"boot,omitempty"` // before there was Kept: in which all bans in force were sent
 
 	name string // of the sink
 }
 
+// trying is how often and since when a thing has failed.
+type trying struct {
+	Tries   int    `json:"tries,omitempty"`         // that have failed since the last success
+	Failing int64  `json:"failing_since,omitempty"` // seconds since the Unix epoch
+	Next    int64  `json:"next,omitempty"`          // no try before
+	Error   string `json:"error,omitempty"`         // of the last try
+}
+
 // copy shares nothing with p.
 func (p *position) copy() *position {
+	if p == nil {
+		return nil
+	}
 	c := *p
-	c.Done, c.Sent, c.Health = slices.Clone(p.Done), slices.Clone(p.Sent), maps.Clone(p.Health)
+	c.Done, c.Sent, c.Health, c.Kept = slices.Clone(p.Done), slices.Clone(p.Sent), maps.Clone(p.Health), p.Kept.copy()
 	return &c
 }
 
@@ -74,7 +83,10 @@ func decode(text []byte) (p *positions, damaged error, err error) {
 	if err == nil && read.Version > 1 {
 		return nil, nil, errors.New("deliver.json is of a newer version of scan2ban: nothing is delivered (upgrade scan2ban, or move the file away to begin at the end of the history)")
 	}
-	if err != nil || read.Sinks == nil {
+	if err == nil && read.Sinks == nil {
+		err = errors.New("it has no sinks")
+	}
+	if err != nil {
 		return p, fmt.Errorf("deliver.json is damaged; deliveries begin anew with what is decided from now on: %w", err), nil
 	}
 	for name, sink := range read.Sinks {
@@ -83,6 +95,27 @@ func decode(text []byte) (p *positions, damaged error, err error) {
 		}
 	}
 	return p, nil, nil
+}
+
+// of is the position of a sink; nil: it has none yet.
+func (p *positions) of(s sink) *position {
+	at := p.Sinks[s.name()]
+	if h, ok := s.(*hookSink); ok && at == nil {
+		at = p.Sinks[h.was]
+	}
+	return at
+}
+
+// fails is what does, of a position that may be none; nil: nothing.
+func (p *position) fails() *trying {
+	switch {
+	case p == nil:
+	case p.Failing > 0:
+		return &p.trying
+	case p.Kept != nil && p.Kept.Failing > 0:
+		return &p.Kept.trying
+	}
+	return nil
 }
 
 func (p *positions) save(s *state.Store) error {
@@ -100,21 +133,26 @@ const (
 )
 
 // failed notes a try at now that failed.
-func (p *position) failed(now int64, err error) {
-	if p.Failing == 0 {
-		p.Failing = now
+func (t *trying) failed(now int64, err error) {
+	if t.Failing == 0 || t.Failing > now { // the clock was ahead
+		t.Failing = now
 	}
-	p.Tries++
-	p.Error = err.Error()
-	p.Next = now + min(int64(firstPause)<<min(p.Tries-1, 10), longestWait)
+	t.Tries++
+	t.Error = err.Error()
+	t.Next = now + min(int64(firstPause)<<min(t.Tries-1, 10), longestWait)
 }
 
 // went notes a try that went well.
-func (p *position) went() { p.Tries, p.Failing, p.Next, p.Error = 0, 0, 0, "" }
+func (t *trying) went() { *t = trying{} }
 
-// hopeless tells whether what fails has been tried often and long enough.
-func (p *position) hopeless(now int64, tries int, age time.Duration) bool {
-	return p.Tries >= tries || p.Failing != 0 && now-p.Failing >= int64(age/time.Second)
+// ready tells whether the pause after a try that failed is over at now; one that would
+// be longer than any was noted by a clock that was ahead.
+func (t *trying) ready(now int64) bool { return now >= t.Next || t.Next > now+longestWait }
+
+// hopeless tells whether what fails has been tried often enough, or for long enough: after
+// half of the tries, for a clock that was set is no proof.
+func (t *trying) hopeless(now int64, tries int, age time.Duration) bool {
+	return t.Tries >= tries || t.Tries >= tries/2 && now-t.Failing >= int64(age/time.Second)
 }
 
 // DuePath is the file that a pass writes when something is due; its change starts the

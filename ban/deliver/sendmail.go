@@ -20,6 +20,7 @@ const sendmailLimit = 2 * time.Minute
 // from the header (-t) and takes a lone dot for text (-i). said is what it printed, in a
 // line; an error holds it too.
 func Sendmail(ctx context.Context, name string, mail []byte) (said string, err error) {
+	round := ctx
 	ctx, stop := context.WithTimeout(ctx, sendmailLimit)
 	defer stop()
 	out := &bounded{most: 1000}
@@ -28,6 +29,8 @@ func Sendmail(ctx context.Context, name string, mail []byte) (said string, err e
 	err = c.Run()
 	said = strings.Join(strings.Fields(report.Clean(strings.ReplaceAll(out.String(), "\n", " "))), " ")
 	switch {
+	case err != nil && round.Err() != nil:
+		return said, fmt.Errorf("%s did not take the mail before the time for all deliveries was over: %w", name, round.Err())
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return said, fmt.Errorf("%s did not take the mail within %s", name, sendmailLimit)
 	case errors.Is(err, os.ErrNotExist):

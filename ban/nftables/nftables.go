@@ -90,7 +90,7 @@ type Backend string
 
 const (
 	ByKernel Backend = "nftables" // this package
-	ByHooks  Backend = "hook"     // programs that are told of them, see package deliver: the kernel is not touched
+	ByHooks  Backend = "hook"     // programs that are told of them, see package deliver: the kernel gets none
 )
 
 // UnmarshalText accepts the two.
@@ -228,13 +228,18 @@ func Untouched(ctx context.Context, memory *Memory) (bool, error) {
 }
 
 // Remove deletes our table and every ban in it. A table that is not there is
-// no error.
+// no error, nor is a kernel that has none.
 func Remove(ctx context.Context) error {
 	link, err := open(ctx)
-	if err != nil {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	defer link.close()
+	if _, err := link.generation(); errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
 	b := newBatch(tableName)
 	b.table(add)
 	b.table(del)

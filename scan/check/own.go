@@ -221,7 +221,14 @@ func (c *checker) ledgers(found *report.Findings) {
 // kernel says whether bans can be laid.
 func kernel(ctx context.Context, c *checker, found *report.Findings) {
 	if c.Kernel.Backend == nftables.ByHooks {
-		found.Note("nftables", "not used: hooks enforce the bans (backend = \"hook\")")
+		switch held, err := nftables.Dump(ctx); {
+		case errors.Is(err, fs.ErrPermission):
+			found.Note("nftables", fmt.Sprintf("not used: hooks enforce the bans (backend = \"hook\"); whether any are left there is not looked at (%s)", asRoot))
+		case len(held.Elements) > 0:
+			found.Fail("nftables", fmt.Sprintf("hooks enforce the bans (backend = \"hook\"), and %s of before are in force in the kernel: unban does not lift them", state.Plural(len(held.Elements), "ban")), "nft delete table inet scan2ban")
+		default:
+			found.Note("nftables", "not used: hooks enforce the bans (backend = \"hook\")")
+		}
 		return
 	}
 	switch err := nftables.Check(ctx); {

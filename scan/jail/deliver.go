@@ -12,6 +12,7 @@ import (
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/pass"
 	"scan2ban/scan/past"
+	"scan2ban/state"
 	"scan2ban/state/report"
 	"scan2ban/state/report/geo"
 )
@@ -41,6 +42,9 @@ func (c *Config) hooks(f *file) (errs []error) {
 			})
 		}
 		errs = append(errs, found...)
+		if slices.ContainsFunc(c.Deliver.Hooks, func(other deliver.Hook) bool { return h.Same(&other) }) {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s: the same hook stands before: each event is told once", f.place(at...)))
+		}
 		c.Deliver.Hooks = append(c.Deliver.Hooks, h)
 	}
 	return errs
@@ -56,13 +60,47 @@ func (c *Config) enforcers(files []*file) error {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s: the list closes nobody out: hooks are told of bans alone (backend = \"hook\")", listPlace(files, o.Name, "")))
 		}
 	}
+	place, none := lastPlace(files, "kernel", "backend"), true
 	for i := range c.Deliver.Hooks {
-		on := c.Deliver.Hooks[i].On
-		if slices.Contains(on, "ban") && slices.Contains(on, "unban") && slices.Contains(on, "release") {
-			return nil
+		h := &c.Deliver.Hooks[i]
+		jail := ""
+		if len(h.Jails) > 0 {
+			jail = h.Jails[0]
+		}
+		if !h.Enforces(jail) {
+			continue
+		}
+		none = false
+		if !slices.Contains(h.On, "expire") {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s: hook %s is not told of expire: its bans must end by themselves", place, h.Run[0]))
 		}
 	}
-	return fmt.Errorf("%s: backend = \"hook\" and no hook that bans (write a [[hook]] with on = [\"ban\", \"expire\", \"unban\", \"release\"])", lastPlace(files, "kernel", "backend"))
+	if none {
+		return fmt.Errorf("%s: backend = \"hook\" and no hook that bans (write a [[hook]] with on = [\"ban\", \"expire\", \"unban\", \"release\"])", place)
+	}
+	if !c.enforced(state.ByHand) {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: no hook enforces bans by hand that name no jail: each is for some jails alone", place))
+	}
+	return nil
+}
+
+// enforced tells whether somebody enforces the bans of that jail.
+func (c *Config) enforced(jail string) bool {
+	return c.Kernel.Backend != nftables.ByHooks || slices.ContainsFunc(c.Deliver.Hooks, func(h deliver.Hook) bool { return h.Enforces(jail) })
+}
+
+// LetGo has hooks that enforce the bans release them, by the configuration at path, for the
+// state at statePath. Where the configuration cannot be read it is an error if they may
+// hold any.
+func LetGo(ctx context.Context, path, statePath string) error {
+	o, err := Deliveries(path, statePath, "")
+	switch {
+	case err == nil:
+		return deliver.LetGo(ctx, o)
+	case deliver.Held(statePath):
+		return fmt.Errorf("%w: %w", deliver.ErrHeld, err)
+	}
+	return nil
 }
 
 // Deliveries are what a round of deliveries by the configuration at path needs, for the

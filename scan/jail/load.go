@@ -228,6 +228,12 @@ func (c *Config) jails(files []*file, base Jail) (all []error) {
 			continue
 		}
 		c.proxied(j, enforce, places[name])
+		if f := places[name]; j.Enforce && !c.enforced(name) {
+			err := fmt.Errorf("%s: jail %q: no hook enforces its bans (backend = \"hook\"): name it in the jails of a [[hook]] that is told of ban, unban and release, or write enforce = false", f.place("jail", name), name)
+			c.Broken[name] = err
+			all = append(all, err)
+			continue
+		}
 		c.Jails = append(c.Jails, j)
 	}
 	c.faults = inOrder(files, all)

@@ -129,6 +129,7 @@ func TestErrors(t *testing.T) {
 		{"hook", "[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"tell\"]\non = [\"ban\", \"expiry\"]\nparallel = 0\n", true, []string{":4:", "absolute path", ":5:", `"expiry" is no event`, ":6: parallel = 0"}},
 		{"hook that is a table", "[hook]\nrun = [\"/bin/true\"]\n", true, []string{":1:", "write [[hook]]"}},
 		{"nobody enforces", "[kernel]\nbackend = \"hook\"\n[[hook]]\nrun = [\"/bin/true\"]\n", true, []string{":2:", "no hook that bans"}},
+		{"nobody enforces one jail", "[kernel]\nbackend = \"hook\"\n[jail.sshd]\nenabled = true\n[jail.vsftpd]\nenabled = true\n[jail.proftpd]\nenabled = true\nlogpath = \"/x\"\nenforce = false\n[[hook]]\nrun = [\"/bin/true\"]\non = [\"ban\", \"unban\", \"release\"]\njails = [\"sshd\"]\n", false, []string{`:5: jail "vsftpd": no hook enforces its bans`}},
 		{"list", "[list.drop]\nfile = \"drop.txt\"\nallowed = true\n[list.none]\nports = \"all\"\n", true, []string{`:3: unknown key "allowed" (did you mean "allow"?)`}},
 		{"list as a whole", "[list.drop]\nfile = \"drop.txt\"\nprotocol = [\"icmp\"]\n[list.none]\nports = \"all\"\n[list.Drop]\nfile = \"/drop\"\n", true, []string{":2:", "absolute path", ":3:", "not a protocol", ":4:", "there is no file", ":6:", "not a name for a list"}},
 		{"list that is none", "list = 1\n", true, []string{":1:", "write [list.NAME]"}},

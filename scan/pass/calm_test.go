@@ -2,6 +2,7 @@ package pass
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,18 +98,59 @@ func TestCalmSeesLists(t *testing.T) {
 }
 
 // TestCalmSeesHooks: what was decided while hooks enforced the bans reaches the kernel
-// when it is to.
+// when it is to, and our table is taken out of it, once, when hooks begin to.
 func TestCalmSeesHooks(t *testing.T) {
 	h := newHost(t)
-	journaltest.Write(t, h.journal, journaltest.Attack(begin, 1)[:1])
-	h.pass(begin + 500)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 20))
+	if h.pass(begin + 500); len(kernel(t)) == 0 {
+		t.Fatal("no ban in the kernel: the test tests nothing")
+	}
 	h.setup.Kernel.Backend = nftables.ByHooks
 	journaltest.Write(t, h.journal, journaltest.Attack(begin+500, 60))
-	h.pass(begin + 1000)
+	if p := h.pass(begin + 1000); len(kernel(t)) != 0 || len(p.Warnings) != 0 {
+		t.Errorf("hooks enforce the bans, and %d are in the kernel; warnings %q", len(kernel(t)), p.Warnings)
+	}
+	removed := removals(t, nil)
+	if h.pass(begin + 1001); *removed != 0 {
+		t.Error("an idle pass removes a table that was removed")
+	}
 	h.setup.Kernel.Backend = nftables.ByKernel
-	p := h.pass(begin + 1001)
-	if live, held := len(p.Ledger.Jail("sshd").Live(begin+1001)), len(kernel(t)); live == 0 || live != held {
-		t.Errorf("%d bans, %d in the kernel", live, held)
+	p := h.pass(begin + 1002)
+	if live, held := len(p.Ledger.Jail("sshd").Live(begin+1002)), len(kernel(t)); live == 0 || live != held || p.Repaired != 0 {
+		t.Errorf("%d bans, %d in the kernel, %d mended", live, held, p.Repaired)
+	}
+	h.setup.Kernel.Backend = nftables.ByHooks
+	if h.pass(begin + 1003); *removed != 1 {
+		t.Errorf("and again: removed %d times", *removed)
+	}
+}
+
+// removals counts how often a table is to be removed, which fails with err.
+func removals(t *testing.T, err error) *int {
+	was, n := removeTable, 0
+	t.Cleanup(func() { removeTable = was })
+	removeTable = func(context.Context) error { n++; return err }
+	return &n
+}
+
+// TestLeaveWithoutRights: who may not look whether the kernel holds bans of ours is told of
+// it once, where it did; elsewhere not at all.
+func TestLeaveWithoutRights(t *testing.T) {
+	for _, used := range []bool{true, false} {
+		h := newHost(t)
+		journaltest.Write(t, h.journal, journaltest.Attack(begin, 1)[:1])
+		if used {
+			h.pass(begin + 500)
+		}
+		h.setup.Kernel.Backend = nftables.ByHooks
+		tried := removals(t, fs.ErrPermission)
+		var told []string
+		for i := range 3 {
+			told = append(told, h.pass(begin+501+int64(i)).Warnings...)
+		}
+		if n := len(told); *tried != 1 || n > 1 || used != (n == 1 && strings.Contains(told[0], "nft delete table inet scan2ban")) {
+			t.Errorf("with bans there: %v, tried %d times, told %q", used, *tried, told)
+		}
 	}
 }
 

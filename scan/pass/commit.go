@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -45,15 +46,16 @@ func (p *Pass) Commit(ctx context.Context) {
 		p.volatile.Good = run.Time
 	}
 	_ = p.volatile.Save(state.VolatilePath(p.StatePath)) // without it the next pass has more to do, no less
-	p.Deliver.Wake(p.StatePath, p.Ledger.History.Seq, p.Now)
+	p.Deliver.Wake(p.StatePath, p.Ledger, p.Now)
 	p.measure(run)
 }
 
 func (p *Pass) enforce(ctx context.Context) {
 	if p.Kernel.Backend == nftables.ByHooks {
-		p.volatile.Kernel = nil
+		p.leave(ctx)
 		return
 	}
+	p.volatile.Left = false
 	var memory *nftables.Memory
 	if json.Unmarshal(p.volatile.Kernel, &memory) != nil {
 		memory = nil
@@ -100,6 +102,23 @@ func (p *Pass) enforce(ctx context.Context) {
 	if result.Memory != nil {
 		p.volatile.Kernel, err = json.Marshal(result.Memory)
 		p.fail(err)
+	}
+}
+
+// removeTable takes our table out of the kernel; tests take its place.
+var removeTable = nftables.Remove
+
+// leave takes our table out of the kernel, once until the host is booted: hooks enforce the
+// bans, and nobody would lift those in it. Without permission that is a warning, where
+// this kernel has had bans of ours.
+func (p *Pass) leave(ctx context.Context) {
+	p.volatile.Kernel = nil
+	if p.volatile.Left {
+		return
+	}
+	err := removeTable(ctx)
+	if p.volatile.Left = err == nil || errors.Is(err, fs.ErrPermission); err != nil && (p.volatile.Held != 0 || !p.volatile.Left) {
+		p.Warn("hooks enforce the bans (backend = \"hook\"), and those that nftables was given before stay in force (as root: nft delete table inet scan2ban): %v", err)
 	}
 }
 

@@ -203,7 +203,7 @@ func (p *Pass) load() (err error) {
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
 		settled := p.volatile.Settled == "" || p.volatile.Settled == p.mark() // else the state was put back from a backup
-		if settled && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
+		if settled && !p.volatile.Left && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}

@@ -40,7 +40,7 @@ func Restore(ctx context.Context, s Setup) (bans int, err error) {
 		return 0, err
 	}
 	if result.Commits > 0 { // what was logged until now came while the kernel held nothing
-		v.Held = s.Now.Unix()
+		v.Held, v.Left = s.Now.Unix(), false
 		if v.Lists, err = json.Marshal(known); err != nil {
 			return 0, err
 		}

@@ -48,6 +48,7 @@ type Options struct {
 	Host   Host
 	Out    io.Writer                   // one line a step; nil: none
 	Table  func(context.Context) error // takes our table out of the kernel
+	LetGo  func(context.Context) error // has hooks release the bans that they enforce
 
 	// For tests: files below a directory, commands recorded, the program to lay down.
 	Root    string

@@ -228,6 +228,30 @@ func TestUninstallKeepsWhatIsTheAdmins(t *testing.T) {
 	}
 }
 
+// TestUninstallWhileHooksHold: bans that a hook does not release keep the ledger where it is;
+// what a package manager or the end of a trial takes is taken all the same.
+func TestUninstallWhileHooksHold(t *testing.T) {
+	b := newBench(t)
+	b.must(b.do(Options{}))
+	held, let := errors.New("hooks may still hold bans"), 0
+	o := Options{LetGo: func(context.Context) error { let++; return held }}
+	for _, how := range []How{{}, {Purge: true}} {
+		err := b.install(o).Uninstall(t.Context(), how)
+		if !errors.Is(err, held) || !strings.Contains(err.Error(), "nothing is taken away") || b.tables != 0 {
+			t.Errorf("%+v: error %v, the kernel was emptied %d times", how, err, b.tables)
+		}
+		b.has("/var/lib/scan2ban/state.json", "/usr/local/sbin/scan2ban", configPath)
+	}
+	if err := b.install(o).Uninstall(t.Context(), How{Stop: true}); !errors.Is(err, held) || b.tables != 1 {
+		t.Errorf("--stop: error %v, the kernel was emptied %d times", err, b.tables)
+	}
+	held = nil
+	b.must(b.install(o).Uninstall(t.Context(), How{}))
+	if _, err := os.Stat(b.path("/var/lib/scan2ban")); err == nil || let != 4 {
+		t.Errorf("the state is still there; asked %d times", let)
+	}
+}
+
 func TestUpgrade(t *testing.T) {
 	b := newBench(t)
 	yes := true

@@ -45,6 +45,11 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	if found.By == cronFile || found.By == crontab {
 		in.awaitPasses()
 	}
+	if err := in.letGo(ctx); err != nil && how == (How{Purge: how.Purge}) {
+		return errors.Join(append(errs, fmt.Errorf("%w\nthe passes are stopped, and nothing is taken away: without the ledger nobody could lift these bans; mend the hook and run it again, or leave them in force with [kernel] backend = \"nftables\"", err))...)
+	} else {
+		errs = append(errs, err)
+	}
 	errs = append(errs, in.removeBans(ctx))
 	if how.Stop {
 		return errors.Join(errs...)
@@ -130,6 +135,13 @@ func (in *Install) stop(ctx context.Context) error {
 		in.say("stopped %s", strings.Join(units, ", "))
 	}
 	return errors.Join(append(errs, in.endTrial(ctx))...)
+}
+
+func (in *Install) letGo(ctx context.Context) error {
+	if in.LetGo == nil {
+		return nil
+	}
+	return in.LetGo(ctx)
 }
 
 // patience is how long an uninstall waits for a pass. A test has it shorter.

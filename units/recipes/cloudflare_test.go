@@ -99,7 +99,7 @@ func TestCloudflare(t *testing.T) {
 		{"the first jail's ban ends", []string{"EVENT", "expire"}, mine("web", late), 0},
 		{"a ban that ends earlier", nil, mine("web", late), 0},
 		{"for ever", []string{"UNTIL", "permanent", "SECONDS", "permanent"}, mine("sshd", "permanent"), 2},
-		{"by hand", []string{"EVENT", "unban"}, theirs, 1},
+		{"by hand, of a jail that now observes", []string{"EVENT", "unban", "OBSERVED", "1"}, theirs, 1},
 		{"by hand again", []string{"EVENT", "unban"}, theirs, 0},
 		{"over before it was told", []string{"SECONDS", "0"}, theirs, 0},
 		{"observed", []string{"OBSERVED", "1"}, theirs, 0},

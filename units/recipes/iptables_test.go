@@ -62,7 +62,7 @@ func TestIptables(t *testing.T) {
 			r.went(t, "iptables", banOf(banned, "PORTS", "80-81"))
 			n.mustNot(t, "the jail's new port", banned, 80)
 			n.must(t, "the jail's old port", banned, 22)
-			r.went(t, "iptables", banOf(banned, "EVENT", "expire"))
+			r.went(t, "iptables", banOf(banned, "EVENT", "expire", "OBSERVED", "1")) // the jail enforced
 			n.must(t, "over", banned, 80)
 		}
 	})

@@ -32,7 +32,7 @@ func TestUfw(t *testing.T) {
 			r.went(t, "ufw", banOf(banned, "JAIL", "web", "PORTS", "80-81,443", "SECONDS", "permanent"))
 			n.mustNot(t, "banned", banned, 22)
 			n.mustNot(t, "banned by the other jail", banned, 80)
-			r.went(t, "ufw", banOf(banned, "EVENT", "expire", "PORTS", "all")) // which were others then
+			r.went(t, "ufw", banOf(banned, "EVENT", "expire", "PORTS", "all", "OBSERVED", "1")) // which were others then, and the jail enforced
 			n.must(t, "over", banned, 22)
 			n.mustNot(t, "still banned by the other jail", banned, 80)
 		}

@@ -1,0 +1,266 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"scan2ban/state"
+)
+
+// enforcing are the events that a hook needs which keeps the bans.
+var enforcing = []string{"ban", "expire", "unban", "release"}
+
+// keeper is a desk whose hooks enforce the bans; the one that it has says what it is told,
+// and refuses what the lines of the file "refused" match.
+func keeper(t *testing.T) *desk {
+	d := newDesk(t)
+	d.Resend = true
+	d.hook(`if [ -e refused ] && echo $SCAN2BAN_KEY | grep -qxf refused; then echo $SCAN2BAN_KEY >> tried; exit 1; fi
+echo "$SCAN2BAN_EVENT $SCAN2BAN_KEY${SCAN2BAN_AGAIN+ again}${SCAN2BAN_OBSERVED+ observed}" >> told`).On = enforcing
+	return d
+}
+
+// lay puts bans into the ledger that last for an hour, told by no decision.
+func (d *desk) lay(jail string, keys ...string) {
+	for _, text := range keys {
+		key := state.Key{Prefix: netip.MustParsePrefix(text)}
+		d.ledger.Jail(jail).Bans()[key] = &state.Ban{Jail: jail, Key: key, Since: d.Now.Unix() - 10, Until: d.Now.Unix() + 200_000, N: 1}
+	}
+	d.decide(state.Decision{Verb: state.Rebuilt, Text: "bans are laid"})
+}
+
+// took gives what was told since it was asked last.
+func (d *desk) took() []string {
+	text := d.read("told")
+	os.Remove(filepath.Join(d.dir, "told"))
+	return slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return line == "" })
+}
+
+// wantTold checks that.
+func (d *desk) wantTold(when string, want ...string) {
+	d.Helper()
+	if got := d.took(); !slices.Equal(got, want) {
+		d.Errorf("%s: told\n%s\nwant\n%s", when, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func (d *desk) put(name, text string) {
+	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o644); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// TestRefused: a ban in force that the hook refuses keeps none of the others and no event
+// away, is tried again with pauses, and is given up in the end.
+func TestRefused(t *testing.T) {
+	d := keeper(t)
+	d.lay("sshd", "198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32", "2001:db8::/64")
+	d.put("refused", "198.51.100.2\n.*:.*\n")
+	if err := d.run(); err == nil || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("a ban is refused: %v", err)
+	}
+	d.wantTold("after a boot", "ban 198.51.100.1 again", "ban 198.51.100.3 again")
+	if d.due() {
+		t.Error("tried again without a pause")
+	}
+	d.ban(1)
+	if d.ran(); d.read("tried") != "198.51.100.2\n2001:db8::/64\n" {
+		t.Errorf("tried %q", d.read("tried"))
+	}
+	d.wantTold("a new ban while one is refused", "ban 203.0.2.0")
+	d.put("refused", ".*:.*\n")
+	d.later(61 * time.Second)
+	d.run()
+	d.wantTold("then", "ban 198.51.100.2 again")
+	for end := d.Now.Add(30 * time.Hour); d.Now.Before(end); d.later(10 * time.Minute) {
+		if d.due() {
+			d.run()
+		}
+	}
+	if d.due() || !strings.Contains(d.said.String(), "of the bans in force 1 given up") {
+		t.Errorf("a ban in force is tried for ever: %q", &d.said)
+	}
+	d.wantTold("in a day and more")
+}
+
+// TestKeptGoesOn: where all is refused a round ends soon; the next ones go on there, and
+// each ban is told once.
+func TestKeptGoesOn(t *testing.T) {
+	d := keeper(t)
+	var keys, want []string
+	for i := range refusedTurn + 20 {
+		keys = append(keys, fmt.Sprintf("198.51.100.%d/32", i))
+		want = append(want, fmt.Sprintf("ban 198.51.100.%d again", i))
+	}
+	d.lay("sshd", keys...)
+	d.put("refused", ".*\n")
+	d.run()
+	if n := strings.Count(d.read("tried"), "\n"); n != refusedTurn {
+		t.Errorf("%d were tried in a round, want %d", n, refusedTurn)
+	}
+	os.Remove(filepath.Join(d.dir, "refused"))
+	d.later(61 * time.Second)
+	d.ran()
+	d.later(61 * time.Second)
+	if d.due() {
+		t.Error("due when all is told")
+	}
+	got := d.took()
+	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("told %q", got)
+	}
+	d.put("refused", ".*\n")
+	d.ran() // nothing is told that could be
+}
+
+// TestKeptOverRounds: a round that is over goes on in the next one, and nothing has failed.
+func TestKeptOverRounds(t *testing.T) {
+	d := keeper(t)
+	d.lay("sshd", "198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32")
+	d.Hooks[0].Run[0] = d.script("slow", `[ $SCAN2BAN_KEY != 198.51.100.2 ] || [ -e works ] || sleep 1000; echo $SCAN2BAN_KEY >> told`)
+	r, p := d.round(0)
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	defer stop()
+	if err := (d.sinks()[0]).deliver(ctx, r, p); err != nil || p.Tries+p.Kept.Tries != 0 || len(p.Kept.Refused) > 0 {
+		t.Errorf("%v, %+v", err, p)
+	}
+	d.wantTold("the first round", "198.51.100.1")
+	d.put("works", "")
+	if !d.due() {
+		t.Error("not due")
+	}
+	d.ran()
+	d.wantTold("the second", "198.51.100.2", "198.51.100.3")
+}
+
+// round begins one, for the hook of that number.
+func (d *desk) round(i int) (*round, *position) {
+	d.Helper()
+	r, err := begin(d.store, d.Options)
+	if err != nil {
+		d.Fatal(err)
+	}
+	s := d.sinks()[i]
+	p := r.at.of(s).copy()
+	p.name = s.name()
+	return r, p
+}
+
+// TestEnforce: a jail that only observes from now on has its bans released, and one that
+// enforces again has them laid; so it is over a boot.
+func TestEnforce(t *testing.T) {
+	d := keeper(t)
+	d.lay("sshd", "198.51.100.1/32")
+	d.ledger.Jail("web").Reach.Enforce = true
+	d.lay("web", "198.51.100.2/32")
+	d.ran()
+	d.wantTold("at first", "ban 198.51.100.1 again", "ban 198.51.100.2 again")
+	enforce := func(is bool) {
+		d.ledger.Jail("sshd").Reach.Enforce = is
+		d.decide()
+	}
+	if enforce(false); !d.due() {
+		t.Error("not due when a jail only observes")
+	}
+	d.ran()
+	d.wantTold("enforce = false", "release 198.51.100.1")
+	if enforce(true); !d.due() {
+		t.Error("not due when a jail enforces")
+	}
+	d.ran()
+	d.wantTold("enforce = true", "ban 198.51.100.1 again")
+	enforce(false)
+	d.rebooted()
+	d.ran()
+	d.wantTold("enforce = false, and a boot", "release 198.51.100.1", "ban 198.51.100.2 again")
+	d.ledger.Jail("new").Reach.Enforce = true
+	key := state.Key{Prefix: netip.MustParsePrefix("198.51.100.3/32")}
+	d.ledger.Jail("new").Bans()[key] = &state.Ban{Jail: "new", Key: key, Since: d.Now.Unix(), N: 1}
+	d.decide(state.Decision{Verb: state.Banned, Jail: "new", Key: &key, Until: new(int64), N: 1, Enforced: true})
+	d.ran()
+	d.wantTold("the first ban of a new jail", "ban 198.51.100.3")
+	delete(d.ledger.Jails, "web") // the judging has released its bans
+	d.decide()
+	d.ran()
+	d.wantTold("a jail that is gone")
+	if d.due() {
+		t.Error("due for a jail that is gone")
+	}
+}
+
+// rebooted makes the positions those of an earlier boot.
+func (d *desk) rebooted() {
+	d.put("deliver.json", strings.ReplaceAll(d.read("deliver.json"), bootID(), "another"))
+}
+
+// TestPaused: while the host is paused hooks hold no ban, and then all again.
+func TestPaused(t *testing.T) {
+	d := keeper(t)
+	d.hook(`[ ! -e fails ]; echo "$SCAN2BAN_EVENT" >> others`).On = []string{"warning"}
+	d.lay("sshd", "198.51.100.1/32", "198.51.100.2/32")
+	d.ran()
+	d.wantTold("at first", "ban 198.51.100.1 again", "ban 198.51.100.2 again")
+	if !Held(d.StatePath) {
+		t.Error("nobody is said to hold a ban")
+	}
+	d.decide(state.Decision{Verb: state.Warned, Text: "told to others"})
+	d.put("fails", "")
+	if err := d.store.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	d.put("refused", "198.51.100.2\n")
+	if err := LetGo(t.Context(), d.Options); !errors.Is(err, ErrHeld) || !Held(d.StatePath) {
+		t.Errorf("a release is refused: %v", err)
+	}
+	d.wantTold("paused", "release 198.51.100.1")
+	os.Remove(filepath.Join(d.dir, "refused"))
+	if err := LetGo(t.Context(), d.Options); err != nil { // at once, whatever the pauses are
+		t.Error(err)
+	}
+	if d.wantTold("paused", "release 198.51.100.2"); d.read("others") != "" || Held(d.StatePath) {
+		t.Errorf("others were told %q", d.read("others"))
+	}
+	if err := d.store.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if !d.due() {
+		t.Error("not due after the pause")
+	}
+	d.run()
+	d.wantTold("resumed", "ban 198.51.100.1 again", "ban 198.51.100.2 again")
+	if err := LetGo(t.Context(), d.Options); err != nil { // without a pause, as an uninstall does
+		t.Error(err)
+	}
+	d.wantTold("let go", "release 198.51.100.1", "release 198.51.100.2")
+	d.Resend = false
+	if err := LetGo(t.Context(), d.Options); err != nil {
+		t.Error(err)
+	}
+	d.wantTold("the kernel has them")
+}
+
+// TestBootOfBefore: a position that says only in which boot all was sent holds.
+func TestBootOfBefore(t *testing.T) {
+	d := keeper(t)
+	d.lay("sshd", "198.51.100.1/32")
+	short, _ := d.Hooks[0].names()
+	d.put("deliver.json", fmt.Sprintf(`{"version":1,"sinks":{%q:{"seq":2,"boot":%q}}}`, short, bootID()))
+	d.ran()
+	d.wantTold("told already")
+	if err := d.store.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	d.ran()
+	d.wantTold("paused", "release 198.51.100.1")
+	d.put("deliver.json", fmt.Sprintf(`{"version":1,"sinks":{%q:{"seq":2,"boot":"another"}}}`, short))
+	d.ran()
+	d.wantTold("paused before it knew", "release 198.51.100.1")
+}
