@@ -52,6 +52,9 @@ func records(t testing.TB) (all []record) {
 		}
 		all = append(all, r)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return all
 }
 
@@ -124,7 +127,7 @@ func TestCorpusAggressive(t *testing.T) {
 	t.Logf("refused: %v", refused)
 	t.Logf("wrong addresses: %d; hosts with evidence: %d, blamed: %d (%.1f %%)", wrong["journal:syslog"], len(evidence), hit, share)
 	t.Logf("would be wrong in what the journal's matches keep out: %d of journal:stdout, %d of file:-E", wrong["journal:stdout"], wrong["file:-E"])
-	if share < 97 {
+	if !(share >= 97) { // nor is it of none
 		t.Errorf("%.1f %% of the hosts blamed, want 97", share)
 	}
 }
@@ -177,6 +180,9 @@ func TestCorpusNormal(t *testing.T) {
 		t.Errorf("no record of %q", action)
 	}
 	t.Logf("mode normal: %d hosts only connected, none blamed; %d others blamed", len(connected), len(blamed))
+	if len(blamed) < 100 {
+		t.Errorf("only %d hosts blamed", len(blamed))
+	}
 }
 
 // TestAttempts compares what is counted with attempts.tsv.
