@@ -39,15 +39,6 @@ type Finding struct {
 // Findings are all that a check found.
 type Findings []Finding
 
-// Add notes the outcome of a test: nil is good.
-func (f *Findings) Add(what string, err error, remedy string) {
-	if err == nil {
-		f.OK(what, "")
-		return
-	}
-	f.Fail(what, err.Error(), remedy)
-}
-
 // OK notes what is good.
 func (f *Findings) OK(what, text string) {
 	*f = append(*f, Finding{What: what, Level: Fine, Text: text})
