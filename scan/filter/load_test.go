@@ -235,7 +235,7 @@ func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{
 		"maxrety": "maxretry", "MaxRetry": "maxretry", "bantiem": "bantime", "port": "ports", "xyzzy": "", "": "",
 	} {
-		if got := Nearest(word, valid); got != want {
+		if got := nearest(word, valid); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}

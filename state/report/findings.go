@@ -106,7 +106,7 @@ const (
 // draw writes the text, with a line between two severities.
 func (f Findings) draw(w io.Writer) {
 	colour := map[Severity]string{}
-	if Colour(w) {
+	if coloured(w) {
 		colour = map[Severity]string{Warning: "\x1b[33m", Fatal: "\x1b[1;31m"}
 	}
 	what := 0
