@@ -127,6 +127,9 @@ func TestCorpusAggressive(t *testing.T) {
 	t.Logf("refused: %v", refused)
 	t.Logf("wrong addresses: %d; hosts with evidence: %d, blamed: %d (%.1f %%)", wrong["journal:syslog"], len(evidence), hit, share)
 	t.Logf("would be wrong in what the journal's matches keep out: %d of journal:stdout, %d of file:-E", wrong["journal:stdout"], wrong["file:-E"])
+	if seen < 3000 {
+		t.Errorf("only %d lines: the test tests little", seen)
+	}
 	if !(share >= 97) { // nor is it of none
 		t.Errorf("%.1f %% of the hosts blamed, want 97", share)
 	}
@@ -199,10 +202,11 @@ func TestAttempts(t *testing.T) {
 		writeAttempts(t, path, got)
 	}
 	want := attempts(t)
-	total, equal := 0, 0
+	total, equal, recorded := 0, 0, map[string]bool{}
 	for _, key := range slices.SortedFunc(maps.Keys(got), func(a, b [2]string) int {
 		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
 	}) {
+		recorded[key[0]] = true
 		row, ok := want[key[0]]
 		if !ok {
 			t.Errorf("attempts.tsv lacks %q", key[0])
@@ -214,6 +218,11 @@ func TestAttempts(t *testing.T) {
 		}
 		if total++; !exception {
 			equal++
+		}
+	}
+	for action := range want {
+		if !recorded[action] {
+			t.Errorf("no record of %q", action)
 		}
 	}
 	t.Logf("%d kinds of attack in %d recordings: counted = attempts made in %d, the others are listed with the reason", len(want), total, equal)
