@@ -52,6 +52,9 @@ func records(t *testing.T) (all []record) {
 		}
 		all = append(all, r)
 	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return all
 }
 
@@ -137,7 +140,7 @@ func TestRecordedAttacks(t *testing.T) {
 	}
 	share := 100 * float64(blamed) / float64(len(evidence))
 	t.Logf("mode aggressive: of %d hosts with attack evidence %d are blamed (%.1f %%)", len(evidence), blamed, share)
-	if share < 97 {
+	if !(share >= 97) { // nor is it of none
 		t.Errorf("%.1f %% blamed, want 97", share)
 	}
 	connected := 0

@@ -25,8 +25,9 @@ const checksum = `,"checksum":"`
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Encode writes the state as one JSON object. Layout, with times in seconds
-// since the Unix epoch unless a name says otherwise:
+// encode writes the state as one JSON object, piece by piece: of a flood's state there is
+// never a second copy in memory. Layout, with times in seconds since the Unix epoch unless
+// a name says otherwise:
 //
 //	{"version":1, "saved":T, "pruned":T, "history":LENGTH, "seq":N,
 //	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}},
@@ -38,15 +39,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
 //	 "checksum":"CRC32C"}
-func (s *State) Encode() []byte {
-	var whole bytes.Buffer
-	whole.Grow(s.size + s.size/4 + 4096)
-	_ = s.encode(&whole) // a buffer takes all
-	return whole.Bytes()
-}
-
-// encode writes what Encode gives, piece by piece: of a flood's state there is never
-// a second copy in memory.
 func (s *State) encode(w io.Writer) error {
 	out := &pieces{w: w}
 	b := fmt.Appendf(nil, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
@@ -190,7 +182,7 @@ func appendWindows(b []byte, out *pieces, windows map[Key]*window) []byte {
 	})
 }
 
-// Decode reads what Encode wrote, and keeps data. Anything else is an error:
+// Decode reads what encode wrote, and keeps data. Anything else is an error:
 // ErrNewer for a version that this program does not know.
 func Decode(data []byte) (*State, error) {
 	body := bytes.TrimRight(data, "\n")
@@ -207,7 +199,6 @@ func Decode(data []byte) (*State, error) {
 		return nil, cmpVersion(data, errors.New("the checksum does not match: the file was altered or damaged"))
 	}
 	s := New()
-	s.size = len(data)
 	version := int64(0)
 	body[at] = '}' // the object without its checksum
 	in := &scanner{data: body[:at+1]}

@@ -22,7 +22,6 @@ type State struct {
 	Sources Sources
 	Jails   map[string]*Jail
 
-	size    int   // bytes of the file that it was read from
 	horizon int64 // of that file's positions, see Horizon; 0: it was read from none
 	urgent  bool  // something changed that must not wait for the checkpoint
 }

@@ -2,7 +2,7 @@ package state
 
 import "fmt"
 
-// How sessions lie in the state file: see Encode.
+// How sessions lie in the state file: see encode.
 
 func appendSessions(b []byte, out *pieces, s *Sessions) []byte {
 	b = append(b, '{')

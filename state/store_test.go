@@ -19,6 +19,13 @@ import (
 	"pgregory.net/rapid"
 )
 
+// Encode is the state as it is written.
+func (s *State) Encode() []byte {
+	var whole bytes.Buffer
+	_ = s.encode(&whole) // a buffer takes all
+	return whole.Bytes()
+}
+
 func openStore(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := OpenStore(filepath.Join(dir, "state.json"), true)

@@ -219,17 +219,22 @@ func (p Port) String() string {
 
 // Words are "port 22", "ports 22, 2222" or "every port".
 func (ps Ports) Words() string {
-	if ps.All() {
+	switch {
+	case ps.All():
 		return "every port"
+	case len(ps) == 1:
+		return "port " + ps.List()
 	}
+	return "ports " + ps.List()
+}
+
+// List writes "22, 6000-6100".
+func (ps Ports) List() string {
 	names := make([]string, len(ps))
 	for i, p := range ps {
 		names[i] = p.String()
 	}
-	if len(names) == 1 {
-		return "port " + names[0]
-	}
-	return "ports " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // MarshalText writes what String writes.

@@ -28,7 +28,9 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	config := filepath.Join(dir, "scan2ban.toml")
-	os.WriteFile(config, []byte("[jail.sshd]\nenabled = true\nmaxretry = 3\nfindtime = \"10m\"\nbantime = \"30d\"\n"), 0o600)
+	if err := os.WriteFile(config, []byte("[jail.sshd]\nenabled = true\nmaxretry = 3\nfindtime = \"10m\"\nbantime = \"30d\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	space := fmt.Sprintf("s2b-kill-%d", os.Getpid())
 	if text, err := exec.Command("ip", "netns", "add", space).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -55,7 +57,12 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	want := bans(filepath.Join(dir, "a", "state.json"))
-	inside("nft", "flush", "ruleset").Run()
+	if n := strings.Count(want, "\n"); n < 5 {
+		t.Fatalf("only %d bans: the test tests little", n)
+	}
+	if text, err := inside("nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
 
 	growing, state := filepath.Join(dir, "growing", "system.journal"), filepath.Join(dir, "b", "state.json")
 	random, killed := rand.New(rand.NewPCG(1, 2)), 0

@@ -1,5 +1,6 @@
-// Package units holds what scan2ban lays down on a host and what it says of
-// itself: the help texts today. Everything is embedded in the binary.
+// Package units holds what scan2ban says of itself: the help texts, embedded in the
+// binary, its version, and the completions for shells. What it lays down on a host is
+// in the packages below.
 package units
 
 import (

@@ -86,7 +86,7 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		if err := measure(ctx, o, r, dir); err != nil {
-			errs = append(errs, fmt.Errorf("Debian %s: %w", r.number, err))
+			errs = append(errs, fmt.Errorf("on Debian %s: %w", r.number, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -23,8 +23,7 @@ type act struct {
 
 // past is what steps of one play hand on.
 type past struct {
-	files   map[string]string // before the installation, see snapshot
-	exposed string
+	files map[string]string // before the installation, see snapshot
 }
 
 type failure string

@@ -26,18 +26,18 @@ type Known struct {
 	Problem string       `json:"problem"`           // why the newest file is not used; empty: it is
 }
 
-// Spared are never in a list's set, whatever it says: this network, private use, carrier
+// spared are never in a list's set, whatever it says: this network, private use, carrier
 // grade NAT, loopback, link-local, multicast and reserved addresses (IANA's registries of
 // special-purpose addresses). Documentation addresses may be listed: nobody has them.
-var Spared = []string{
+var spared = []string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
 	"::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8",
 }
 
-// Out are the ranges that are taken out of every list: Spared, and what is ignored.
+// Out are the ranges that are taken out of every list: spared, and what is ignored.
 func Out(ignored *state.Ignored) []nftables.Range {
 	var out []nftables.Range
-	for _, text := range Spared {
+	for _, text := range spared {
 		out = append(out, nftables.RangeOf(netip.MustParsePrefix(text)))
 	}
 	for _, p := range ignored.Prefixes() {

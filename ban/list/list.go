@@ -6,7 +6,7 @@
 //
 // One address, CIDR or range (FROM-TO) a line; what follows "#", ";" or "//" is a
 // comment. IPv4 written as IPv6 is IPv4, host bits are cleared. A list may name anybody,
-// so private, loopback and multicast addresses ([Spared]) and all that is ignored are
+// so private, loopback and multicast addresses (spared) and all that is ignored are
 // taken out of it; what is left is joined into the fewest ranges and put into a set of
 // its own.
 //

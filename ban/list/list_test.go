@@ -236,7 +236,7 @@ func TestOddFiles(t *testing.T) {
 }
 
 func TestSpared(t *testing.T) {
-	for _, p := range Spared {
+	for _, p := range spared {
 		if p := netip.MustParsePrefix(p); p.Masked() != p {
 			t.Errorf("%s has host bits", p)
 		}

@@ -216,6 +216,9 @@ func TestPacketsPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(k.Elements) != len(banned) {
+		t.Errorf("%d elements, want %d", len(k.Elements), len(banned))
+	}
 	for _, e := range k.Elements {
 		if e.Packets == 0 || e.Bytes == 0 {
 			t.Errorf("%v has dropped no packet by its counter: %+v", e.Key, e)

@@ -94,9 +94,6 @@ func (e Entry) String() string {
 	return text + " for " + state.Duration(e.Left).String()
 }
 
-// Empty tells whether there is nothing to do.
-func (p Plan) Empty() bool { return len(p.Structure) == 0 && len(p.Changes) == 0 }
-
 // near tells whether two remaining times are the same ban's.
 func near(a, b, within time.Duration) bool {
 	if a == 0 || b == 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -123,11 +122,7 @@ func (r *rule) matchPort(protocol string, ports []state.Port) error {
 		return nil
 	}
 	r.exprs = append(r.exprs, &expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2, DestRegister: 1})
-	text := make([]string, len(ports))
-	for i, p := range ports {
-		text[i] = p.String()
-	}
-	r.text = fmt.Sprintf("%s dport { %s } ", protocol, strings.Join(text, ", "))
+	r.text = fmt.Sprintf("%s dport { %s } ", protocol, state.Ports(ports).List())
 	switch p := ports[0]; {
 	case len(ports) > 1:
 		r.ports = ports

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Private is the owner of addresses that are not routed in the Internet.
-const Private = "a private network"
+// privateNetwork is the owner of addresses that are not routed in the Internet.
+const privateNetwork = "a private network"
 
 // networks.txt lists the published networks of proxies that stand in front of
 // many sites, each section with its source.
@@ -35,9 +35,9 @@ var networks = sync.OnceValue(func() (list []network) {
 	return list
 })
 
-// Owner names whose address this is where many clients may stand behind it:
-// Private, a content delivery network, or "" for all others.
-func Owner(addr netip.Addr) string {
+// ownerOf names whose address this is where many clients may stand behind it:
+// privateNetwork, a content delivery network, or "" for all others.
+func ownerOf(addr netip.Addr) string {
 	for _, n := range networks() {
 		if n.Contains(addr) {
 			return n.owner

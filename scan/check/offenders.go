@@ -35,10 +35,10 @@ func (c *checker) offenders(found *report.Findings, j Jail, h *heard, when strin
 		x := h.clients[addr]
 		did := fmt.Sprintf("%s had %s %s", addr, state.Plural(x.failures, "failure"), when)
 		spare := fmt.Sprintf("ignoreip = [\"%s\"] in [defaults], if it is yours", addr)
-		switch owner := Owner(addr); {
+		switch owner := ownerOf(addr); {
 		case here[addr] != "":
 			found.Warn(what, fmt.Sprintf("%s, and somebody is logged in from there now (%s): a ban would cut that session", did, here[addr]), spare)
-		case owner == Private:
+		case owner == privateNetwork:
 			found.Warn(what, did+" and is a private address: if it is a proxy, a gateway or a container bridge, a ban shuts out everybody behind it",
 				fmt.Sprintf("ignoreip = [\"%s\"] in [defaults]\nand let the proxy pass on its clients' addresses", addr))
 		case owner != "":

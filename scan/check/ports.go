@@ -28,7 +28,7 @@ func ports(_ context.Context, c *checker, found *report.Findings) {
 		if j.Filter == "sshd" {
 			open, from, err := c.sshPorts()
 			if err != nil {
-				found.Note(what, fmt.Sprintf("%v: a ban closes %s all the same", err, shown(r.Reach.Ports)))
+				found.Note(what, fmt.Sprintf("%v: a ban closes %s all the same", err, r.Reach.Ports.List()))
 				continue
 			}
 			if c.open(found, what, j, r.Reach, open, from) {
@@ -36,14 +36,14 @@ func ports(_ context.Context, c *checker, found *report.Findings) {
 			}
 		}
 		if j.Published != "" {
-			found.OK(what, shown(r.Reach.Ports)+", published by container "+j.Published)
+			found.OK(what, r.Reach.Ports.List()+", published by container "+j.Published)
 			continue
 		}
 		if r.Ledger || c.served(r.Reach, sockets) {
-			found.OK(what, shown(r.Reach.Ports))
+			found.OK(what, r.Reach.Ports.List())
 			continue
 		}
-		found.Warn(what, fmt.Sprintf("nothing listens on %s here: a ban closes nothing (a container's published port is not seen from here)", shown(r.Reach.Ports)),
+		found.Warn(what, fmt.Sprintf("nothing listens on %s here: a ban closes nothing (a container's published port is not seen from here)", r.Reach.Ports.List()),
 			c.line(j, nil))
 	}
 }
@@ -54,7 +54,7 @@ func (c *checker) open(found *report.Findings, what string, j Jail, r state.Reac
 	if len(missing) == 0 {
 		return false
 	}
-	found.Fail(what, fmt.Sprintf("a ban closes %s, but sshd is reached on %s too (%s): who is banned goes on there", shown(r.Ports), list(missing), from),
+	found.Fail(what, fmt.Sprintf("a ban closes %s, but sshd is reached on %s too (%s): who is banned goes on there", r.Ports.List(), list(missing), from),
 		c.line(j, ports))
 	return true
 }
@@ -87,14 +87,6 @@ func (c *checker) served(r state.Reach, sockets []host.Socket) bool {
 	return slices.ContainsFunc(sockets, func(s host.Socket) bool {
 		return !s.AddrPort.Addr().IsLoopback() && closes(r, s.Network, s.AddrPort.Port())
 	})
-}
-
-func shown(ports state.Ports) string {
-	words := make([]string, len(ports))
-	for i, p := range ports {
-		words[i] = p.String()
-	}
-	return strings.Join(words, ", ")
 }
 
 func list(ports []uint16) string {

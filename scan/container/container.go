@@ -147,7 +147,7 @@ func (h *Host) share(docker string) {
 // or by the tag of their log.
 func (h *Host) Named(names []string) (list []Container) {
 	for _, c := range h.Containers {
-		if Means(names, c.Name) || Means(names, c.Tag) {
+		if means(names, c.Name) || means(names, c.Tag) {
 			list = append(list, c)
 		}
 	}
@@ -162,8 +162,8 @@ func (h *Host) Names() (names []string) {
 	return slices.Compact(names)
 }
 
-// Means tells whether one of the names or patterns means a container's name.
-func Means(names []string, name string) bool {
+// means tells whether one of the names or patterns means a container's name.
+func means(names []string, name string) bool {
 	return name != "" && slices.ContainsFunc(names, func(pattern string) bool {
 		ok, _ := path.Match(pattern, name) // it has been checked
 		return ok

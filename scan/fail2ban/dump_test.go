@@ -132,11 +132,11 @@ func effective(j *jail) (map[string][]string, error) {
 	if call == "" {
 		call = j.name
 	}
-	name, options, err := ParseCall(call)
+	name, options, err := parseCall(call)
 	if err != nil {
 		return nil, err
 	}
-	src, err := ReadFilter(j.dir, name, options)
+	src, err := readFilter(j.dir, name, options)
 	if err != nil {
 		return nil, err
 	}

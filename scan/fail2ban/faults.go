@@ -10,7 +10,7 @@ import (
 
 // place says where an expression of an option is written, as "FILE:LINE: "; "" where that
 // is not known. One that is put together from others stands where its option begins.
-func (src *FilterSource) place(option, pattern string) string {
+func (src *filterSource) place(option, pattern string) string {
 	v, ok := src.places[option]
 	if !ok || v.file == "" {
 		return ""
@@ -36,7 +36,7 @@ func (src *FilterSource) place(option, pattern string) string {
 
 // faults tries each expression of a filter by itself, and names all that cannot be read;
 // nil where each can.
-func (src *FilterSource) faults() error {
+func (src *filterSource) faults() error {
 	var all []string
 	fault := func(option, pattern, name string, err error) {
 		all = append(all, src.place(option, pattern)+name+": "+strings.TrimPrefix(err.Error(), name+": "))

@@ -11,9 +11,9 @@ import (
 	"scan2ban/state/lazy"
 )
 
-// FilterSource is one of Fail2Ban's filters with all options put in. Only the tags that
+// filterSource is one of Fail2Ban's filters with all options put in. Only the tags that
 // stand for a part of an expression (<HOST>, <F-USER> ...) are left in it.
-type FilterSource struct {
+type filterSource struct {
 	Name    string
 	Options map[string]string // as in filter = NAME[OPTION=VALUE]
 
@@ -75,10 +75,10 @@ func expression(pattern, usedns string) (translated string, backtracks bool, err
 	return translated, !linear, err
 }
 
-// Convert writes a filter as TOML. A failregex that cannot be read is left out, and
+// convert writes a filter as TOML. A failregex that cannot be read is left out, and
 // warned of. The error names all that is wrong where none is left, or another part of the
 // filter cannot be read.
-func Convert(src *FilterSource) (text string, warnings []string, err error) {
+func convert(src *filterSource) (text string, warnings []string, err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "description = %s\n", quote("imported: "+src.Name))
 	ofSSHD := src.Name == "sshd" || strings.HasPrefix(src.Name, "sshd-")

@@ -292,7 +292,7 @@ func TestSuspected(t *testing.T) {
 		{`^\s*wrong from <HOST>, user .*$`, ""},
 		{`^\s*wrong <F-USER>.+</F-USER> from <HOST>$`, ""},
 	} {
-		text, _, err := Convert(&FilterSource{Name: "mine", Failregex: []string{c.failregex}})
+		text, _, err := convert(&filterSource{Name: "mine", Failregex: []string{c.failregex}})
 		if err != nil {
 			t.Fatal(err)
 		}

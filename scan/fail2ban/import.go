@@ -136,7 +136,7 @@ func (o Options) Run(w io.Writer) error {
 }
 
 func (o Options) oneFilter(w io.Writer) error {
-	name, options, err := ParseCall(o.Filter)
+	name, options, err := parseCall(o.Filter)
 	if err != nil {
 		return err
 	}

@@ -69,11 +69,11 @@ func TestBroken(t *testing.T) {
 }
 
 func TestParseCall(t *testing.T) {
-	name, o, err := ParseCall("sshd[mode=aggressive,\n x=\"a, b\", y='c'][z=]")
+	name, o, err := parseCall("sshd[mode=aggressive,\n x=\"a, b\", y='c'][z=]")
 	if err != nil || name != "sshd" || o["mode"] != "aggressive" || o["x"] != "a, b" || o["y"] != "c" || len(o) != 4 {
 		t.Error(name, o, err)
 	}
-	if _, _, err := ParseCall("sshd[mode"); err == nil {
+	if _, _, err := parseCall("sshd[mode"); err == nil {
 		t.Error("a bracket that is not closed is taken")
 	}
 }
@@ -91,7 +91,7 @@ func TestReadFilter(t *testing.T) {
 		{nil, "^file bad from <HOST>|^more <HOST>"},
 		{map[string]string{"mode": "hard", "logtype": "journal"}, "^journal bad from <HOST>|^hard <ADDR>|^more <HOST>"},
 	} {
-		src, err := ReadFilter(dir, "x", c.options)
+		src, err := readFilter(dir, "x", c.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func FuzzParse(f *testing.F) {
 func FuzzParseCall(f *testing.F) {
 	f.Add("sshd[mode=aggressive, x=\"a, b\", y='c'][z=]")
 	f.Fuzz(func(t *testing.T, text string) {
-		if name, _, err := ParseCall(text); err == nil && name == "" {
+		if name, _, err := parseCall(text); err == nil && name == "" {
 			t.Errorf("%q has no name", text)
 		}
 		split(text)
@@ -141,8 +141,8 @@ func FuzzDefinition(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if src, err := ReadFilter(dir, "x", map[string]string{"mode": mode}); err == nil {
-			_, _, _ = Convert(src)
+		if src, err := readFilter(dir, "x", map[string]string{"mode": mode}); err == nil {
+			_, _, _ = convert(src)
 		}
 	})
 }

@@ -130,7 +130,7 @@ func (j *jail) filter() error {
 	if call == "" {
 		call = j.name
 	}
-	name, options, err := ParseCall(call)
+	name, options, err := parseCall(call)
 	if err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ var (
 func (j *jail) actions() error {
 	closes := false
 	for _, call := range split(j.text("action")) {
-		name, options, err := ParseCall(call)
+		name, options, err := parseCall(call)
 		switch {
 		case err != nil:
 			j.left("action", "action: %v", err)

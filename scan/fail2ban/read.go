@@ -16,9 +16,9 @@ var (
 	callOption = lazy.Regexp(`(?s)^[\s,]*([\w\-.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,\]]*))\s*(?:,|\]\s*\[|$)`)
 )
 
-// ParseCall reads what names a filter or an action with its options:
+// parseCall reads what names a filter or an action with its options:
 // name[option=value, other="a, b"].
-func ParseCall(text string) (name string, options map[string]string, err error) {
+func parseCall(text string) (name string, options map[string]string, err error) {
 	m := callHead().FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
 		return "", nil, fmt.Errorf("%q is not NAME or NAME[OPTION=VALUE, ...]", text)
@@ -35,9 +35,9 @@ func ParseCall(text string) (name string, options map[string]string, err error) 
 	return m[1], options, nil
 }
 
-// ReadFilter reads filter.d/NAME.conf below dir, and what is laid over it, with the
+// readFilter reads filter.d/NAME.conf below dir, and what is laid over it, with the
 // options that a jail gives.
-func ReadFilter(dir, name string, options map[string]string) (*FilterSource, error) {
+func readFilter(dir, name string, options map[string]string) (*filterSource, error) {
 	t, found, err := readTree(filepath.Join(dir, "filter.d"), name)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func ReadFilter(dir, name string, options map[string]string) (*FilterSource, err
 	if err != nil {
 		return nil, err
 	}
-	src := &FilterSource{Name: name, Options: options, Prefregex: all["prefregex"], Failregex: patterns(all["failregex"]), Ignoreregex: patterns(all["ignoreregex"]),
+	src := &filterSource{Name: name, Options: options, Prefregex: all["prefregex"], Failregex: patterns(all["failregex"]), Ignoreregex: patterns(all["ignoreregex"]),
 		Datepattern: all["datepattern"], Journalmatch: all["journalmatch"], Usedns: all["usedns"],
 		places: map[string]value{}}
 	for _, option := range []string{"prefregex", "failregex", "ignoreregex", "datepattern"} {
@@ -145,9 +145,9 @@ func (t *tree) tags(option string, all map[string]string) (string, error) {
 
 // convertFilter reads a filter and gives it as TOML, with what is not carried over.
 func convertFilter(dir, name string, options map[string]string) (text string, warnings []string, err error) {
-	src, err := ReadFilter(dir, name, options)
+	src, err := readFilter(dir, name, options)
 	if err != nil {
 		return "", nil, err
 	}
-	return Convert(src)
+	return convert(src)
 }

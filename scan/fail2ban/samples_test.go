@@ -140,11 +140,11 @@ func (s *samples) open(opts map[string]string) *opened {
 		return m
 	}
 	o, err := func() (*opened, error) {
-		src, err := ReadFilter(s.config, s.name, opts)
+		src, err := readFilter(s.config, s.name, opts)
 		if err != nil {
 			return nil, err
 		}
-		text, warnings, err := Convert(src)
+		text, warnings, err := convert(src)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"scan2ban/scan/logfile"
 	"scan2ban/state/lazy"
 )
 
@@ -24,7 +25,7 @@ func readTree(dir, name string) (t *tree, found bool, err error) {
 	files := []string{}
 	for _, ext := range []string{".conf", ".local"} {
 		files = append(files, base+ext)
-		more, err := filepath.Glob(filepath.Join(escapeGlob(filepath.Join(base+".d")), "*"+ext))
+		more, err := filepath.Glob(filepath.Join(logfile.Literal(base+".d"), "*"+ext))
 		if err != nil {
 			return nil, false, err
 		}
@@ -45,10 +46,6 @@ func readTree(dir, name string) (t *tree, found bool, err error) {
 		t.merge(s)
 	}
 	return t, found, nil
-}
-
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 // deepest bounds how far files include one another, and mostFiles how many are read for

@@ -126,8 +126,8 @@ var (
 	edgeBegin     = lazy.Regexp(`^(?:\{UNB\}|\{\^LN-BEG\})`)
 )
 
-// NewDates reads date patterns; none of them means the usual ones.
-func NewDates(patterns []string) (*Dates, error) {
+// newDates reads date patterns; none of them means the usual ones.
+func newDates(patterns []string) (*Dates, error) {
 	d := &Dates{held: &dateHeld{}}
 	if len(patterns) == 0 {
 		patterns = []string{"{DEFAULT}"}

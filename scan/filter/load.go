@@ -94,9 +94,9 @@ func Own(name string, dirs ...string) string {
 	return ""
 }
 
-// Text is the filter's file as it stands, the admin's or the shipped one. The error is
+// fileText is the filter's file as it stands, the admin's or the shipped one. The error is
 // an *UnknownError or that of reading it.
-func Text(name string, dirs ...string) (string, error) {
+func fileText(name string, dirs ...string) (string, error) {
 	if !slices.Contains(Names(dirs...), name) {
 		return "", &UnknownError{name, Names(dirs...)}
 	}
@@ -114,7 +114,7 @@ func Print(w io.Writer, names []string, dirs ...string) error {
 		return errors.New("--toml: name the filters (\"scan2ban filters\" lists them)")
 	}
 	for _, name := range names {
-		text, err := Text(name, dirs...)
+		text, err := fileText(name, dirs...)
 		if err != nil {
 			return err
 		}

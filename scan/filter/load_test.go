@@ -235,19 +235,19 @@ func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{
 		"maxrety": "maxretry", "MaxRetry": "maxretry", "bantiem": "bantime", "port": "ports", "xyzzy": "", "": "",
 	} {
-		if got := Nearest(word, valid); got != want {
+		if got := nearest(word, valid); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}
 }
 
-func TestSplitSyslog(t *testing.T) {
+func TestCutSyslog(t *testing.T) {
 	for _, c := range []struct {
 		line, program, pid, message string
 		ok                          bool
 	}{
 		{"Nov 22 08:14:01 host sshd[123]: Invalid user x", "sshd", "123", "Invalid user x", true},
-		{"Nov  2 08:14:01 host sshd-session[1]: a: b\r\n", "sshd-session", "1", "a: b", true},
+		{"Nov  2 08:14:01 host sshd-session[1]: a: b", "sshd-session", "1", "a: b", true},
 		{"<38>Nov 22 08:14:01 host sshd: x", "sshd", "", "x", true},
 		{"2026-11-22T08:14:01.123+01:00 host sshd[123]: x", "sshd", "123", "x", true},
 		{"2026-11-22T08:14:01Z host postfix/smtpd[9]: x", "postfix/smtpd", "9", "x", true},
@@ -256,9 +256,9 @@ func TestSplitSyslog(t *testing.T) {
 		{"Nov 22 08:14:01 host sshd[123] x", "", "", "Nov 22 08:14:01 host sshd[123] x", false},
 		{"", "", "", "", false},
 	} {
-		program, pid, message, ok := SplitSyslog([]byte(c.line))
-		if program != c.program || pid != c.pid || string(message) != c.message || ok != c.ok {
-			t.Errorf("%q: %q %q %q %v", c.line, program, pid, message, ok)
+		prefix, message, ok := CutSyslog([]byte(c.line))
+		if string(prefix.Program) != c.program || string(prefix.PID) != c.pid || string(message) != c.message || ok != c.ok {
+			t.Errorf("%q: %q %q %v", c.line, prefix, message, ok)
 		}
 	}
 }

@@ -2,9 +2,9 @@ package filter
 
 import "strings"
 
-// Nearest gives the valid word that word was most likely meant to be, or ""
+// nearest gives the valid word that word was most likely meant to be, or ""
 // when none is near: at most a third of its letters differ, and always two may.
-func Nearest(word string, valid []string) string {
+func nearest(word string, valid []string) string {
 	word = strings.ToLower(word)
 	best, limit := "", max(2, len(word)/3)+1
 	for _, v := range valid {
@@ -15,10 +15,10 @@ func Nearest(word string, valid []string) string {
 	return best
 }
 
-// DidYouMean is Nearest as the end of an error message: the nearest word, else
+// DidYouMean is nearest as the end of an error message: the nearest word, else
 // all of them.
 func DidYouMean(word string, valid []string) string {
-	if near := Nearest(word, valid); near != "" {
+	if near := nearest(word, valid); near != "" {
 		return ` (did you mean "` + near + `"?)`
 	}
 	return " (valid: " + strings.Join(valid, ", ") + ")"

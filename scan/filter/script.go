@@ -94,7 +94,7 @@ func (s *Script) Open() (*Memory, error) {
 	m := &Memory{lines: max(1, s.Lines), recall: newRecall()}
 	var err error
 	multiline := m.lines > 1
-	if m.dates, err = NewDates(s.Dates); err != nil {
+	if m.dates, err = newDates(s.Dates); err != nil {
 		return nil, err
 	}
 	if s.Prefix != "" {

@@ -151,7 +151,7 @@ func TestDates(t *testing.T) {
 		if c.pattern != "" {
 			patterns = []string{c.pattern}
 		}
-		d, err := NewDates(patterns)
+		d, err := newDates(patterns)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -206,7 +206,7 @@ func FuzzDates(f *testing.F) {
 		if len(pattern) > 200 {
 			return
 		}
-		d, err := NewDates([]string{pattern})
+		d, err := newDates([]string{pattern})
 		if err != nil {
 			return
 		}

@@ -138,13 +138,6 @@ func skipMessageID(line []byte) int {
 	return len(line) - len(rest) + n + 2
 }
 
-// SplitSyslog is CutSyslog for a line that may have its end still, which is cut
-// off in any case.
-func SplitSyslog(line []byte) (program, pid string, message []byte, ok bool) {
-	prefix, message, ok := CutSyslog(bytes.TrimRight(line, "\r\n"))
-	return string(prefix.Program), string(prefix.PID), message, ok
-}
-
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
 func isSpace(c byte) bool {

@@ -23,6 +23,13 @@ func kinds() []string {
 	return []string{"library", "journalctl"}
 }
 
+// TestLibrary tells where the suite runs over one reader only though the build has two.
+func TestLibrary(t *testing.T) {
+	if builtWithLibrary && len(kinds()) < 2 {
+		t.Skip("needs libsystemd (Debian: apt install libsystemd0)")
+	}
+}
+
 func eachReader(t *testing.T, test func(t *testing.T, kind string)) {
 	for _, kind := range kinds() {
 		t.Run(kind, func(t *testing.T) { test(t, kind) })

@@ -38,6 +38,11 @@ func isPacked(name string) bool {
 	return slices.ContainsFunc(packedSuffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }
 
+// Literal makes a path a glob that leads to it alone.
+func Literal(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
 // Expand gives the paths that a glob leads to now. Unlike filepath.Glob it tells
 // where it may not look.
 func Expand(glob string) ([]string, error) {

@@ -51,6 +51,16 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+func TestLiteral(t *testing.T) {
+	h := newHost(t)
+	for _, name := range []string{`a*[b]? \c.log`, "axb", "a*xb1c.log"} {
+		h.append(name, "")
+	}
+	if got, err := Expand(Literal(h.path(`a*[b]? \c.log`))); err != nil || !slices.Equal(got, []string{h.path(`a*[b]? \c.log`)}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // Of many errors three are named and the others counted, for all whom they concern.
 func TestUnreadable(t *testing.T) {
 	var u Unreadable

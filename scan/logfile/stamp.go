@@ -64,10 +64,8 @@ func (c *Clock) Read(line []byte) (t int64, ok bool) {
 	return t, ok
 }
 
-// Cut takes the time off that Read has just found at the beginning of line, with
-// the brackets or quotes around it and the space after it.
-func (c *Clock) Cut(line []byte) []byte { return cut(line, c.head) }
-
+// cut takes off the time that was found in the first head bytes of line, with the brackets
+// or quotes around it and the space after it.
 func cut(line []byte, head int) []byte {
 	if head == 0 {
 		return line
@@ -77,7 +75,7 @@ func cut(line []byte, head int) []byte {
 }
 
 // CutTime takes a time off the beginning of a message of the journal, where a
-// daemon has written one of its own, as Clock.Cut does.
+// daemon has written one of its own.
 func CutTime(message []byte) []byte {
 	if len(message) < len("1795335241 ") {
 		return message

@@ -365,7 +365,7 @@ func TestReadingFails(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(fake), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for range 3 {
+		for n := range 3 {
 			s := h.setup
 			s.Now = time.Unix(begin+60, 0)
 			p, err := Begin(s)
@@ -375,6 +375,9 @@ func TestReadingFails(t *testing.T) {
 			p.Read(context.Background())
 			p.Commit(context.Background())
 			p.Close()
+			if n == 0 && p.Entries == 0 {
+				t.Errorf("%s: nothing was read before", end)
+			}
 			if p.Entries > 0 && len(p.Errs) == 0 && (end != "exit 1" || len(p.Warnings) == 0) {
 				t.Errorf("%s: a reader that failed is no error: %q", end, p.Warnings)
 			}

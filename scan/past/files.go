@@ -69,16 +69,11 @@ func rotated(path string, read map[string][]int) bool {
 
 // rotations are the files that a log was rotated into: NAME.1, NAME-20261122, NAME.2.gz.
 func rotations(path string) []string {
-	older, _ := filepath.Glob(escape(path) + `[.\-]*`) // the pattern is well-formed
+	older, _ := filepath.Glob(logfile.Literal(path) + `[.\-]*`) // the pattern is well-formed
 	return slices.DeleteFunc(older, func(older string) bool {
 		name := strings.TrimSuffix(older[len(path):], ".gz")
 		return name == "" || name[len(name)-1] < '0' || name[len(name)-1] > '9'
 	})
-}
-
-// escape makes a path a pattern that matches it alone.
-func escape(path string) string {
-	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(path)
 }
 
 // filesUntil judges the lines of the log files up to that microsecond, in the order of

@@ -51,6 +51,9 @@ func recordings(t *testing.T) (all []recorded) {
 		}
 		all = append(all, r)
 	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return all
 }
 
@@ -142,17 +145,18 @@ func TestTruth(t *testing.T) {
 	for _, a := range p.Addresses {
 		got[a.Address] = a.Failures
 	}
-	if len(want) < 100 || !maps.Equal(got, want) {
-		for who := range want {
-			if got[who] != want[who] {
-				t.Errorf("%s: %d failures, made %d attempts", who, got[who], want[who])
-			}
+	for who := range want {
+		if got[who] != want[who] {
+			t.Errorf("%s: %d failures, made %d attempts", who, got[who], want[who])
 		}
-		for who := range got {
-			if want[who] == 0 {
-				t.Errorf("%s is told with %d failures, and attacked nobody", who, got[who])
-			}
+	}
+	for who := range got {
+		if want[who] == 0 {
+			t.Errorf("%s is told with %d failures, and attacked nobody", who, got[who])
 		}
+	}
+	if len(want) < 100 {
+		t.Errorf("only %d attackers: the test tests little", len(want))
 	}
 	for _, h := range p.Hosts {
 		if h.Failures != hosts[h.Host] {

@@ -39,15 +39,6 @@ type Finding struct {
 // Findings are all that a check found.
 type Findings []Finding
 
-// Add notes the outcome of a test: nil is good.
-func (f *Findings) Add(what string, err error, remedy string) {
-	if err == nil {
-		f.OK(what, "")
-		return
-	}
-	f.Fail(what, err.Error(), remedy)
-}
-
 // OK notes what is good.
 func (f *Findings) OK(what, text string) {
 	*f = append(*f, Finding{What: what, Level: Fine, Text: text})
@@ -115,7 +106,7 @@ const (
 // draw writes the text, with a line between two severities.
 func (f Findings) draw(w io.Writer) {
 	colour := map[Severity]string{}
-	if Colour(w) {
+	if coloured(w) {
 		colour = map[Severity]string{Warning: "\x1b[33m", Fatal: "\x1b[1;31m"}
 	}
 	what := 0

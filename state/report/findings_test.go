@@ -15,8 +15,8 @@ func findings() Findings {
 	f.OK("configuration", "/etc/scan2ban/scan2ban.toml, 1 jail")
 	f.Warn("jail sshd", "few lines are understood", "scan2ban match sshd", "Failed \x1b[31mpassword "+strings.Repeat("x", 100), "second")
 	f.Note("journal namespace audit-of-a-long-name", "has a journal of its own, which is not read")
-	f.Add("nftables", nil, "")
-	f.Add("state", errors.New("open /var/lib/scan2ban: permission denied\nand another"), "run as root")
+	f.OK("nftables", "")
+	f.Fail("state", "open /var/lib/scan2ban: permission denied\nand another", "run as root")
 	return f
 }
 

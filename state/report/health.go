@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"scan2ban/state"
 )
@@ -102,11 +101,7 @@ func cameThrough(t *state.Through, j *state.Jail) string {
 	if j.Reach.Ports.All() {
 		return text + "every port is closed to it, so most likely a proxy, a tunnel or a container takes its packets first (see forwarded)"
 	}
-	ports := make([]string, len(j.Reach.Ports))
-	for i, p := range j.Reach.Ports {
-		ports[i] = p.String()
-	}
-	return text + fmt.Sprintf("most likely the service is reached at another port than %s (see ports), or through a proxy or a container", strings.Join(ports, ", "))
+	return text + fmt.Sprintf("most likely the service is reached at another port than %s (see ports), or through a proxy or a container", j.Reach.Ports.List())
 }
 
 // carrierGrade are shared addresses behind a provider's or a tunnel's NAT (RFC 6598).

@@ -59,7 +59,7 @@ const fewLines = 10
 // NewMatches prints on w; rules are the filter's, and lines says whether to print
 // each line in text too.
 func NewMatches(w io.Writer, asJSON, lines bool, rules []string) *Matches {
-	return &Matches{out: bufio.NewWriterSize(w, 1<<16), json: asJSON, lines: lines, rules: rules, live: IsTerminal(w), begun: time.Now(),
+	return &Matches{out: bufio.NewWriterSize(w, 1<<16), json: asJSON, lines: lines, rules: rules, live: isTerminal(w), begun: time.Now(),
 		verdict: map[string]int{}, by: map[string]*ruleCount{}, reasons: map[string]*shape{}}
 }
 

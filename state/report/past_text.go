@@ -16,8 +16,8 @@ import (
 // worst is how many rows a table of the report has; JSON and CSV have all.
 const worst = 10
 
-// Width is how many columns text on w may take: the terminal's, or $COLUMNS, else 80.
-func Width(w io.Writer) int {
+// terminalWidth is how many columns text on w may take: the terminal's, or $COLUMNS, else 80.
+func terminalWidth(w io.Writer) int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return max(n, 40)
 	}
@@ -31,7 +31,7 @@ func Width(w io.Writer) int {
 
 // Write draws the report for people.
 func (p *Past) Write(w io.Writer) {
-	width := Width(w)
+	width := terminalWidth(w)
 	out := &clipped{w: w, width: width}
 	if p.Entries == 0 {
 		fmt.Fprintln(w, "Nothing was logged that the jails read.")

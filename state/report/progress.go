@@ -16,7 +16,7 @@ type Progress struct {
 
 // NewProgress shows on w, if that is a terminal.
 func NewProgress(w io.Writer) *Progress {
-	if !IsTerminal(w) {
+	if !isTerminal(w) {
 		w = nil
 	}
 	return &Progress{w: w, begun: time.Now()}

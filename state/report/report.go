@@ -174,8 +174,8 @@ func users(names []string) string {
 	return strings.Join(shown, ", ")
 }
 
-// IsTerminal tells whether w is one.
-func IsTerminal(w io.Writer) bool {
+// isTerminal tells whether w is one.
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
@@ -184,6 +184,6 @@ func IsTerminal(w io.Writer) bool {
 	return err == nil
 }
 
-// Colour tells whether text on w may be coloured: on a terminal, unless
+// coloured tells whether text on w may be coloured: on a terminal, unless
 // NO_COLOR is set (no-color.org).
-func Colour(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && IsTerminal(w) }
+func coloured(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && isTerminal(w) }

@@ -51,7 +51,7 @@ func (t *table) write(w io.Writer) {
 		return text
 	}
 	heading := line(t.heading)
-	if Colour(w) {
+	if coloured(w) {
 		heading = "\x1b[1m" + heading + "\x1b[0m"
 	}
 	fmt.Fprintln(w, heading)

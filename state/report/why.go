@@ -87,8 +87,8 @@ func (y *Why) Write(w io.Writer) {
 		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it within findtime.\n", y.Address)
 	}
 	out := &clipped{w: w, width: math.MaxInt} // whole where a program reads it
-	if IsTerminal(w) {
-		out.width = Width(w)
+	if isTerminal(w) {
+		out.width = terminalWidth(w)
 	}
 	for i := range y.Jails {
 		if i > 0 {
