@@ -55,14 +55,17 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	}
 }
 
-// isPaused is a *state.PausedError while an admin has taken the bans out.
+// isPaused is a *state.PausedError while an admin has taken the bans out, else nil.
 func (c *checker) isPaused() error {
 	s, err := state.OpenStore(c.StatePath, false)
 	if err != nil {
 		return nil
 	}
 	defer s.Close()
-	return s.Paused()
+	if paused := s.Paused(); errors.As(paused, new(*state.PausedError)) {
+		return paused
+	}
+	return nil
 }
 
 // lastRun says whether the last pass was made just now, and how it ended.

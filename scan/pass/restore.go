@@ -25,8 +25,10 @@ func Restore(ctx context.Context, s Setup) (bans int, err error) {
 		return 0, err
 	}
 	defer store.Close()
-	if store.Paused() != nil || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
+	if err := store.Paused(); errors.As(err, new(*state.PausedError)) || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
 		return 0, nil
+	} else if err != nil {
+		return 0, err
 	}
 	groups := ban.Groups(ledger, s.Now)
 	for _, g := range groups {
