@@ -31,7 +31,7 @@ func configuration(_ context.Context, c *checker, found *report.Findings) {
 		found.Fail(what, c.Err.Error(), "mend what is named; until then no pass does anything")
 		return
 	}
-	where := cmp.Or(c.Config, "built in, for there is no file")
+	where := cmp.Or(c.Config, "built in, for there is no scan2ban.toml")
 	if len(c.Rules)+len(c.Kept) == 0 {
 		found.Fail(what, where+": no jail is enabled, nothing is guarded", "write enabled = true below [jail.sshd]")
 	} else {

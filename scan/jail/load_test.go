@@ -47,6 +47,41 @@ func TestBuiltIn(t *testing.T) {
 	}
 }
 
+// TestWithoutMain: conf.d is read after the built-in default too, and what cannot be read of
+// it is an error.
+func TestWithoutMain(t *testing.T) {
+	defer func(was string) { usual = was }(usual)
+	usual = write(t, map[string]string{
+		"conf.d/10-ours.toml": "[defaults]\nenforce = false\nignoreip = [\"192.0.2.0/24\"]\n[[hook]]\nrun = [\"/bin/true\"]\n[jail.own]\nenabled = true\n",
+		"filters/own.toml":    "ports = [8080]\n[journal]\nmatch = [[\"_SYSTEMD_UNIT=own.service\"]]\n[[rule]]\nname = \"bad\"\npattern = '^bad login from <ADDR>$'\n",
+	})
+	c, err := Load("")
+	if err != nil || c.Path != "" || len(c.Broken) > 0 || len(c.Jails) != 2 || c.Jails[1].Name != "sshd" {
+		t.Fatalf("error %v, %+v", err, c)
+	}
+	for _, j := range c.Jails {
+		if j.Enforce || len(j.IgnoreIP) != 1 {
+			t.Errorf("%s goes by its own: %+v", j.Name, j)
+		}
+	}
+	if len(c.Deliver.Hooks) != 1 {
+		t.Errorf("hooks: %+v", c.Deliver.Hooks)
+	}
+	dir := filepath.Join(filepath.Dir(usual), "conf.d")
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(""); err == nil || !strings.Contains(err.Error(), "read the configuration") {
+		t.Errorf("conf.d is no directory: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(""); err != nil || len(c.Jails) != 1 {
+		t.Errorf("no conf.d: error %v, %+v", err, c)
+	}
+}
+
 func TestDefaultsAndOverrides(t *testing.T) {
 	c, err := Load(write(t, map[string]string{
 		"scan2ban.toml": `
