@@ -10,10 +10,10 @@
 //	host.Spare()      keeps this process small where memory is short
 //	host.Free()       how much of it there is
 //
-// Everything is read from /proc, /run and /etc, or asked of the programs that
-// know (sshd -T, systemctl), each with a limit of a few seconds. Nothing is
-// changed, no name is resolved, and without root less is known: what cannot be
-// read is left out, not guessed.
+// Everything is read from /proc, /run and /etc, or asked of the kernel and of the
+// programs that know (sshd -T, systemctl), each with a limit of a few seconds. Nothing
+// is changed, no name is resolved, and without root less is known: what cannot be
+// read is left out, not guessed. Self alone leaves nothing out.
 package host
 
 import (
@@ -52,6 +52,14 @@ func (t tree) text(path string) string {
 func (t tree) exists(path string) bool {
 	_, err := os.Stat(t.path(path))
 	return err == nil
+}
+
+// rows are the lines of a file, cut at blanks.
+func (t tree) rows(path string) (rows [][]string) {
+	for line := range strings.Lines(t.text(path)) {
+		rows = append(rows, strings.Fields(line))
+	}
+	return rows
 }
 
 // glob lists paths below the root, without it. The pattern is well-formed.

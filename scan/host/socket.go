@@ -2,6 +2,8 @@ package host
 
 import (
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"os"
@@ -74,6 +76,24 @@ func hexAddrPort(text string) (netip.AddrPort, bool) {
 	port, err := strconv.ParseUint(right, 16, 16)
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok && err == nil
 }
+
+// hexAddr reads an address as the kernel prints it from 32-bit words in its own
+// byte order: IPv4 one, IPv6 four.
+func hexAddr(text string) (netip.Addr, bool) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != 4 && len(raw) != 16 {
+		return netip.Addr{}, false
+	}
+	if littleEndian {
+		for word := range slices.Chunk(raw, 4) {
+			slices.Reverse(word)
+		}
+	}
+	return netip.AddrFromSlice(raw)
+}
+
+// littleEndian tells how this machine lays out the numbers of /proc/net.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // owners calls found for every socket that a process holds open.
 func (t tree) owners(found func(inode string, pid int, process string)) {
