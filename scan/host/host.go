@@ -83,17 +83,27 @@ var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"}
 // Ask runs a program and gives its standard output. It is ended after a few
 // seconds, speaks English, and reads nothing.
 func Ask(ctx context.Context, name string, args ...string) (string, error) {
-	path, err := Program(name)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := Command(ctx, name, args...)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	out, err := c.Output()
+	return string(out), err
+}
+
+// Command is a program of this host that speaks English, yet to be run. One that is not there
+// is exec.ErrNotFound.
+func Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
+	path, err := Program(name)
+	if err != nil {
+		return nil, err
+	}
 	c := exec.CommandContext(ctx, path, args...)
 	c.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=")
 	c.WaitDelay = time.Second
-	out, err := c.Output()
-	return string(out), err
+	return c, nil
 }
 
 // Program finds a program in $PATH or where administrators' programs lie.
