@@ -462,3 +462,16 @@ func TestConfigBeside(t *testing.T) {
 	b.must(b.do(Options{}))
 	b.has(configPath, observePath)
 }
+
+func TestCommands(t *testing.T) {
+	t.Setenv("PATH", "/nowhere") // cat lies where administrators' programs do
+	if out, err := (commands{}).Run(t.Context(), "text", "cat"); out != "text" || err != nil {
+		t.Errorf("cat: %q, %v", out, err)
+	}
+	if _, err := (commands{}).Run(t.Context(), "", "sh", "-c", "echo why >&2; exit 3"); err == nil || exitCode(err) != 3 || !strings.Contains(err.Error(), ": why") {
+		t.Errorf("a program that fails: %v", err)
+	}
+	if _, err := (commands{}).Run(t.Context(), "", "no-such-program"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("one that is not there: %v", err)
+	}
+}
