@@ -28,16 +28,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree is the root below which files are read: "" for the host, a directory in
+// Tree is the root below which files are read: "" for the host, a directory in
 // tests.
-type tree string
+type Tree string
 
-func (t tree) path(path string) string { return string(t) + path }
+// Path is where a path of the tree lies.
+func (t Tree) Path(path string) string { return string(t) + path }
 
-// text is what the file holds, "" where it cannot be read or is no plain file: a
+// Text is what the file holds, "" where it cannot be read or is no plain file: a
 // pipe, as logind keeps one beside each session, would be waited for.
-func (t tree) text(path string) string {
-	f, err := os.OpenFile(t.path(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+func (t Tree) Text(path string) string {
+	f, err := os.OpenFile(t.Path(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return ""
 	}
@@ -49,22 +50,23 @@ func (t tree) text(path string) string {
 	return string(text)
 }
 
-func (t tree) exists(path string) bool {
-	_, err := os.Stat(t.path(path))
+// Exists tells whether something is there, at the end of links.
+func (t Tree) Exists(path string) bool {
+	_, err := os.Stat(t.Path(path))
 	return err == nil
 }
 
 // rows are the lines of a file, cut at blanks.
-func (t tree) rows(path string) (rows [][]string) {
-	for line := range strings.Lines(t.text(path)) {
+func (t Tree) rows(path string) (rows [][]string) {
+	for line := range strings.Lines(t.Text(path)) {
 		rows = append(rows, strings.Fields(line))
 	}
 	return rows
 }
 
-// glob lists paths below the root, without it. The pattern is well-formed.
-func (t tree) glob(pattern string) []string {
-	found, _ := filepath.Glob(t.path(pattern))
+// Glob lists paths below the root, without it. The pattern is well-formed.
+func (t Tree) Glob(pattern string) []string {
+	found, _ := filepath.Glob(t.Path(pattern))
 	for i := range found {
 		found[i] = strings.TrimPrefix(found[i], string(t))
 	}
@@ -72,7 +74,7 @@ func (t tree) glob(pattern string) []string {
 }
 
 // Systemd tells whether systemd is init here (sd_booted(3)).
-func Systemd() bool { return tree("").exists("/run/systemd/system") }
+func Systemd() bool { return Tree("").Exists("/run/systemd/system") }
 
 // patience is how long a program may take to answer.
 const patience = 5 * time.Second

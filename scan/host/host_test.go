@@ -16,7 +16,7 @@ import (
 )
 
 // plant lays files below a new root; a value "-> X" is a symbolic link to X.
-func plant(t *testing.T, files map[string]string) tree {
+func plant(t *testing.T, files map[string]string) Tree {
 	t.Helper()
 	root := t.TempDir()
 	for path, text := range files {
@@ -34,7 +34,7 @@ func plant(t *testing.T, files map[string]string) tree {
 			t.Fatal(err)
 		}
 	}
-	return tree(root)
+	return Tree(root)
 }
 
 // proc prints 32-bit words as a kernel of this machine would: its little-endian
@@ -183,7 +183,7 @@ func TestSessions(t *testing.T) {
 			record(utmpShort, 8, 10, "out", "198.51.100.9", nil) +
 			record(utmpShort, loggedIn, 10, "console", "", nil) + "cut",
 	})
-	if err := unix.Mkfifo(root.path("/run/systemd/sessions/5.ref"), 0o600); err != nil { // logind's: nobody ever writes
+	if err := unix.Mkfifo(root.Path("/run/systemd/sessions/5.ref"), 0o600); err != nil { // logind's: nobody ever writes
 		t.Fatal(err)
 	}
 	var got []string
@@ -225,7 +225,7 @@ func TestServed(t *testing.T) {
 func FuzzUtmp(f *testing.F) {
 	f.Add([]byte(record(utmpShort, loggedIn, 1, "root", "198.51.100.4", nil)))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		tree("").utmpSessions(text, utmpSize(len(text)))
+		Tree("").utmpSessions(text, utmpSize(len(text)))
 	})
 }
 
