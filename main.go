@@ -147,7 +147,8 @@ func finish(ctx context.Context, w io.Writer, o *options, p *pass.Pass, dry bool
 func restore(ctx context.Context, o *options) error {
 	setup := jail.Restoring(o.config)
 	setup.StatePath, setup.Now = o.state, time.Now()
-	bans, err := pass.Restore(ctx, setup)
+	bans, warnings, err := pass.Restore(ctx, setup)
+	warn(o, false, warnings, nil)
 	if o.verbose {
 		fmt.Fprintf(os.Stderr, "%s in the kernel\n", state.Plural(bans, "ban"))
 	}

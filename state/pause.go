@@ -25,8 +25,10 @@ func (s *Store) pausedName() string { return s.name + ".paused" }
 // Pause marks the store, which the caller has locked. Pausing twice keeps the
 // first time.
 func (s *Store) Pause() error {
-	if err := s.Paused(); err != nil {
+	if err := s.Paused(); errors.As(err, new(*PausedError)) {
 		return nil
+	} else if err != nil {
+		return err
 	}
 	if err := s.replace(s.pausedName(), []byte("scan2ban is paused; \"scan2ban resume\" ends it\n")); err != nil {
 		return fmt.Errorf("mark %s as paused: %w", s.path, err)
@@ -42,12 +44,15 @@ func (s *Store) Resume() error {
 	return s.dir.Sync()
 }
 
-// Paused is a *PausedError while the store is marked, else nil.
+// Paused is a *PausedError while the store is marked, nil while it is not. Any other error
+// says that neither is known.
 func (s *Store) Paused() error {
 	var stat unix.Stat_t
 	err := unix.Fstatat(int(s.dir.Fd()), s.pausedName(), &stat, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	} else if err != nil {
+		return &fs.PathError{Op: "look for", Path: s.path + ".paused", Err: err}
 	}
 	return &PausedError{Since: int64(stat.Mtim.Sec)}
 }

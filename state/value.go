@@ -55,11 +55,10 @@ func ParseDuration(text string) (Duration, error) {
 		if !ok || (unit > 0 && n > int64(maxDuration/unit)) {
 			return bad()
 		}
-		total += time.Duration(n) * unit
+		if total += time.Duration(n) * unit; total > maxDuration {
+			return bad()
+		}
 		rest = strings.TrimLeft(rest[letters:], " ")
-	}
-	if total > maxDuration {
-		return bad()
 	}
 	return Duration(total), nil
 }
@@ -151,13 +150,13 @@ func (p *Prefix) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// String writes a single address without its length.
 // Single is the prefix of one address.
 func Single(addr netip.Addr) Prefix {
 	addr = addr.Unmap().WithZone("")
 	return Prefix{netip.PrefixFrom(addr, addr.BitLen())}
 }
 
+// String writes a single address without its length.
 func (p Prefix) String() string { return Key(p).String() }
 
 // String writes a key of full length as an address, others as a CIDR.

@@ -22,6 +22,7 @@ func TestParseDuration(t *testing.T) {
 		{"0", 0, true},
 		{"", 0, false}, {"m", 0, false}, {"10", Duration(10 * time.Second), true}, {"10x", 0, false}, {"-5m", 0, false},
 		{"1.5h", 0, false}, {"1d 12", 0, false}, {"99999999999999999999s", 0, false}, {"200y", 0, false}, {"2147483647y", 0, false},
+		{"100y", Duration(maxDuration), true}, {"100y1s", 0, false}, {"100y100y100y", 0, false},
 	}
 	for _, test := range tests {
 		if got, err := ParseDuration(test.text); got != test.want || (err == nil) != test.ok {

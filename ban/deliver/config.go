@@ -36,7 +36,7 @@ func DefaultMail() Mail {
 
 // Check finds values that no file may have; report takes the key and what is wrong.
 func (m *Mail) Check(report func(key, problem string)) {
-	if m.Every != state.Permanent && m.Every.Seconds() < 60 || m.Every == state.Permanent {
+	if s := m.Every.Seconds(); m.Every == state.Permanent || s < 60 || s > 31557600 { // a year as state.ParseDuration has it
 		report("every", fmt.Sprintf("every = %s is not between a minute and a year", m.Every))
 	}
 	if m.MaxPerHour < 1 || m.MaxPerHour > 1000 {

@@ -66,7 +66,7 @@ func proposal() (features []string, b *batch) {
 		}
 	}
 	feature("tables of the inet family (CONFIG_NF_TABLES_INET)", func() { b.table(add); b.chain() })
-	feature("sets with timeouts and counters (CONFIG_NFT_COUNTER, Linux 5.7)", func() { b.addSet(v4); b.addSet(v6) })
+	feature("sets with timeouts and counters (CONFIG_NFT_COUNTER, "+leastLinux+")", func() { b.addSet(v4); b.addSet(v6) })
 	feature("interval sets", func() { b.addSet(set{name: "check4_net", group: "check"}) })
 	names := []string{"matching the input interface", "connection tracking (CONFIG_NFT_CT)", "matching ICMPv6"}
 	for i, r := range append(spared(), transit()...) {

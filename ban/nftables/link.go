@@ -266,7 +266,7 @@ func explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("nftables: %w (changing the packet filter needs CAP_NET_ADMIN in this network namespace: run as root, or give the unit AmbientCapabilities=CAP_NET_ADMIN)", err)
 	case errors.Is(err, errors.ErrUnsupported):
-		return fmt.Errorf("nftables: %w (is the module nf_tables there? Linux 5.10 or newer with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET)", err)
+		return fmt.Errorf("nftables: %w (is the module nf_tables there? %s or newer with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET)", err, leastLinux)
 	}
 	return fmt.Errorf("nftables: %w", err)
 }

@@ -14,7 +14,7 @@ import (
 // What golang.org/x/sys/unix lacks of linux/netfilter/nf_tables.h.
 const (
 	nftaSetCount = 20 // NFTA_SET_COUNT
-	nftaSetExpr  = 17 // NFTA_SET_EXPR: an expression that every element gets, Linux 5.7
+	nftaSetExpr  = 17 // NFTA_SET_EXPR: an expression that every element gets, since leastLinux
 	keyIPv4      = 7  // nft's own numbers of key types: TYPE_IPADDR, TYPE_IP6ADDR, TYPE_INET_SERVICE
 	keyIPv6      = 8
 	keyService   = 13
@@ -22,6 +22,9 @@ const (
 	policyAccept = 1
 	priority     = -150
 )
+
+// leastLinux is the oldest that has all that is used here, but for rejecting before routing (5.9).
+const leastLinux = "Linux 5.7"
 
 // operation is add or del.
 type operation bool

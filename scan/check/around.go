@@ -54,7 +54,7 @@ var flushLine = lazy.Regexp(`(?m)^\s*flush\s+ruleset\b`)
 
 func (c *checker) flushes() bool {
 	return slices.ContainsFunc([]string{"/etc/nftables.conf", "/etc/sysconfig/nftables.conf"}, func(path string) bool {
-		return flushLine().MatchString(c.text(path))
+		return flushLine().MatchString(c.root.Text(path))
 	})
 }
 
@@ -97,9 +97,9 @@ func sshd(ctx context.Context, c *checker, found *report.Findings) {
 // ipv6 says whether there is any.
 func ipv6(_ context.Context, c *checker, found *report.Findings) {
 	switch {
-	case !c.exists("/proc/sys/net/ipv6"):
+	case !c.root.Exists("/proc/sys/net/ipv6"):
 		found.Note("IPv6", "the kernel has none: only IPv4 addresses can come, and only they are banned")
-	case strings.TrimSpace(c.text("/proc/sys/net/ipv6/conf/all/disable_ipv6")) == "1":
+	case strings.TrimSpace(c.root.Text("/proc/sys/net/ipv6/conf/all/disable_ipv6")) == "1":
 		found.Note("IPv6", "switched off here (net.ipv6.conf.all.disable_ipv6 = 1): only IPv4 addresses can come")
 	}
 }
@@ -127,7 +127,7 @@ func (c *checker) clock(found *report.Findings, synchronised bool, err error) {
 		found.Fail(what, fmt.Sprintf("it says %s: a host without a battery that has not been told the time yet? Bans of before end wrongly", c.Now.UTC().Format(time.DateOnly)), mend)
 	case err != nil:
 		found.Note(what, fmt.Sprintf("whether it is synchronised cannot be asked: %v", err))
-	case !synchronised && c.exists("/run/systemd/container"):
+	case !synchronised && c.root.Exists("/run/systemd/container"):
 		found.Note(what, "nothing keeps it right on the host of this container: when it is set, bans end too early or too late by that step")
 	case !synchronised:
 		found.Warn(what, "nothing keeps it right: when it is set, bans end too early or too late by that step", mend)

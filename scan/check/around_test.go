@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"scan2ban/scan/host"
 	"scan2ban/state/report"
 )
 
@@ -77,19 +78,19 @@ func TestIPv6(t *testing.T) {
 		has(t, off, look(ipv6, c), want...)
 	}
 	c := healthy()
-	c.root = t.TempDir()
+	c.root = host.Tree(t.TempDir())
 	has(t, "none", look(ipv6, c), "note IPv6: the kernel has none")
 }
 
 func TestClock(t *testing.T) {
-	clock := func(at time.Time, root string, synchronised bool, err error) report.Findings {
+	clock := func(at time.Time, root host.Tree, synchronised bool, err error) report.Findings {
 		c := healthy()
 		c.Now, c.root = at, root
 		var found report.Findings
 		c.clock(&found, synchronised, err)
 		return found
 	}
-	bare := t.TempDir()
+	bare := host.Tree(t.TempDir())
 	has(t, "right", clock(now, bare, true, nil), "ok clock")
 	has(t, "free", clock(now, bare, false, nil), "warning clock: nothing keeps it right")
 	has(t, "a container's", clock(now, plant(t, map[string]string{"/run/systemd/container": "lxc"}), false, nil), "note clock: nothing keeps it right on the host of this container")

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 }
 
 // plant lays files below a new root.
-func plant(t *testing.T, files map[string]string) string {
+func plant(t *testing.T, files map[string]string) host.Tree {
 	t.Helper()
 	root := t.TempDir()
 	for path, text := range files {
@@ -49,7 +49,7 @@ func plant(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	return root
+	return host.Tree(root)
 }
 
 // healthy is a host on which nothing is wrong.
@@ -226,7 +226,7 @@ func TestLinkToASecret(t *testing.T) {
 		"/var/log/app/a.log": "2026-11-22T11:00:00+00:00 vm sshd[7]: Failed password for root from 10.0.0.5 port 4711 ssh2\n",
 		"/etc/secret":        strings.Repeat("root:hash\n2026-11-22T11:00:00+00:00 vm sshd[7]: the secret of 10.0.0.5\n", 30),
 	})
-	link := filepath.Join(c.root, "/var/log/app/evil.log")
+	link := c.root.Path("/var/log/app/evil.log")
 	if err := errors.Join(os.Symlink("../../../etc/secret", link), os.Lchown(link, app, app)); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestLinkToASecret(t *testing.T) {
 	}
 	c.Jails[0].LogPaths = []string{"/var/log/app/*.log"}
 	for i := range 100 {
-		link := filepath.Join(c.root, fmt.Sprintf("/var/log/app/%d.log", i))
+		link := c.root.Path(fmt.Sprintf("/var/log/app/%d.log", i))
 		if err := errors.Join(os.Symlink("../../../etc/secret", link), os.Lchown(link, app, app)); err != nil {
 			t.Fatal(err)
 		}

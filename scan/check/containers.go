@@ -21,7 +21,7 @@ func containers(_ context.Context, c *checker, found *report.Findings) {
 			continue
 		}
 		if host == nil {
-			host = container.Find(c.root, nil)
+			host = container.Find(string(c.root), nil)
 		}
 		c.containers(found, j, host)
 	}

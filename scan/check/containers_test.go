@@ -8,13 +8,14 @@ import (
 
 	"scan2ban/scan/container/containertest"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/host"
 	"scan2ban/state/report"
 )
 
 func TestContainers(t *testing.T) {
 	root := containertest.Recorded(t)
 	c := healthy()
-	c.root = root
+	c.root = host.Tree(root)
 	for name, want := range map[string][]string{
 		"web":        {"ok jail sshd: containers: web of Docker logs to " + root + "/var/lib/docker/containers/ed42"},
 		"jd":         {"ok jail sshd: containers: jd of Docker logs to the journal"},
@@ -29,7 +30,7 @@ func TestContainers(t *testing.T) {
 	var found report.Findings
 	containertest.AsNobody(t, root, func() { found = look(containers, c) })
 	has(t, "not readable", found, "error jail sshd: containers: which there are and where they log cannot be seen", "AmbientCapabilities=CAP_DAC_READ_SEARCH")
-	c.root = t.TempDir()
+	c.root = host.Tree(t.TempDir())
 	has(t, "no engine", look(containers, c), "warning jail sshd: containers: neither Docker")
 	c.Jails[0].Containers = nil
 	has(t, "no such jail", look(containers, c))

@@ -31,7 +31,7 @@ func journald(_ context.Context, c *checker, found *report.Findings) {
 	switch storage := cmp.Or(set["Storage"], "auto"); {
 	case storage == "none":
 		found.Fail(what, "Storage=none: it keeps nothing that could be read", "Storage=persistent in /etc/systemd/journald.conf\nsystemctl restart systemd-journald")
-	case storage == "volatile" || storage == "auto" && !c.exists("/var/log/journal"):
+	case storage == "volatile" || storage == "auto" && !c.root.Exists("/var/log/journal"):
 		found.Note(what, fmt.Sprintf("Storage=%s: the journal is lost at a reboot; bans are not, but what was logged in the last minute before it is", storage))
 	default:
 		found.OK(what, "Storage="+storage)
@@ -62,7 +62,7 @@ func drops(level string) bool {
 func (c *checker) journalSettings() map[string]string {
 	set := map[string]string{}
 	read := func(path string) {
-		lines := bufio.NewScanner(strings.NewReader(c.text(path)))
+		lines := bufio.NewScanner(strings.NewReader(c.root.Text(path)))
 		for lines.Scan() {
 			key, value, ok := strings.Cut(strings.TrimSpace(lines.Text()), "=")
 			if ok && !strings.HasPrefix(key, "#") && !strings.HasPrefix(key, ";") {
@@ -71,14 +71,14 @@ func (c *checker) journalSettings() map[string]string {
 		}
 	}
 	for _, dir := range []string{"/etc", "/run", "/usr/local/lib", "/usr/lib"} {
-		if path := dir + "/systemd/journald.conf"; c.exists(path) {
+		if path := dir + "/systemd/journald.conf"; c.root.Exists(path) {
 			read(path)
 			break
 		}
 	}
 	byName := map[string]string{}
 	for _, dir := range []string{"/usr/lib", "/usr/local/lib", "/run", "/etc"} {
-		for _, path := range c.glob(dir + "/systemd/journald.conf.d/*.conf") {
+		for _, path := range c.root.Glob(dir + "/systemd/journald.conf.d/*.conf") {
 			byName[filepath.Base(path)] = path
 		}
 	}
@@ -92,7 +92,7 @@ func (c *checker) journalSettings() map[string]string {
 // machine id, a dot and the namespace (systemd-journald.service(8)).
 func (c *checker) namespaces() (names []string) {
 	for _, dir := range []string{"/run/log/journal/", "/var/log/journal/"} {
-		for _, path := range c.glob(dir + strings.Repeat("[0-9a-f]", 32) + ".*") {
+		for _, path := range c.root.Glob(dir + strings.Repeat("[0-9a-f]", 32) + ".*") {
 			names = append(names, filepath.Ext(path)[1:])
 		}
 	}

@@ -245,7 +245,7 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	}
 	var paths []string
 	for _, path := range j.LogPaths {
-		paths = append(paths, c.root+path)
+		paths = append(paths, c.root.Path(path))
 	}
 	if c.Watches[i].Container {
 		paths = c.Watches[i].Paths

@@ -31,7 +31,7 @@ func configuration(_ context.Context, c *checker, found *report.Findings) {
 		found.Fail(what, c.Err.Error(), "mend what is named; until then no pass does anything")
 		return
 	}
-	where := cmp.Or(c.Config, "built in, for there is no file")
+	where := cmp.Or(c.Config, "built in, for there is no scan2ban.toml")
 	if len(c.Rules)+len(c.Kept) == 0 {
 		found.Fail(what, where+": no jail is enabled, nothing is guarded", "write enabled = true below [jail.sshd]")
 	} else {
@@ -97,7 +97,7 @@ func (c *checker) ledger() *state.State {
 // files are the log files of a jail that are there.
 func (c *checker) files(j Jail) (paths []string) {
 	for _, pattern := range j.LogPaths {
-		paths = append(paths, c.glob(pattern)...)
+		paths = append(paths, c.root.Glob(pattern)...)
 	}
 	return paths
 }
@@ -157,7 +157,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		opened := 0
 		var odd, links, others logfile.Unreadable
 		for _, path := range c.files(j) {
-			f, err := logfile.OpenFile(c.root + path)
+			f, err := logfile.OpenFile(c.root.Path(path))
 			if err == nil {
 				opened++
 				f.Close()

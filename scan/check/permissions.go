@@ -42,7 +42,7 @@ func permissions(ctx context.Context, c *checker, found *report.Findings) {
 	u := c.units()[service]
 	name := c.unitUser()
 	switch {
-	case !u.loaded() && c.exists(cronTable):
+	case !u.loaded() && c.root.Exists(cronTable):
 		return // root, as which all has been looked at
 	case !u.loaded():
 		found.Note(what, fmt.Sprintf("%s is not installed yet: looked at with the rights of %s", service, me(c.euid)))

@@ -47,7 +47,7 @@ func (c *checker) service(ctx context.Context, name, dir string) report.Service 
 	shown.Journal, shown.Container = append(shown.Journal, f.Matches()...), f.Container.Stream
 	shown.Program = c.program(f)
 	for _, pattern := range f.File.Paths {
-		shown.Found = append(shown.Found, c.glob(pattern)...)
+		shown.Found = append(shown.Found, c.root.Glob(pattern)...)
 	}
 	if len(f.Journal.Match) > 0 {
 		held, err := journal.Held(ctx, journal.Options{Path: c.JournalPath, Now: c.Now.UnixMicro(), Matches: scan.Terms(f.Matches())})
@@ -80,7 +80,7 @@ func (c *checker) guards(name string) []string {
 // there is none.
 func (c *checker) program(f *filter.Filter) string {
 	for _, pattern := range f.Daemon {
-		if found := c.glob(pattern); len(found) > 0 {
+		if found := c.root.Glob(pattern); len(found) > 0 {
 			return found[0]
 		}
 	}

@@ -26,7 +26,7 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	case c.systemd && table == nil:
 		found.Note("timer", "systemctl does not answer: not looked at")
 		return
-	case c.exists(cronTable):
+	case c.root.Exists(cronTable):
 		found.OK("cron", cronTable+" starts the passes")
 	case !t.loaded():
 		found.Note("timer", "not installed: nothing starts a pass (scan2ban install)")
@@ -55,14 +55,17 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	}
 }
 
-// isPaused is a *state.PausedError while an admin has taken the bans out.
+// isPaused is a *state.PausedError while an admin has taken the bans out, else nil.
 func (c *checker) isPaused() error {
 	s, err := state.OpenStore(c.StatePath, false)
 	if err != nil {
 		return nil
 	}
 	defer s.Close()
-	return s.Paused()
+	if paused := s.Paused(); errors.As(paused, new(*state.PausedError)) {
+		return paused
+	}
+	return nil
 }
 
 // lastRun says whether the last pass was made just now, and how it ended.
@@ -94,7 +97,7 @@ func (c *checker) lastRun(found *report.Findings) {
 // why is how to learn what keeps the passes from coming: command, or what cron
 // wants.
 func (c *checker) why(command string) string {
-	if c.exists(cronTable) {
+	if c.root.Exists(cronTable) {
 		return "scan2ban run --verbose, and see that cron runs"
 	}
 	return command

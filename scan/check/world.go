@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -18,7 +17,7 @@ type checker struct {
 
 // world is what the probes ask of the host; tests have their own.
 type world struct {
-	root     string // before every path
+	root     host.Tree
 	euid     int
 	systemd  bool
 	ask      func(ctx context.Context, name string, args ...string) (string, error)
@@ -37,26 +36,6 @@ func thisHost(ctx context.Context) world {
 		sockets:  func() ([]host.Socket, error) { return host.Listening("") },
 		sshPorts: host.SSHPorts, sessions: host.Sessions, fail2ban: host.Fail2Ban, memory: host.Free,
 	}
-}
-
-// text is what a file holds, "" where it cannot be read.
-func (w *world) text(path string) string {
-	text, _ := os.ReadFile(w.root + path)
-	return string(text)
-}
-
-func (w *world) exists(path string) bool {
-	_, err := os.Stat(w.root + path)
-	return err == nil
-}
-
-// glob lists paths below the root, without it. The pattern is well-formed.
-func (w *world) glob(pattern string) []string {
-	found, _ := filepath.Glob(w.root + pattern)
-	for i := range found {
-		found[i] = strings.TrimPrefix(found[i], w.root)
-	}
-	return found
 }
 
 // unit is what systemd says of one, by property.

@@ -9,7 +9,7 @@ import (
 // Fail2Ban tells whether Fail2Ban runs here, how that is known, and its jails
 // where it answers quickly.
 func Fail2Ban() (running bool, detail string) {
-	t, ctx := tree(""), context.Background()
+	t, ctx := Tree(""), context.Background()
 	const socket = "/run/fail2ban/fail2ban.sock"
 	switch {
 	case Active(ctx, "fail2ban.service"):
@@ -49,9 +49,9 @@ func Active(ctx context.Context, unit string) bool {
 
 // runs tells whether a process of that comm runs here, and not in a container
 // of this host: such a process has a number of its own there.
-func (t tree) runs(comm string) bool {
-	for _, path := range t.glob("/proc/[0-9]*/comm") {
-		if strings.TrimSpace(t.text(path)) != comm {
+func (t Tree) runs(comm string) bool {
+	for _, path := range t.Glob("/proc/[0-9]*/comm") {
+		if strings.TrimSpace(t.Text(path)) != comm {
 			continue
 		}
 		if t.depth(strings.TrimSuffix(path, "comm")+"status") <= t.depth("/proc/self/status") {
@@ -62,8 +62,8 @@ func (t tree) runs(comm string) bool {
 }
 
 // depth is how many process namespaces deep a process lives, from its status.
-func (t tree) depth(path string) int {
-	for line := range strings.Lines(t.text(path)) {
+func (t Tree) depth(path string) int {
+	for line := range strings.Lines(t.Text(path)) {
 		if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok {
 			return len(strings.Fields(numbers))
 		}

@@ -10,10 +10,10 @@
 //	host.Spare()      keeps this process small where memory is short
 //	host.Free()       how much of it there is
 //
-// Everything is read from /proc, /run and /etc, or asked of the programs that
-// know (sshd -T, systemctl), each with a limit of a few seconds. Nothing is
-// changed, no name is resolved, and without root less is known: what cannot be
-// read is left out, not guessed.
+// Everything is read from /proc, /run and /etc, or asked of the kernel and of the
+// programs that know (sshd -T, systemctl), each with a limit of a few seconds. Nothing
+// is changed, no name is resolved, and without root less is known: what cannot be
+// read is left out, not guessed. Self alone leaves nothing out.
 package host
 
 import (
@@ -28,16 +28,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree is the root below which files are read: "" for the host, a directory in
+// Tree is the root below which files are read: "" for the host, a directory in
 // tests.
-type tree string
+type Tree string
 
-func (t tree) path(path string) string { return string(t) + path }
+// Path is where a path of the tree lies.
+func (t Tree) Path(path string) string { return string(t) + path }
 
-// text is what the file holds, "" where it cannot be read or is no plain file: a
+// Text is what the file holds, "" where it cannot be read or is no plain file: a
 // pipe, as logind keeps one beside each session, would be waited for.
-func (t tree) text(path string) string {
-	f, err := os.OpenFile(t.path(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+func (t Tree) Text(path string) string {
+	f, err := os.OpenFile(t.Path(path), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return ""
 	}
@@ -49,14 +50,23 @@ func (t tree) text(path string) string {
 	return string(text)
 }
 
-func (t tree) exists(path string) bool {
-	_, err := os.Stat(t.path(path))
+// Exists tells whether something is there, at the end of links.
+func (t Tree) Exists(path string) bool {
+	_, err := os.Stat(t.Path(path))
 	return err == nil
 }
 
-// glob lists paths below the root, without it. The pattern is well-formed.
-func (t tree) glob(pattern string) []string {
-	found, _ := filepath.Glob(t.path(pattern))
+// rows are the lines of a file, cut at blanks.
+func (t Tree) rows(path string) (rows [][]string) {
+	for line := range strings.Lines(t.Text(path)) {
+		rows = append(rows, strings.Fields(line))
+	}
+	return rows
+}
+
+// Glob lists paths below the root, without it. The pattern is well-formed.
+func (t Tree) Glob(pattern string) []string {
+	found, _ := filepath.Glob(t.Path(pattern))
 	for i := range found {
 		found[i] = strings.TrimPrefix(found[i], string(t))
 	}
@@ -64,7 +74,7 @@ func (t tree) glob(pattern string) []string {
 }
 
 // Systemd tells whether systemd is init here (sd_booted(3)).
-func Systemd() bool { return tree("").exists("/run/systemd/system") }
+func Systemd() bool { return Tree("").Exists("/run/systemd/system") }
 
 // patience is how long a program may take to answer.
 const patience = 5 * time.Second
@@ -75,17 +85,27 @@ var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"}
 // Ask runs a program and gives its standard output. It is ended after a few
 // seconds, speaks English, and reads nothing.
 func Ask(ctx context.Context, name string, args ...string) (string, error) {
-	path, err := Program(name)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := Command(ctx, name, args...)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	out, err := c.Output()
+	return string(out), err
+}
+
+// Command is a program of this host that speaks English, yet to be run. One that is not there
+// is exec.ErrNotFound.
+func Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
+	path, err := Program(name)
+	if err != nil {
+		return nil, err
+	}
 	c := exec.CommandContext(ctx, path, args...)
 	c.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=")
 	c.WaitDelay = time.Second
-	out, err := c.Output()
-	return string(out), err
+	return c, nil
 }
 
 // Program finds a program in $PATH or where administrators' programs lie.

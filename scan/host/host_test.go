@@ -3,8 +3,10 @@ package host
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +16,7 @@ import (
 )
 
 // plant lays files below a new root; a value "-> X" is a symbolic link to X.
-func plant(t *testing.T, files map[string]string) tree {
+func plant(t *testing.T, files map[string]string) Tree {
 	t.Helper()
 	root := t.TempDir()
 	for path, text := range files {
@@ -32,7 +34,7 @@ func plant(t *testing.T, files map[string]string) tree {
 			t.Fatal(err)
 		}
 	}
-	return tree(root)
+	return Tree(root)
 }
 
 // proc prints 32-bit words as a kernel of this machine would: its little-endian
@@ -181,7 +183,7 @@ func TestSessions(t *testing.T) {
 			record(utmpShort, 8, 10, "out", "198.51.100.9", nil) +
 			record(utmpShort, loggedIn, 10, "console", "", nil) + "cut",
 	})
-	if err := unix.Mkfifo(root.path("/run/systemd/sessions/5.ref"), 0o600); err != nil { // logind's: nobody ever writes
+	if err := unix.Mkfifo(root.Path("/run/systemd/sessions/5.ref"), 0o600); err != nil { // logind's: nobody ever writes
 		t.Fatal(err)
 	}
 	var got []string
@@ -223,20 +225,92 @@ func TestServed(t *testing.T) {
 func FuzzUtmp(f *testing.F) {
 	f.Add([]byte(record(utmpShort, loggedIn, 1, "root", "198.51.100.4", nil)))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		tree("").utmpSessions(text, utmpSize(len(text)))
+		Tree("").utmpSessions(text, utmpSize(len(text)))
 	})
 }
 
+// attribute is one of netlink, padded.
+func attribute(kind uint16, value ...byte) []byte {
+	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
+	return append(b, make([]byte, -len(b)&3)...)
+}
+
+// route is a message of the kernel about one.
+func route(family, length byte, attributes ...[]byte) []byte {
+	body := append([]byte{family, length, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0}, slices.Concat(attributes...)...)
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, unix.RTM_NEWROUTE)
+	return append(append(b, make([]byte, 10)...), body...)
+}
+
 func TestGateways(t *testing.T) {
-	little(t)
-	root := plant(t, map[string]string{
-		"/proc/net/route":      "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\nhost0\t00000000\t01020A0A\t0003\t0\t0\t0\t00000000\nhost0\t00020A0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\n",
-		"/proc/net/ipv6_route": "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 host0\n",
-	})
-	want := []netip.Addr{netip.MustParseAddr("10.10.2.1"), netip.MustParseAddr("fe80::1")}
-	if got := root.gateways(); !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+	hop := func(attribute []byte) []byte {
+		b := binary.NativeEndian.AppendUint16(nil, uint16(unix.SizeofRtNexthop+len(attribute)))
+		return append(append(b, 0, 0, 2, 0, 0, 0), attribute...)
 	}
+	linkLocal := netip.MustParseAddr("fe80::1").As16()
+	interfaceOnly := attribute(unix.RTA_OIF, 2, 0, 0, 0)
+	routes := slices.Concat(
+		route(unix.AF_INET, 0, attribute(unix.RTA_TABLE, 254, 0, 0, 0), attribute(unix.RTA_GATEWAY, 10, 10, 2, 1), interfaceOnly),
+		route(unix.AF_INET, 0, interfaceOnly), // point to point
+		route(unix.AF_INET, 24, attribute(unix.RTA_DST, 10, 10, 3, 0), attribute(unix.RTA_GATEWAY, 10, 10, 2, 9)),
+		route(unix.AF_INET, 0, attribute(unix.RTA_MULTIPATH, append(hop(attribute(unix.RTA_GATEWAY, 10, 10, 2, 2)), hop(attribute(unix.RTA_GATEWAY, 10, 10, 2, 3))...)...)),
+		route(unix.AF_INET, 0, attribute(unix.RTA_VIA, append([]byte{unix.AF_INET6, 0}, linkLocal[:]...)...)),
+		route(unix.AF_INET6, 0, attribute(unix.RTA_GATEWAY, linkLocal[:]...)),
+		route(unix.AF_INET6, 0, attribute(unix.RTA_GATEWAY, make([]byte, 16)...)),
+		route(unix.AF_INET6, 0, attribute(unix.RTA_VIA, 1), []byte{200, 0, unix.RTA_GATEWAY, 0}), // cut
+		route(unix.AF_MPLS, 0, attribute(unix.RTA_GATEWAY, 10, 10, 2, 8)),
+	)
+	got, err := gateways(routes)
+	if want := "[10.10.2.1 10.10.2.2 10.10.2.3 fe80::1 fe80::1]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("%v, error %v, want %s", got, err, want)
+	}
+	if _, err := gateways(append(routes, route(unix.AF_INET, 0)[:20]...)); err == nil {
+		t.Error("a message that is cut is no error")
+	}
+}
+
+// TestSelf asks the kernel of a network namespace of its own.
+func TestSelf(t *testing.T) {
+	if os.Getenv("SCAN2BAN_TEST_SELF") != "" {
+		self, err := Self()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, origin := range slices.Sorted(maps.Keys(self)) {
+			fmt.Printf("is %s: %s\n", origin, self[origin])
+		}
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes a network namespace")
+	}
+	const lay = `ip link set lo up && ip link add veth0 type veth peer name veth1 && ip link set veth0 up && ip link set veth1 up &&
+		ip address add 192.0.2.7/24 dev veth0 && ip address add 2001:db8::7/64 dev veth0 nodad &&
+		ip route add default nexthop via 192.0.2.1 nexthop via 192.0.2.2 && ip route add default via 192.0.2.3 table 100 && ip route add 198.51.100.0/24 via 192.0.2.9 &&
+		ip -6 route add default via 2001:db8::1 && exec "$0" -test.run '^TestSelf$'`
+	c := exec.Command("unshare", "--net", "sh", "-c", lay, os.Args[0])
+	c.Env = append(os.Environ(), "SCAN2BAN_TEST_SELF=1")
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"own address 127.0.0.1: 127.0.0.1", "own address 192.0.2.7: 192.0.2.7", "own address 2001:db8::7: 2001:db8::7",
+		"default gateway 192.0.2.1: 192.0.2.1", "default gateway 192.0.2.2: 192.0.2.2", "default gateway 192.0.2.3: 192.0.2.3", "default gateway 2001:db8::1: 2001:db8::1"} {
+		if !strings.Contains(string(out), "is "+want+"\n") {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Contains(string(out), "192.0.2.9") {
+		t.Errorf("the gateway of a single network is among them:\n%s", out)
+	}
+}
+
+// FuzzGateways: whatever the messages hold, nothing is read beyond them.
+func FuzzGateways(f *testing.F) {
+	f.Add(route(unix.AF_INET, 0, attribute(unix.RTA_GATEWAY, 10, 10, 2, 1)))
+	f.Fuzz(func(t *testing.T, routes []byte) { _, _ = gateways(routes) })
 }
 
 func TestRuns(t *testing.T) {

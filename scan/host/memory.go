@@ -28,17 +28,17 @@ func Spare() {
 
 // Free is how many bytes this process may still take before the kernel ends some process
 // for it; known is false where nothing tells.
-func Free() (free int64, known bool) { return tree("").memory() }
+func Free() (free int64, known bool) { return Tree("").memory() }
 
 // memory is how many bytes this process may still take before the kernel ends some
 // process for it: what is available on the host (MemAvailable, proc_meminfo(5)), or less where
 // its control group, or one above it, has a limit.
-func (t tree) memory() (free int64, known bool) {
+func (t Tree) memory() (free int64, known bool) {
 	free = math.MaxInt64
-	if kb, ok := valueOf(t.text("/proc/meminfo"), "MemAvailable:"); ok {
+	if kb, ok := valueOf(t.Text("/proc/meminfo"), "MemAvailable:"); ok {
 		free = kb << 10
 	}
-	for line := range strings.Lines(t.text("/proc/self/cgroup")) { // cgroups(7)
+	for line := range strings.Lines(t.Text("/proc/self/cgroup")) { // cgroups(7)
 		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
 		controllers, group, _ := strings.Cut(rest, ":")
 		switch {
@@ -54,13 +54,13 @@ func (t tree) memory() (free int64, known bool) {
 // within is what the limits of a group and of those above it leave, a file's pages not counted
 // as taken: the kernel drops them first. Groups that are not seen from here, as in a
 // container, are passed over.
-func (t tree) within(mount, group, limit, taken string) int64 {
+func (t Tree) within(mount, group, limit, taken string) int64 {
 	free := int64(math.MaxInt64)
 	for group = path.Clean("/" + group); ; group = path.Dir(group) {
 		dir := path.Join(mount, group)
 		// "max" is no number; without a limit v1 says one above any memory.
-		if most, err := strconv.ParseInt(strings.TrimSpace(t.text(path.Join(dir, limit))), 10, 64); err == nil && most < 1<<60 {
-			used, _ := valueOf(t.text(path.Join(dir, "memory.stat")), taken)
+		if most, err := strconv.ParseInt(strings.TrimSpace(t.Text(path.Join(dir, limit))), 10, 64); err == nil && most < 1<<60 {
+			used, _ := valueOf(t.Text(path.Join(dir, "memory.stat")), taken)
 			free = min(free, max(0, most-used))
 		}
 		if group == "/" {

@@ -2,18 +2,20 @@ package host
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"scan2ban/state"
 )
 
 // Self are the host's own addresses and its default gateways, each under a
-// description of what it is.
+// description of what it is. Both are asked of the kernel by netlink, as its sets are:
+// where it does not answer, no part of them is known.
 func Self() (map[string]state.Prefix, error) {
 	self := map[string]state.Prefix{}
 	addrs, err := net.InterfaceAddrs()
@@ -28,60 +30,64 @@ func Self() (map[string]state.Prefix, error) {
 			}
 		}
 	}
-	for _, addr := range tree("").gateways() {
+	routes, err := syscall.NetlinkRIB(unix.RTM_GETROUTE, unix.AF_UNSPEC)
+	if err != nil {
+		return nil, fmt.Errorf("list the host's routes: %w", os.NewSyscallError("netlinkrib", err))
+	}
+	list, err := gateways(routes)
+	if err != nil {
+		return nil, fmt.Errorf("list the host's routes: %w", err)
+	}
+	for _, addr := range list {
 		self["default gateway "+addr.String()] = state.Single(addr)
 	}
 	return self, nil
 }
 
-// littleEndian tells how this machine lays out the numbers of /proc/net.
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+// gateways are those of the default routes, of every table, among the kernel's messages
+// (rtnetlink(7)). One may come twice.
+func gateways(routes []byte) (list []netip.Addr, err error) {
+	messages, err := syscall.ParseNetlinkMessage(routes)
+	if err != nil {
+		return nil, os.NewSyscallError("parsenetlinkmessage", err)
+	}
+	for _, m := range messages {
+		// struct rtmsg: family, length of the destination, ...
+		if m.Header.Type == unix.RTM_NEWROUTE && len(m.Data) > unix.SizeofRtMsg && (m.Data[0] == unix.AF_INET || m.Data[0] == unix.AF_INET6) && m.Data[1] == 0 {
+			list = append(list, hops(m.Data[unix.SizeofRtMsg:])...)
+		}
+	}
+	return list, nil
+}
 
-// gateways reads the default routes from /proc/net (the columns are those of the kernel's
-// net/ipv4/fib_trie.c and net/ipv6/route.c).
-// A host without these files has none.
-func (t tree) gateways() (list []netip.Addr) {
-	add := func(addr netip.Addr, ok bool) {
-		if ok && !addr.IsUnspecified() && !slices.Contains(list, addr) {
-			list = append(list, addr)
-		}
-	}
-	// Iface Destination Gateway Flags RefCnt Use Metric Mask: IPv4 in host byte order
-	for _, row := range t.rows("/proc/net/route") {
-		if len(row) > 7 && row[1] == "00000000" && row[7] == "00000000" {
-			add(hexAddr(row[2]))
-		}
-	}
-	// destination length source length next-hop ...: IPv6 in network byte order
-	for _, row := range t.rows("/proc/net/ipv6_route") {
-		if len(row) > 4 && strings.Trim(row[0], "0") == "" && row[1] == "00" {
-			if raw, err := hex.DecodeString(row[4]); err == nil {
-				add(netip.AddrFromSlice(raw))
+// hops are the gateways that the attributes of a route name: one, one of the other family,
+// or several.
+func hops(attributes []byte) (list []netip.Addr) {
+	walk(attributes, unix.SizeofRtAttr, func(header, value []byte) {
+		switch binary.NativeEndian.Uint16(header[2:]) {
+		case unix.RTA_VIA: // its family, and the address
+			value = value[min(2, len(value)):]
+			fallthrough
+		case unix.RTA_GATEWAY:
+			if addr, ok := netip.AddrFromSlice(value); ok && !addr.IsUnspecified() {
+				list = append(list, addr)
 			}
+		case unix.RTA_MULTIPATH:
+			walk(value, unix.SizeofRtNexthop, func(_, attributes []byte) { list = append(list, hops(attributes)...) })
 		}
-	}
+	})
 	return list
 }
 
-// hexAddr reads an address as the kernel prints it from 32-bit words in its own
-// byte order: IPv4 one, IPv6 four.
-func hexAddr(text string) (netip.Addr, bool) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != 4 && len(raw) != 16 {
-		return netip.Addr{}, false
-	}
-	if littleEndian {
-		for word := range slices.Chunk(raw, 4) {
-			slices.Reverse(word)
+// walk goes through pieces that begin with a header, whose first two bytes are the length
+// of both. What does not fit is the end.
+func walk(pieces []byte, header int, take func(header, value []byte)) {
+	for len(pieces) >= header {
+		length := int(binary.NativeEndian.Uint16(pieces))
+		if length < header || length > len(pieces) {
+			return
 		}
+		take(pieces[:header], pieces[header:length])
+		pieces = pieces[min(len(pieces), (length+3)&^3):]
 	}
-	return netip.AddrFromSlice(raw)
-}
-
-// rows are the lines of a file, cut at blanks.
-func (t tree) rows(path string) (rows [][]string) {
-	for line := range strings.Lines(t.text(path)) {
-		rows = append(rows, strings.Fields(line))
-	}
-	return rows
 }

@@ -47,10 +47,10 @@ func Guests() *state.Ignored {
 // what logind and utmp know. Only literal addresses count: names are not resolved.
 // Without root other users' connections to sshd are not seen.
 func Sessions() []Session {
-	return tree("").sessions(os.Getpid())
+	return Tree("").sessions(os.Getpid())
 }
 
-func (t tree) sessions(pid int) (list []Session) {
+func (t Tree) sessions(pid int) (list []Session) {
 	for _, s := range slices.Concat(t.ancestors(pid), t.served(), t.logind(), t.utmp()) {
 		s.Addr = s.Addr.Unmap().WithZone("")
 		known := slices.ContainsFunc(list, func(x Session) bool { return x.Addr == s.Addr })
@@ -64,10 +64,10 @@ func (t tree) sessions(pid int) (list []Session) {
 // ancestors asks a process and all that it descends from for SSH_CONNECTION
 // (ssh(1)). sudo takes the variable away; the shell that sudo was started from
 // still has it.
-func (t tree) ancestors(pid int) (list []Session) {
+func (t Tree) ancestors(pid int) (list []Session) {
 	for hops := 0; pid > 1 && hops < 64; hops++ {
 		env := map[string]string{}
-		for entry := range strings.SplitSeq(t.text(fmt.Sprintf("/proc/%d/environ", pid)), "\x00") {
+		for entry := range strings.SplitSeq(t.Text(fmt.Sprintf("/proc/%d/environ", pid)), "\x00") {
 			name, value, _ := strings.Cut(entry, "=")
 			env[name] = value
 		}
@@ -81,8 +81,8 @@ func (t tree) ancestors(pid int) (list []Session) {
 }
 
 // parent is 0 where it is not known.
-func (t tree) parent(pid int) int {
-	for line := range strings.Lines(t.text(fmt.Sprintf("/proc/%d/status", pid))) {
+func (t Tree) parent(pid int) int {
+	for line := range strings.Lines(t.Text(fmt.Sprintf("/proc/%d/status", pid))) {
 		if value, ok := strings.CutPrefix(line, "PPid:"); ok {
 			parent, _ := strconv.Atoi(strings.TrimSpace(value))
 			return parent
@@ -95,7 +95,7 @@ func (t tree) parent(pid int) int {
 // process with the title "sshd: USER@TERMINAL" or "sshd-session: ...". Before the
 // log-in the title has no "@" and ends in "[net]" or "[priv]" (sshd's
 // session.c and auth2.c): whoever is only trying is not among them.
-func (t tree) served() (list []Session) {
+func (t Tree) served() (list []Session) {
 	clients := map[string]netip.Addr{} // by inode
 	for _, row := range append(t.rows("/proc/net/tcp"), t.rows("/proc/net/tcp6")...) {
 		if len(row) < 10 || row[3] != established {
@@ -110,7 +110,7 @@ func (t tree) served() (list []Session) {
 		if !ok || process != "sshd" && process != "sshd-session" {
 			return
 		}
-		title := strings.TrimRight(t.text(fmt.Sprintf("/proc/%d/cmdline", pid)), "\x00")
+		title := strings.TrimRight(t.Text(fmt.Sprintf("/proc/%d/cmdline", pid)), "\x00")
 		_, who, _ := strings.Cut(title, ": ")
 		if user, _, ok := strings.Cut(who, "@"); ok && !strings.ContainsAny(who, " [") {
 			list = append(list, Session{Addr: addr, User: user, From: "sshd"})
@@ -124,10 +124,10 @@ const established = "01"
 
 // logind reads its files of sessions, which hold KEY=value lines. A session
 // that is closing has nobody in it.
-func (t tree) logind() (list []Session) {
-	for _, path := range t.glob("/run/systemd/sessions/[0-9c]*") {
+func (t Tree) logind() (list []Session) {
+	for _, path := range t.Glob("/run/systemd/sessions/[0-9c]*") {
 		values := map[string]string{}
-		for line := range strings.Lines(t.text(path)) {
+		for line := range strings.Lines(t.Text(path)) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 			values[key] = strings.Trim(value, `"`)
 		}

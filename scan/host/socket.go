@@ -2,6 +2,8 @@ package host
 
 import (
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"os"
@@ -29,12 +31,12 @@ var waiting = map[string]string{"tcp": "0A", "udp": "07"}
 // Whose they are is known as far as /proc/PID/fd may be read: as root for all,
 // else for one's own. A host without IPv6 has no tcp6 and udp6.
 func Listening(root string) ([]Socket, error) {
-	t := tree(root)
+	t := Tree(root)
 	var sockets []Socket
 	inodes := map[string][]int{} // sockets of each inode
 	var errs []error
 	for _, name := range []string{"tcp", "tcp6", "udp", "udp6"} {
-		text, err := os.ReadFile(t.path("/proc/net/" + name))
+		text, err := os.ReadFile(t.Path("/proc/net/" + name))
 		if err != nil {
 			if name == "tcp" || !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
@@ -75,10 +77,28 @@ func hexAddrPort(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok && err == nil
 }
 
+// hexAddr reads an address as the kernel prints it from 32-bit words in its own
+// byte order: IPv4 one, IPv6 four.
+func hexAddr(text string) (netip.Addr, bool) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != 4 && len(raw) != 16 {
+		return netip.Addr{}, false
+	}
+	if littleEndian {
+		for word := range slices.Chunk(raw, 4) {
+			slices.Reverse(word)
+		}
+	}
+	return netip.AddrFromSlice(raw)
+}
+
+// littleEndian tells how this machine lays out the numbers of /proc/net.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
 // owners calls found for every socket that a process holds open.
-func (t tree) owners(found func(inode string, pid int, process string)) {
+func (t Tree) owners(found func(inode string, pid int, process string)) {
 	for _, pid := range t.pids() {
-		dir := t.path("/proc/" + strconv.Itoa(pid))
+		dir := t.Path("/proc/" + strconv.Itoa(pid))
 		open, err := os.ReadDir(dir + "/fd")
 		if err != nil {
 			continue // another user's, or gone
@@ -91,7 +111,7 @@ func (t tree) owners(found func(inode string, pid int, process string)) {
 				continue
 			}
 			if process == "" {
-				process = strings.TrimSpace(t.text("/proc/" + strconv.Itoa(pid) + "/comm"))
+				process = strings.TrimSpace(t.Text("/proc/" + strconv.Itoa(pid) + "/comm"))
 			}
 			found(strings.TrimSuffix(inode, "]"), pid, process)
 		}
@@ -99,8 +119,8 @@ func (t tree) owners(found func(inode string, pid int, process string)) {
 }
 
 // pids are the processes, in order.
-func (t tree) pids() (pids []int) {
-	entries, _ := os.ReadDir(t.path("/proc"))
+func (t Tree) pids() (pids []int) {
+	entries, _ := os.ReadDir(t.Path("/proc"))
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err == nil {
 			pids = append(pids, pid)

@@ -19,7 +19,7 @@ var ErrNoSSH = errors.New("no sshd was found on this host")
 // it) and what it listens on. from tells where each port was seen. The error is
 // [ErrNoSSH] where there are none.
 func SSHPorts() (ports []uint16, from string, err error) {
-	t, ctx := tree(""), context.Background()
+	t, ctx := Tree(""), context.Background()
 	var seen []string
 	add := func(list []uint16, where string) {
 		if len(list) > 0 {
@@ -125,13 +125,13 @@ func unitPorts(out string) (ports []uint16) {
 
 // listenerPorts are those on which a process sshd listens for clients. The
 // process of a session listens too, for forwarded ports; its title says so.
-func (t tree) listenerPorts() (ports []uint16) {
+func (t Tree) listenerPorts() (ports []uint16) {
 	sockets, _ := Listening(string(t))
 	for _, s := range sockets {
 		if s.Network != "tcp" || s.Process != "sshd" {
 			continue
 		}
-		title := t.text(fmt.Sprintf("/proc/%d/cmdline", s.PID))
+		title := t.Text(fmt.Sprintf("/proc/%d/cmdline", s.PID))
 		if !strings.HasPrefix(title, "sshd: ") || strings.Contains(title, "[listener]") {
 			ports = append(ports, s.AddrPort.Port())
 		}

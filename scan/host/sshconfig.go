@@ -17,10 +17,10 @@ type sshConfig struct {
 }
 
 // configPorts reads sshd_config and what it includes; nil where there is none.
-func (t tree) configPorts() []uint16 {
+func (t Tree) configPorts() []uint16 {
 	const path = "/etc/ssh/sshd_config"
-	if !t.exists(path) {
-		if t.exists("/usr/etc/ssh/sshd_config") { // SUSE
+	if !t.Exists(path) {
+		if t.Exists("/usr/etc/ssh/sshd_config") { // SUSE
 			return t.sshPorts("/usr/etc/ssh/sshd_config")
 		}
 		return nil
@@ -28,7 +28,7 @@ func (t tree) configPorts() []uint16 {
 	return t.sshPorts(path)
 }
 
-func (t tree) sshPorts(path string) []uint16 {
+func (t Tree) sshPorts(path string) []uint16 {
 	var c sshConfig
 	t.readSSH(path, &c, 0)
 	if len(c.ports) == 0 {
@@ -50,12 +50,12 @@ func (t tree) sshPorts(path string) []uint16 {
 
 // readSSH reads one file. What follows a Match holds for some clients only, and
 // sshd allows neither Port nor ListenAddress there; "Match all" ends it.
-func (t tree) readSSH(path string, c *sshConfig, depth int) {
+func (t Tree) readSSH(path string, c *sshConfig, depth int) {
 	if depth > deepest {
 		return
 	}
 	matching := false
-	for line := range strings.Lines(t.text(path)) {
+	for line := range strings.Lines(t.Text(path)) {
 		key, values := sshWords(line)
 		switch {
 		case key == "match":
@@ -70,7 +70,7 @@ func (t tree) readSSH(path string, c *sshConfig, depth int) {
 				if !filepath.IsAbs(pattern) {
 					pattern = "/etc/ssh/" + pattern
 				}
-				for _, file := range t.glob(pattern) {
+				for _, file := range t.Glob(pattern) {
 					t.readSSH(file, c, depth+1)
 				}
 			}

@@ -21,9 +21,9 @@ const (
 )
 
 // utmp reads the file of that name, which newer systems no longer have.
-func (t tree) utmp() (list []Session) {
+func (t Tree) utmp() (list []Session) {
 	for _, path := range []string{"/run/utmp", "/var/run/utmp"} {
-		if text := t.text(path); text != "" {
+		if text := t.Text(path); text != "" {
 			return t.utmpSessions([]byte(text), utmpSize(len(text)))
 		}
 	}
@@ -44,12 +44,12 @@ func utmpSize(length int) int {
 
 // utmpSessions reads records of a size. A process that is gone has left its
 // record behind.
-func (t tree) utmpSessions(text []byte, size int) (list []Session) {
+func (t Tree) utmpSessions(text []byte, size int) (list []Session) {
 	for len(text) >= size {
 		record := text[:size]
 		text = text[size:]
 		kind, pid := binary.NativeEndian.Uint16(record), binary.NativeEndian.Uint32(record[4:])
-		if kind != loggedIn || !t.exists(fmt.Sprintf("/proc/%d", pid)) {
+		if kind != loggedIn || !t.Exists(fmt.Sprintf("/proc/%d", pid)) {
 			continue
 		}
 		addr, err := netip.ParseAddr(cText(record[utmpHost:afterHost]))

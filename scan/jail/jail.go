@@ -11,10 +11,11 @@
 //	[list.NAME]         addresses that another program keeps up to date
 //	[mail] [[hook]]          who is told, and how
 //
-// [Load] reads the main file and then conf.d/*.toml beside it, in the order of
-// their names; a later file overrides key by key, lists are replaced. It finds
-// all errors, not only the first. An error inside one [jail.X] breaks that jail
-// alone; any other error makes the configuration unusable.
+// [Load] reads the main file, or the built-in default where the host has none, and
+// then conf.d/*.toml beside it, in the order of their names; a later file overrides
+// key by key, lists are replaced. It finds all errors, not only the first. An error
+// inside one [jail.X] breaks that jail alone; any other error makes the configuration
+// unusable.
 package jail
 
 import (

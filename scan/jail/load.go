@@ -34,7 +34,7 @@ type file struct {
 var sections = []string{"defaults", "jail", "state", "kernel", "geo", "mail", "hook", "metrics", "list"}
 
 // Load reads the file at path and conf.d beside it. Where path is empty the
-// host's file is read if there is one, else the built-in default holds. The
+// host's file is read if there is one, else the built-in default in its place. The
 // error joins all that make the configuration unusable.
 func Load(path string) (*Config, error) {
 	c := &Config{Path: path, State: state.DefaultOptions(), Kernel: nftables.DefaultOptions(), Deliver: deliver.Config{Mail: deliver.DefaultMail()}, Broken: map[string]error{}, failed: map[string]bool{}, unfit: map[string]bool{}}
@@ -128,28 +128,34 @@ func (c *Config) untrusted() error {
 	return errors.Join(errs...)
 }
 
-// read parses the files; the built-in default where there is none.
+// read parses the main file, or the built-in default where the host has none, and those
+// of conf.d.
 func (c *Config) read() ([]*file, error) {
-	path := cmp.Or(c.Path, DefaultPath)
+	path := cmp.Or(c.Path, usual)
 	text, err := trust.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Path == "":
-		f, err := parse("built-in configuration", builtin)
-		return []*file{f}, err
+		path, text = "built-in configuration", []byte(builtin)
 	case err != nil:
 		return nil, fmt.Errorf("read the configuration: %w", err)
+	default:
+		c.Path = path
 	}
-	c.Path = path
-	if err := trust.CheckDir(filepath.Join(filepath.Dir(path), "conf.d")); err != nil {
+	dir := filepath.Join(c.dir(), "conf.d")
+	if err := trust.CheckDir(dir); err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	more, err := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.toml"))
-	if err != nil {
-		return nil, err
+	more, err := os.ReadDir(dir) // one that cannot be read may hold whom not to ban
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	f, err := parse(path, string(text))
 	files, errs := []*file{f}, []error{err}
-	for _, path := range more {
+	for _, entry := range more {
+		path := filepath.Join(dir, entry.Name())
+		if filepath.Ext(path) != ".toml" {
+			continue
+		}
 		text, err := trust.ReadFile(path)
 		if err == nil {
 			f, err = parse(path, string(text))
@@ -159,6 +165,12 @@ func (c *Config) read() ([]*file, error) {
 	}
 	return files, errors.Join(errs...)
 }
+
+// usual is where the main file lies where none is named; tests have their own.
+var usual = DefaultPath
+
+// dir is the directory of the configuration.
+func (c *Config) dir() string { return filepath.Dir(cmp.Or(c.Path, usual)) }
 
 func parse(path, text string) (*file, error) {
 	f := &file{path: path, text: text, root: map[string]any{}, jail: map[string]any{}}
@@ -292,9 +304,7 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 }
 
 // FilterDir is where the admin's own filters lie.
-func (c *Config) FilterDir() string {
-	return filepath.Join(filepath.Dir(cmp.Or(c.Path, DefaultPath)), "filters")
-}
+func (c *Config) FilterDir() string { return filepath.Join(c.dir(), "filters") }
 
 // Terms are the journal matches of the jail, an OR of ANDs, each with what the
 // filter requires.

@@ -47,6 +47,41 @@ func TestBuiltIn(t *testing.T) {
 	}
 }
 
+// TestWithoutMain: conf.d is read after the built-in default too, and what cannot be read of
+// it is an error.
+func TestWithoutMain(t *testing.T) {
+	defer func(was string) { usual = was }(usual)
+	usual = write(t, map[string]string{
+		"conf.d/10-ours.toml": "[defaults]\nenforce = false\nignoreip = [\"192.0.2.0/24\"]\n[[hook]]\nrun = [\"/bin/true\"]\n[jail.own]\nenabled = true\n",
+		"filters/own.toml":    "ports = [8080]\n[journal]\nmatch = [[\"_SYSTEMD_UNIT=own.service\"]]\n[[rule]]\nname = \"bad\"\npattern = '^bad login from <ADDR>$'\n",
+	})
+	c, err := Load("")
+	if err != nil || c.Path != "" || len(c.Broken) > 0 || len(c.Jails) != 2 || c.Jails[1].Name != "sshd" {
+		t.Fatalf("error %v, %+v", err, c)
+	}
+	for _, j := range c.Jails {
+		if j.Enforce || len(j.IgnoreIP) != 1 {
+			t.Errorf("%s goes by its own: %+v", j.Name, j)
+		}
+	}
+	if len(c.Deliver.Hooks) != 1 {
+		t.Errorf("hooks: %+v", c.Deliver.Hooks)
+	}
+	dir := filepath.Join(filepath.Dir(usual), "conf.d")
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(""); err == nil || !strings.Contains(err.Error(), "read the configuration") {
+		t.Errorf("conf.d is no directory: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(""); err != nil || len(c.Jails) != 1 {
+		t.Errorf("no conf.d: error %v, %+v", err, c)
+	}
+}
+
 func TestDefaultsAndOverrides(t *testing.T) {
 	c, err := Load(write(t, map[string]string{
 		"scan2ban.toml": `
@@ -126,6 +161,9 @@ func TestErrors(t *testing.T) {
 		{"nothing to read", "[jail.sshd]\nenabled = true\nbackend = \"file\"\nlogpath = \"auth.log\"\n", false, []string{":4:", "absolute path"}},
 		{"mail", "[mail]\nto = [\"a b@c\"]\nwhen = \"dayly\"\nevrey = \"1d\"\n", true, []string{":2: to:", "not an address of mail", ":3: when:", "none of digest, hourly, each", `:4: unknown key "evrey" (did you mean "every"?)`}},
 		{"mail that is a header", "[mail]\nto = [\"root\\nBcc: x@y\"]\nfrom = \"-oQ/tmp\"\nmax_per_hour = 0\n", true, []string{":2: to:", ":3: from:", ":4: max_per_hour = 0"}},
+		{"digests too often", "[mail]\nto = \"root\"\nevery = \"59s\"\n", true, []string{":3: every = 59s is not between a minute and a year"}},
+		{"digests too seldom", "[mail]\nto = \"root\"\nevery = \"1y1s\"\n", true, []string{":3: every = 365d 6h is not between a minute and a year"}},
+		{"digests that never come", "[mail]\nto = \"root\"\nevery = \"permanent\"\n", true, []string{":3: every = permanent is not between"}},
 		{"hook", "[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"tell\"]\non = [\"ban\", \"expiry\"]\nparallel = 0\n", true, []string{":4:", "absolute path", ":5:", `"expiry" is no event`, ":6: parallel = 0"}},
 		{"hook that is a table", "[hook]\nrun = [\"/bin/true\"]\n", true, []string{":1:", "write [[hook]]"}},
 		{"nobody enforces", "[kernel]\nbackend = \"hook\"\n[[hook]]\nrun = [\"/bin/true\"]\n", true, []string{":2:", "no hook that bans"}},

@@ -104,9 +104,13 @@ func (c *Config) policy(rules map[string]*state.Rules, text string, only []strin
 	return changed, nil
 }
 
-// policyKeys are those that make sense in a comparison.
-var policyKeys = []string{"maxretry", "findtime", "bantime", "ipv4_prefix", "ipv6_prefix", "forgive", "spare", "escalation.factor", "escalation.max", "escalation.across_jails",
-	"subnets.count", "subnets.ipv4", "subnets.ipv6"}
+// policyKeys are those that KEY=VALUE may name.
+var policyKeys = []string{"maxretry", "findtime", "bantime", "ipv4_prefix", "ipv6_prefix", "nat64", "forgive", "spare", "max_tracked",
+	"escalation.factor", "escalation.max", "escalation.jitter", "escalation.across_jails", "subnets.count", "subnets.ipv4", "subnets.ipv6"}
+
+// ignoring are the keys of a policy that say whom to ignore, which is read together with lists
+// and the host's own addresses: of a file alone.
+var ignoring = []string{"ignoreip", "ignorefile", "ignoreself"}
 
 // assignments makes TOML of KEY=VALUE,...: numbers and true and false as they are,
 // anything else as a string.
@@ -117,6 +121,9 @@ func assignments(text string) (string, error) {
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if !ok || key == "" || value == "" || strings.ContainsAny(part, "\n\"'\\[]{}#") {
 			return "", fmt.Errorf("%q is neither a file nor KEY=VALUE (as in maxretry=3,findtime=1h)", part)
+		}
+		if slices.Contains(ignoring, key) {
+			return "", fmt.Errorf("%s is not taken here: whom to ignore is compared by a configuration of its own (--policy FILE)", key)
 		}
 		if value != "true" && value != "false" && strings.Trim(value, "0123456789.") != "" {
 			value = `"` + value + `"`

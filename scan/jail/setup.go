@@ -14,9 +14,12 @@ import (
 )
 
 // Setup is what a pass by this configuration needs; the caller adds the paths and
-// the time. A jail that is broken, or whose ignored addresses cannot be read, is
-// kept as it is: without them the wrong ones could be banned.
-func (c *Config) Setup() pass.Setup {
+// the time. A jail that is broken, or whose ignored addresses cannot be read, the host's
+// own among them, is kept as it is: without them the wrong ones could be banned.
+func (c *Config) Setup() pass.Setup { return c.setup(host.Self()) }
+
+// setup is Setup on a host with these addresses of its own, or whose own are not known.
+func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, Causes: maps.Clone(c.Broken),
 		State: c.State, Kernel: c.Kernel, Deliver: c.Deliver, Metrics: c.Metrics, Notes: slices.Clone(c.Notes), Lists: c.Lists}
 	fail := func(errs ...error) {
@@ -26,8 +29,6 @@ func (c *Config) Setup() pass.Setup {
 			}
 		}
 	}
-	self, err := host.Self()
-	fail(err)
 	for _, name := range slices.Sorted(maps.Keys(c.Broken)) {
 		s.Kept[name] = true
 	}
@@ -42,6 +43,9 @@ func (c *Config) Setup() pass.Setup {
 		ignored.AddAll(allowed)
 		if err == nil && missing != nil {
 			err = fmt.Errorf("jail %q: %w", j.Name, missing)
+		}
+		if err == nil && j.IgnoreSelf && unknown != nil {
+			err = fmt.Errorf("jail %q: ignoreself: %w", j.Name, unknown)
 		}
 		if err != nil {
 			s.Kept[j.Name], s.Causes[j.Name] = true, err
@@ -68,6 +72,10 @@ func (c *Config) Setup() pass.Setup {
 		}
 	}
 	s.Spared = c.spared(&s, self, allowed)
+	if s.Spared != nil && c.base.IgnoreSelf && unknown != nil {
+		s.Spared = nil
+		fail(fmt.Errorf("[defaults] ignoreself: %w: every list is left as it is", unknown))
+	}
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"scan2ban/ban"
@@ -15,41 +16,44 @@ import (
 // Restore brings the kernel to what the ledger said after the last pass and reads
 // no log: for the moment before the network comes up, and after another firewall
 // has flushed ours away. It gives the number of bans, and nothing for a host on
-// which no pass has run or that is paused. The lists that others keep come with them.
-func Restore(ctx context.Context, s Setup) (bans int, err error) {
+// which no pass has run or that is paused. The lists that others keep come with them;
+// the warnings are what is news of these.
+func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err error) {
 	path := s.StatePath
 	store, ledger, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, nil, nil
 	} else if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer store.Close()
-	if store.Paused() != nil || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
-		return 0, nil
+	if err := store.Paused(); errors.As(err, new(*state.PausedError)) || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
+		return 0, nil, nil
+	} else if err != nil {
+		return 0, nil, err
 	}
 	groups := ban.Groups(ledger, s.Now)
 	for _, g := range groups {
 		bans += len(g.Elements)
 	}
-	var errs []error
 	v := state.LoadVolatile(state.VolatilePath(path))
-	listed, _, known := s.look(knownLists(v), func(err error) { errs = append(errs, err) })
+	listed, _, known := s.look(knownLists(v), func(err error) { warnings = append(warnings, err.Error()) })
 	result, err := s.Kernel.Sync(ctx, slices.Concat(listed, groups), nil, nil)
 	if err != nil {
-		return 0, err
+		return 0, warnings, err
 	}
 	if result.Commits > 0 { // what was logged until now came while the kernel held nothing
 		v.Held, v.Left = s.Now.Unix(), false
 		if v.Lists, err = json.Marshal(known); err != nil {
-			return 0, err
+			return bans, warnings, err
 		}
 		_ = v.Save(state.VolatilePath(path))
 	}
-	for name, err := range result.Failed {
-		errs = append(errs, refused(name, err))
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(result.Failed)) {
+		errs = append(errs, refused(name, result.Failed[name]))
 	}
-	return bans, errors.Join(errs...)
+	return bans, warnings, errors.Join(errs...)
 }
 
 // open locks the store at path and loads its state.

@@ -87,7 +87,7 @@ func (do torturePass) run(s Setup) error {
 		_, err := Pause(ctx, s.StatePath)
 		return err
 	case do.Restore:
-		_, err := Restore(ctx, s)
+		_, _, err := Restore(ctx, s)
 		return err
 	case do.Resume:
 		if err := Resume(s.StatePath); err != nil {

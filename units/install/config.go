@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,18 +36,15 @@ func (h Host) Config() []byte {
 // oneLine keeps what programs said inside a comment.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// layConfig writes the configuration where there is none. Where Fail2Ban bans
-// already, the new jails only watch.
-func (in *Install) layConfig() error {
-	more, _ := filepath.Glob(in.path(path.Dir(observePath) + "/*.toml")) // the pattern is well-formed
-	if in.exists(configPath) || len(more) > 0 {
+// layConfig writes the main file where there is none: what conf.d says comes after it.
+// Where Fail2Ban bans already, and nothing starts passes yet, the jails only watch.
+func (in *Install) layConfig(started bool) error {
+	if in.exists(configPath) {
 		in.say("kept the configuration in %s", path.Dir(configPath))
-		return nil
-	}
-	if err := in.write(configPath, in.Host.Config()); err != nil {
+	} else if err := in.write(configPath, in.Host.Config()); err != nil {
 		return err
 	}
-	if !in.Host.Fail2Ban || in.Force {
+	if !in.Host.Fail2Ban || in.Force || started || in.exists(observePath) {
 		return nil
 	}
 	if err := in.write(observePath, observeText); err != nil {

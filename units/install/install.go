@@ -219,7 +219,7 @@ func (in *Install) lay(ctx context.Context, found Found) error {
 	if err := in.layStateDir(); err != nil {
 		return err
 	}
-	if err := in.layConfig(); err != nil {
+	if err := in.layConfig(found.Enabled); err != nil {
 		return err
 	}
 	if in.Cron {

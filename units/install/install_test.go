@@ -443,3 +443,59 @@ func TestFail2Ban(t *testing.T) {
 		t.Error("--force watches only")
 	}
 }
+
+// TestConfigBeside: what the admin has laid down before the first install is kept, and that
+// observes beside Fail2Ban all the same; an upgrade never does.
+func TestConfigBeside(t *testing.T) {
+	const ours, text = "/etc/scan2ban/conf.d/10-ours.toml", "[defaults]\nenforce = true\nmaxretry = 3\n"
+	for name, own := range map[string]string{"conf.d alone": ours, "the main file": configPath} {
+		b := newBench(t)
+		b.host.Fail2Ban = true
+		b.file(own, text+"[jail.sshd]\nenabled = true\n")
+		b.must(b.do(Options{}))
+		c, err := jail.Load(b.path(configPath))
+		if err != nil || len(c.Jails) != 1 || c.Jails[0].Enforce || c.Jails[0].MaxRetry != 3 {
+			t.Fatalf("%s: error %v, %+v", name, err, c)
+		}
+		if own == ours && len(c.Jails[0].Ports) != 2 {
+			t.Errorf("%s: not sshd's real ports: %v", name, c.Jails[0].Ports)
+		}
+		if !strings.Contains(b.out.String(), "so scan2ban only watches") || !strings.HasPrefix(b.read(own), text) {
+			t.Errorf("%s: says\n%s", name, b.out.String())
+		}
+	}
+
+	b := newBench(t)
+	b.must(b.do(Options{}))
+	b.must(os.Remove(b.path(configPath)))
+	b.file(ours, text)
+	b.host.Fail2Ban = true
+	b.must(b.do(Options{}))
+	if b.read(observePath) != "" {
+		t.Error("an upgrade watches only")
+	}
+
+	// One that was not finished goes on as the first.
+	b = newBench(t)
+	b.host.Fail2Ban = true
+	b.missing["systemd-sysusers"], b.missing["useradd"], b.missing["adduser"] = true, true, true
+	if b.do(Options{}) == nil {
+		t.Fatal("no error without the user")
+	}
+	b.missing["useradd"] = false
+	b.must(b.do(Options{}))
+	b.has(configPath, observePath)
+}
+
+func TestCommands(t *testing.T) {
+	t.Setenv("PATH", "/nowhere") // cat lies where administrators' programs do
+	if out, err := (commands{}).Run(t.Context(), "text", "cat"); out != "text" || err != nil {
+		t.Errorf("cat: %q, %v", out, err)
+	}
+	if _, err := (commands{}).Run(t.Context(), "", "sh", "-c", "echo why >&2; exit 3"); err == nil || exitCode(err) != 3 || !strings.Contains(err.Error(), ": why") {
+		t.Errorf("a program that fails: %v", err)
+	}
+	if _, err := (commands{}).Run(t.Context(), "", "no-such-program"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("one that is not there: %v", err)
+	}
+}

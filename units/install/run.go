@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scan2ban/scan/host"
 )
 
 // Runner runs the host's programs.
@@ -20,24 +22,15 @@ type Runner interface {
 	Run(ctx context.Context, input string, name string, args ...string) (string, error)
 }
 
-// commands runs them for real, found in the directories of administrators too.
+// commands runs them for real.
 type commands struct{}
 
 func (commands) Run(ctx context.Context, input string, name string, args ...string) (string, error) {
-	path, err := exec.LookPath(name)
-	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"} {
-		if err == nil {
-			break
-		}
-		path, err = exec.LookPath(dir + "/" + name)
-	}
+	c, err := host.Command(ctx, name, args...)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 	}
-	c := exec.CommandContext(ctx, path, args...)
-	c.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=")
 	c.Stdin = strings.NewReader(input)
-	c.WaitDelay = time.Second
 	var out, said bytes.Buffer
 	c.Stdout, c.Stderr = &out, &said
 	if err := c.Run(); err != nil {

@@ -1,0 +1,61 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"scan2ban/state"
+)
+
+// TestSelfUnknown: where the host's own addresses are not known, jails that ignore them are
+// kept as they are, and so is every list; the others are judged.
+func TestSelfUnknown(t *testing.T) {
+	self := map[string]state.Prefix{"own address 192.0.2.7": mustPrefix("192.0.2.7")}
+	unknown := errors.New("netlink: no answer")
+	drop := filepath.Join(t.TempDir(), "drop")
+	if err := os.WriteFile(drop, []byte("192.0.2.0/24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	list := "[list.drop]\nfile = \"" + drop + "\"\n"
+	const mine, others = "[jail.sshd]\nenabled = true\n", "[jail.other]\nenabled = true\nfilter = \"sshd\"\nignoreself = false\n"
+	for _, test := range []struct {
+		name, text  string
+		kept, rules []string
+		spared      bool
+		errs        int
+	}{
+		{"both", mine + others + list, []string{"sshd"}, []string{"other"}, false, 1},
+		{"no list", mine + others, []string{"sshd"}, []string{"other"}, false, 1},
+		{"the lists alone", others + list, nil, []string{"other"}, false, 1},
+		{"nobody asks", "[defaults]\nignoreself = false\n" + others + list, nil, []string{"other"}, true, 0},
+	} {
+		c, err := Load(write(t, map[string]string{"scan2ban.toml": test.text}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := c.setup(nil, unknown)
+		kept, rules := slices.Sorted(maps.Keys(s.Kept)), slices.Sorted(maps.Keys(s.Rules))
+		if !slices.Equal(kept, test.kept) || !slices.Equal(rules, test.rules) || len(s.Watches) != len(rules) || (s.Spared != nil) != test.spared {
+			t.Errorf("%s: kept %q, judged %q, %d watches, spared %v", test.name, kept, rules, len(s.Watches), s.Spared)
+		}
+		for _, name := range test.kept {
+			if !errors.Is(s.Causes[name], unknown) {
+				t.Errorf("%s: the cause of %s is %v", test.name, name, s.Causes[name])
+			}
+		}
+		if text := fmt.Sprint(s.Errs); len(s.Errs) != test.errs || test.errs > 0 && !strings.Contains(text, unknown.Error()) {
+			t.Errorf("%s: %s", test.name, text)
+		}
+
+		s = c.setup(self, nil)
+		if len(s.Kept) > 0 || len(s.Errs) > 0 || (s.Spared != nil) != strings.Contains(test.text, "[list") {
+			t.Errorf("%s, known: kept %v, %v, spared %v", test.name, s.Kept, s.Errs, s.Spared)
+		}
+	}
+}
