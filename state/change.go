@@ -25,6 +25,7 @@ func (j *Judge) Finish(now int64, kept map[string]bool) {
 		case r != nil:
 			j.releaseIgnored(jail, r, now)
 		case name != ByHand && !kept[name]:
+			j.expire(jail, now)
 			j.releaseAll(jail, now, "the jail is switched off or no longer in the configuration")
 			delete(j.state.Jails, name)
 			continue

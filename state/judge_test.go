@@ -284,6 +284,18 @@ func TestFinish(t *testing.T) {
 			t.Errorf("removed: %v", n.told())
 		}
 	})
+	t.Run("of a removed jail what is over has ended, and the rest is released", func(t *testing.T) {
+		n := next(nil)
+		for s := range int64(3) {
+			n.Event(fail("203.0.113.3", 1000+s))
+		}
+		n.Judge = NewJudge(n.state, nil, DefaultOptions(), n.prior)
+		n.state.Jail("sshd").Bans()[Key(must("203.0.113.3"))].fresh = false // as read back
+		n.Finish(T+3700, nil)
+		if got, want := n.told(), []string{"expiry 203.0.113.1 2 3602 n=1", "expiry 203.0.113.2 2 3602 n=1", "release 203.0.113.3 1002 4602 n=1"}; !slices.Equal(got, want) {
+			t.Errorf("decided %q, want %q", got, want)
+		}
+	})
 }
 
 func TestByHand(t *testing.T) {
