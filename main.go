@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -41,7 +42,9 @@ import (
 func main() {
 	host.Spare()
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	os.Exit(exitCode(command().ExecuteContext(ctx), os.Stderr))
+	c, out := command(), report.NewOutput(os.Stdout)
+	c.SetOut(out)
+	os.Exit(exitCode(out.Check(c.ExecuteContext(ctx)), os.Stderr))
 }
 
 // exitCode says on w what failed, a line an error, and what code tells it.
@@ -64,10 +67,10 @@ func exitCode(err error, w io.Writer) int {
 // usage marks an error as one of usage or configuration: exit code 2.
 type usage struct{ error }
 
-// wrong is usage of an error, and nil of none.
+// wrong is usage of an error, and nil of none; a file that takes no more is no such error.
 func wrong(err error) error {
-	if err == nil {
-		return nil
+	if writing := (*fs.PathError)(nil); err == nil || errors.As(err, &writing) && writing.Op == "write" {
+		return err
 	}
 	return usage{err}
 }
@@ -290,7 +293,7 @@ func exportCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "export [JAIL]", Short: "The bans in force, for another program or host", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
 			bans, err := p.Live(args)
-			return report.Enforced(bans), func(w io.Writer) { form.Export(w, bans, p.Now.Unix()) }, err
+			return report.Enforced(bans), func(w io.Writer) { p.Errs = append(p.Errs, form.Export(w, bans, p.Now.Unix())) }, err
 		})
 	}}
 	c.Flags().Var(&form, "form", "plain, a line each, nft, csv or json")

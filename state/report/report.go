@@ -110,7 +110,7 @@ func printable(text []byte) []byte {
 // 3 error, 4 warning, 5 notice; the unit hides what is below. It is empty where w
 // does not lead into the journal, which $JOURNAL_STREAM tells by device and inode.
 func Level(w io.Writer, n int) string {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	if !ok {
 		return ""
 	}
@@ -176,7 +176,7 @@ func users(names []string) string {
 
 // IsTerminal tells whether w is one.
 func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	if !ok {
 		return false
 	}
