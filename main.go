@@ -427,9 +427,7 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	if err := in.Here(c.Name() == "install" && in.Dest == ""); err != nil {
 		warn(o, false, []string{err.Error()}, nil)
 	}
-	if !o.quiet {
-		in.Out = c.OutOrStdout()
-	}
+	in.Out = steps(c, o)
 	i, err := install.New(in)
 	if err != nil {
 		return usage{err}
@@ -437,11 +435,22 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	return do(i)
 }
 
+// steps is where is told what is done step by step: not among JSON.
+func steps(c *cobra.Command, o *options) io.Writer {
+	switch {
+	case o.quiet:
+		return io.Discard
+	case o.json:
+		return c.ErrOrStderr()
+	}
+	return c.OutOrStdout()
+}
+
 func pauseCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		paused, err := pass.Pause(c.Context(), o.state)
-		if paused != nil && !o.quiet {
-			fmt.Fprintln(c.OutOrStdout(), paused)
+		if paused != nil {
+			fmt.Fprintln(steps(c, o), paused)
 		}
 		return errors.Join(err, timer(c, o, (*install.Install).Pause))
 	}}
