@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scan2ban/state"
+	"scan2ban/state/clean"
 )
 
 // Ban is a ban as every command shows it in JSON.
@@ -121,42 +122,8 @@ func Level(w io.Writer, n int) string {
 	return fmt.Sprintf("<%d>", n)
 }
 
-// Clean makes text that a stranger wrote safe for a terminal and a log:
-// control and formatting characters (which move the cursor, colour, or turn the
-// writing direction) and invalid bytes are written as escapes.
-func Clean(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == utf8.RuneError:
-			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
-				fmt.Fprintf(&b, `\x%02x`, text[i])
-				continue
-			}
-			b.WriteRune(r)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
-
-// CleanError is err with a text that is Clean, and so one line; nil of nil.
-func CleanError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return cleaned{err}
-}
-
-type cleaned struct{ error }
-
-func (c cleaned) Error() string { return Clean(c.error.Error()) }
-func (c cleaned) Unwrap() error { return c.error }
+// Clean makes text that a stranger wrote safe for a terminal and a log, see package clean.
+func Clean(text string) string { return clean.Text(text) }
 
 // longestName is how much of a user name a table shows, in characters.
 const longestName = 20
