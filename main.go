@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -41,7 +42,9 @@ import (
 func main() {
 	host.Spare()
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	os.Exit(exitCode(command().ExecuteContext(ctx), os.Stderr))
+	c, out := command(), report.NewOutput(os.Stdout)
+	c.SetOut(out)
+	os.Exit(exitCode(out.Check(c.ExecuteContext(ctx)), os.Stderr))
 }
 
 // exitCode says on w what failed, a line an error, and what code tells it.
@@ -64,10 +67,10 @@ func exitCode(err error, w io.Writer) int {
 // usage marks an error as one of usage or configuration: exit code 2.
 type usage struct{ error }
 
-// wrong is usage of an error, and nil of none.
+// wrong is usage of an error, and nil of none; a file that takes no more is no such error.
 func wrong(err error) error {
-	if err == nil {
-		return nil
+	if writing := (*fs.PathError)(nil); err == nil || errors.As(err, &writing) && writing.Op == "write" {
+		return err
 	}
 	return usage{err}
 }
@@ -291,7 +294,7 @@ func exportCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "export [JAIL]", Short: "The bans in force, for another program or host", Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
 			bans, err := p.Live(args)
-			return report.Enforced(bans), func(w io.Writer) { form.Export(w, bans, p.Now.Unix()) }, err
+			return report.Enforced(bans), func(w io.Writer) { p.Errs = append(p.Errs, form.Export(w, bans, p.Now.Unix())) }, err
 		})
 	}}
 	c.Flags().Var(&form, "form", "plain, a line each, nft, csv or json")
@@ -426,14 +429,23 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	if err := in.Here(c.Name() == "install" && in.Dest == ""); err != nil {
 		warn(o, false, []string{err.Error()}, nil)
 	}
-	if !o.quiet {
-		in.Out = c.OutOrStdout()
-	}
+	in.Out = steps(c, o)
 	i, err := install.New(in)
 	if err != nil {
 		return usage{err}
 	}
 	return do(i)
+}
+
+// steps is where is told what is done step by step: not among JSON.
+func steps(c *cobra.Command, o *options) io.Writer {
+	switch {
+	case o.quiet:
+		return io.Discard
+	case o.json:
+		return c.ErrOrStderr()
+	}
+	return c.OutOrStdout()
 }
 
 func pauseCommand(o *options) *cobra.Command {
@@ -443,8 +455,8 @@ func pauseCommand(o *options) *cobra.Command {
 		if held != nil {
 			err = errors.Join(err, fmt.Errorf("paused, and %w (mend the hook and run \"scan2ban pause\" again)", held))
 		}
-		if paused != nil && held == nil && !o.quiet {
-			fmt.Fprintln(c.OutOrStdout(), paused)
+		if paused != nil && held == nil {
+			fmt.Fprintln(steps(c, o), paused)
 		}
 		return errors.Join(err, timer(c, o, (*install.Install).Pause))
 	}}

@@ -128,6 +128,16 @@ func (l *Logs) Bytes() int64 { return l.reader.Bytes() }
 // Unread is what could not be read; a group is the watch of that index.
 func (l *Logs) Unread() []logfile.Unread { return l.reader.Unread() }
 
+// Behind are the watches, by index, of whose logs something could not be read, with the second
+// of the last line before that.
+func (l *Logs) Behind() map[int]int64 {
+	seconds := map[int]int64{}
+	for g, µs := range l.reader.Behind() {
+		seconds[g] = µs / 1e6
+	}
+	return seconds
+}
+
 // Warnings are the reader's, and of the jails' lines that have no date.
 func (l *Logs) Warnings() []string {
 	warnings := l.reader.Warnings()

@@ -25,6 +25,7 @@ func (j *Judge) Finish(now int64, kept map[string]bool) {
 		case r != nil:
 			j.releaseIgnored(jail, r, now)
 		case name != ByHand && !kept[name]:
+			j.expire(jail, now)
 			j.releaseAll(jail, now, "the jail is switched off or no longer in the configuration")
 			delete(j.state.Jails, name)
 			continue
@@ -49,12 +50,30 @@ func (j *Judge) ignoredByAny() *Ignored {
 	return all
 }
 
+// horizon is the second before which no entry comes any more that matters to the jail;
+// known is false where there is none. What could not be read is waited for, but not for
+// ever: what comes later than its rules' span keeps nobody out any more.
+func (j *Judge) horizon(name string, now int64) (t int64, known bool) {
+	t, known = j.state.Sources.Horizon(now)
+	r := j.rules[name]
+	if r == nil {
+		return t, known && !j.Partial
+	}
+	oldest := t - r.Span(j.memory)
+	for behind, from := range j.Behind {
+		if behind == name || r.Ledger {
+			t = min(t, max(from, oldest))
+		}
+	}
+	return t, known && !j.Partial
+}
+
 // expire announces the bans of the jail that are over.
 func (j *Judge) expire(jail *Jail, now int64) {
 	if jail.nextEnd == 0 || now < jail.nextEnd {
 		return
 	}
-	horizon, _ := j.state.Sources.Horizon(now)
+	horizon, known := j.horizon(jail.Name, now)
 	for _, key := range sortedKeys(jail.Bans()) {
 		b := jail.Bans()[key]
 		if !b.Over(now) {
@@ -65,7 +84,7 @@ func (j *Judge) expire(jail *Jail, now int64) {
 		}
 		b.Ended = true
 		jail.changed = true
-		if b.Over(horizon) && !j.Partial || b.ByHand {
+		if known && b.Over(horizon) || b.ByHand {
 			delete(jail.Bans(), key)
 		}
 	}
@@ -113,11 +132,11 @@ func (j *Judge) release(jail *Jail, key Key, now int64, why string) {
 // prune drops what no entry after the horizon can need. Windows that still lie
 // in the file as they were read are left there.
 func (j *Judge) prune(now int64) {
-	horizon, ok := j.state.Sources.Horizon(now)
-	if !ok || j.Partial {
-		return
-	}
 	for name, jail := range j.state.Jails {
+		horizon, known := j.horizon(name, now)
+		if !known {
+			return
+		}
 		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon })
 		if jail.Through != nil && horizon-jail.Through.Last >= ThroughShown {
 			jail.Through = nil

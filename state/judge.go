@@ -55,6 +55,10 @@ type Judge struct {
 	// Partial says that the log was not read to its end: nothing is dropped as too old.
 	Partial bool
 
+	// Behind are the jails of whose log something could not be read, with the second from
+	// which on it may come later; see horizon.
+	Behind map[string]int64
+
 	// Who draws a report hears of every failure that counted, with the ban in force that
 	// should have kept it out (nil: none), and of every log-in that is believed. nil:
 	// nobody asks. Judging does not depend on them.
@@ -68,7 +72,7 @@ type Judge struct {
 // NewJudge judges by rules, a map from jail to its rules. prior gives the bans
 // of the history, and is called when the first ban is decided.
 func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior, error)) *Judge {
-	j := &Judge{state: s, rules: rules, memory: o.Memory.Seconds(), maxLedger: o.MaxLedger, prior: prior}
+	j := &Judge{state: s, rules: rules, memory: o.Memory.Seconds(), maxLedger: o.MaxLedger, Behind: map[string]int64{}, prior: prior}
 	for name, r := range rules {
 		jail := s.Jail(name)
 		prefixes := [2]int{r.IPv4Prefix, r.IPv6Prefix}
@@ -307,6 +311,20 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 	d.Enforced, d.Summed = jail.Reach.Enforce, j.rebuilding
 	j.Decisions = append(j.Decisions, d)
 	j.makeRoom(jail, b)
+}
+
+// Span is for how many seconds a log matters: what lies before can neither ban nor lie
+// inside a ban in force. It is at most memory, in seconds.
+func (r *Rules) Span(memory int64) int64 {
+	longest := max(r.BanTime.Seconds(), r.Escalation.Max.Seconds())
+	if r.BanTime == Permanent {
+		longest = memory
+	}
+	span := r.FindTime.Seconds() + longest
+	if r.Subnets.Count > 0 { // log-ins that speak for a network
+		span = max(span, GuestSpan)
+	}
+	return min(span, memory)
 }
 
 // end of the n-th ban of key that begins at t; 0: never.

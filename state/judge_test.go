@@ -284,6 +284,58 @@ func TestFinish(t *testing.T) {
 			t.Errorf("removed: %v", n.told())
 		}
 	})
+	t.Run("of a removed jail what is over has ended, and the rest is released", func(t *testing.T) {
+		n := next(nil)
+		for s := range int64(3) {
+			n.Event(fail("203.0.113.3", 1000+s))
+		}
+		n.Judge = NewJudge(n.state, nil, DefaultOptions(), n.prior)
+		n.state.Jail("sshd").Bans()[Key(must("203.0.113.3"))].fresh = false // as read back
+		n.Finish(T+3700, nil)
+		if got, want := n.told(), []string{"expiry 203.0.113.1 2 3602 n=1", "expiry 203.0.113.2 2 3602 n=1", "release 203.0.113.3 1002 4602 n=1"}; !slices.Equal(got, want) {
+			t.Errorf("decided %q, want %q", got, want)
+		}
+	})
+}
+
+// TestBehind: what a source that could not be read may still tell of is kept, pardons, bans and
+// windows, though another source has gone on; but not for ever.
+func TestBehind(t *testing.T) {
+	later := Duration(20 * time.Minute)
+	held := func(seconds int64, behind map[string]int64, recidive bool) (bans, windows, pardons int) {
+		b := newBench(func(r *Rules) { r.BanTime, r.Ledger = later, recidive })
+		for s := range int64(3) {
+			b.Event(fail("203.0.113.1", s))
+		}
+		b.Event(fail("203.0.113.2", 3))
+		if _, err := b.UnbanByHand([]string{"sshd"}, Key(must("203.0.113.3")), T+4); err != nil {
+			t.Fatal(err)
+		}
+		b.Behind = behind
+		b.state.Sources.Journal, b.state.Sources.Logs = &JournalPosition{Time: (T + 4) * 1e6}, &LogPosition{Time: (T + seconds) * 1e6}
+		b.Finish(T+seconds, nil)
+		jail := b.state.Jail("sshd")
+		return len(jail.Bans()), jail.Tracked(), len(jail.Pardons)
+	}
+	const longest = 30 * 60 // findtime and bantime
+	for _, tt := range []struct {
+		name    string
+		seconds int64
+		behind  map[string]int64
+		again   bool // it is a recidive jail
+		kept    int
+	}{
+		{"both were read", longest, nil, false, 0},
+		{"another jail is behind", longest, map[string]int64{"other": T + 4}, false, 0},
+		{"and its bans would be this one's failures", longest, map[string]int64{"other": T + 4}, true, 1},
+		{"it is behind", longest, map[string]int64{"sshd": T + 4}, false, 1},
+		{"and was so for long", 4 + longest, map[string]int64{"sshd": T + 4}, false, 1},
+		{"for longer than what it holds matters", 3 * longest, map[string]int64{"sshd": T + 4}, false, 0},
+	} {
+		if bans, windows, pardons := held(tt.seconds, tt.behind, tt.again); bans != tt.kept || windows != tt.kept || pardons != tt.kept {
+			t.Errorf("%s: %d bans, %d windows, %d pardons kept, want %d of each", tt.name, bans, windows, pardons, tt.kept)
+		}
+	}
 }
 
 func TestByHand(t *testing.T) {

@@ -51,9 +51,9 @@ type Sources struct {
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything
-// new. Every pass reads the journal and the log files to their ends, so the later
-// of the two tells how far the log has come, however long the other is silent. It
-// is never later than the clock time now, for an entry from the future counts as
+// new. A pass reads the journal and the log files to their ends, so the later
+// of the two tells how far the log has come, however long the other is silent; where
+// it could not, Judge.Behind and Judge.Partial tell. It is never later than the clock time now, for an entry from the future counts as
 // logged when it was read. ok is false when nothing was read yet.
 func (s Sources) Horizon(now int64) (t int64, ok bool) {
 	if s.Journal != nil {

@@ -136,6 +136,70 @@ func TestSplitLaw(t *testing.T) {
 	})
 }
 
+// TestSplitLawOfTwoSources: jails of two sources, of which now and then one cannot be read: what
+// it holds comes with a later pass, while the other has gone on.
+func TestSplitLawOfTwoSources(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules, events := someRules(t), someEvents(t)
+		delete(rules, "again") // between jails the order of failures counts
+		for _, r := range rules {
+			r.Escalation.AcrossJails = false
+			if r.Subnets.Count > 0 { // and log-ins in one speak for networks in the other
+				events = slices.DeleteFunc(events, func(e Event) bool { return e.Kind == KindSuccess })
+			}
+		}
+		if len(events) == 0 {
+			return
+		}
+		options := Options{Memory: Duration(2000 * time.Second)}
+		var all [2][]Decision // in one pass, and in several
+		for i, cuts := range [][]int{nil, rapid.SliceOfN(rapid.IntRange(1, len(events)), 1, 6).Draw(t, "cuts")} {
+			state, prior := New(), NewPrior()
+			state.Sources.Journal, state.Sources.Logs = &JournalPosition{}, &LogPosition{}
+			position := map[string]*int64{"one": &state.Sources.Journal.Time, "two": &state.Sources.Logs.Time}
+			waiting := map[string][]Event{}
+			slices.Sort(cuts)
+			from := 0
+			for _, to := range append(cuts, len(events)) {
+				for _, e := range events[from:to] {
+					waiting[e.Jail] = append(waiting[e.Jail], e)
+				}
+				from = to
+				now := events[to-1].Time
+				j := NewJudge(state, rules, options, func() (*Prior, error) { return prior, nil })
+				for _, jail := range []string{"one", "two"} {
+					unread := waiting[jail]
+					if to < len(events) && len(unread) > 0 && now-unread[0].Time < rules[jail].Span(options.Memory.Seconds()) && rapid.Bool().Draw(t, "fails") {
+						j.Behind[jail] = *position[jail] / 1e6
+						continue
+					}
+					for _, e := range unread {
+						j.Event(e)
+						*position[jail] = e.Time * 1e6
+					}
+					waiting[jail] = nil
+				}
+				j.Finish(now, nil)
+				all[i] = append(all[i], j.Decisions...)
+				again, err := Decode(state.Encode())
+				if err != nil {
+					t.Fatal(err)
+				}
+				state = again
+				position = map[string]*int64{"one": &state.Sources.Journal.Time, "two": &state.Sources.Logs.Time}
+			}
+		}
+		for _, jail := range []string{"one", "two"} {
+			of := func(list []outcome) []outcome {
+				return slices.DeleteFunc(list, func(o outcome) bool { return o.jail != jail })
+			}
+			if whole, cut := of(outcomes(all[0])), of(outcomes(all[1])); !slices.Equal(whole, cut) {
+				t.Fatalf("jail %s in one pass %v\nin several %v", jail, whole, cut)
+			}
+		}
+	})
+}
+
 // TestAgainstSlowModel compares the judging with a direct reading of the rule:
 // a failure at t bans when the weights in (t - findtime, t] reach maxretry, since
 // the end of the key's last ban's beginning; inside a ban nothing is counted. A network is

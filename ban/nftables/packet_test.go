@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishvananda/netns"
 	"scan2ban/state"
+	"scan2ban/state/report"
 )
 
 // These tests send real packets between namespaces: a host, which is the test's
@@ -274,7 +275,12 @@ func TestPacketsOurOwn(t *testing.T) {
 	}
 	n.must(t, "loopback", n.host, "tcp", "127.0.0.1", "127.0.0.1", 22)
 	n.must(t, "loopback", n.host, "tcp", "::1", "::1", 22)
+	n.discovers(t)
+}
 
+// discovers finds out whether the host and a banned neighbour find each other.
+func (n *network) discovers(t *testing.T) {
+	t.Helper()
 	forget := func() {
 		for _, ns := range []netns.NsHandle{n.host, n.client} {
 			n.in(t, ns, func() { command(t, "ip", "-6", "neigh", "flush", "all") })
@@ -293,6 +299,31 @@ func TestPacketsOurOwn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What another host is given keeps the banned out there, and spares the same.
+func TestPacketsExported(t *testing.T) {
+	n := wire(t)
+	n.echo(t, n.client, 9)
+	n.echo(t, n.host, 22)
+	var bans []report.Ban
+	for _, key := range []string{"10.77.0.2/32", "fd77:1::/64", "fe80::/10", "127.0.0.0/8"} {
+		bans = append(bans, report.FromBan(&state.Ban{Jail: "jail", Key: state.Key{Prefix: netip.MustParsePrefix(key)}}))
+	}
+	var text strings.Builder
+	if err := report.NFT.Export(&text, bans, 0); err != nil {
+		t.Fatal(err)
+	}
+	nft(t, text.String())
+	for _, to := range banned {
+		n.mustNot(t, "banned", n.client, "tcp", to, hosts[to], 22)
+		n.must(t, "outbound", n.host, "tcp", hosts[to], to, 9)
+	}
+	for _, from := range free {
+		n.must(t, "not banned", n.client, "tcp", from, hosts[from], 22)
+	}
+	n.must(t, "loopback", n.host, "tcp", "127.0.0.1", "127.0.0.1", 22)
+	n.discovers(t)
 }
 
 func (n *network) tryPing(to string) error {

@@ -18,6 +18,7 @@ type library struct {
 	at     int64    // µs of the current entry
 	last   bool     // query.last
 	boot   lastBoot // of the entry that was asked for it last
+	alike  bool     // boots may have begun at the same time by the clock
 	files  []FileInfo
 	broken unreadable // fields
 }
@@ -55,7 +56,7 @@ func openLibrary(q query) (reader, []badFile, error) {
 			return nil, bad, err
 		}
 	}
-	l := &library{j: j, last: q.last, files: q.files}
+	l := &library{j: j, last: q.last, files: q.files, alike: bootsAlike(q.files)}
 	if err := l.begin(q); err != nil {
 		j.Close()
 		return nil, bad, err
@@ -151,9 +152,27 @@ type lastBoot struct {
 	offset    int64 // µs, realtime - monotonic
 }
 
+// bootsAlike tells whether the real clock has gone back between two of the files, as where each
+// boot begins at the same time for want of a clock: they are of different boots and times that
+// overlap, though by the numbers one was written after the other. Within a file it never does.
+func bootsAlike(files []FileInfo) bool {
+	for i, a := range files {
+		for _, b := range files[:i] {
+			if a.BootID != b.BootID && a.HeadRealtime <= b.TailRealtime && b.HeadRealtime <= a.TailRealtime &&
+				(a.SeqnumID != b.SeqnumID || a.HeadSeqnum > b.TailSeqnum || b.HeadSeqnum > a.TailSeqnum) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // bootID gives _BOOT_ID. The last one holds on while the monotonic clock goes on
-// beside the real one: another boot begins at 0 again, or at another offset.
+// beside the real one: another boot begins at another offset, unless there is no clock.
 func (l *library) bootID() ([]byte, bool) {
+	if l.alike {
+		return l.data("_BOOT_ID")
+	}
 	µs, err := l.j.GetMonotonicUsec()
 	now := lastBoot{monotonic: int64(µs), offset: l.at - int64(µs)}
 	const still = 100_000 // µs
@@ -192,8 +211,11 @@ func (l *library) data(name string) ([]byte, bool) {
 func (l *library) cursor() (string, error) { return l.j.GetCursor() }
 
 func (l *library) previousCursor() (string, error) {
-	if n, err := l.j.Previous(); err != nil || n == 0 {
-		return "", fmt.Errorf("no entry before this one: %w", err)
+	switch n, err := l.j.Previous(); {
+	case err != nil:
+		return "", fmt.Errorf("go back to the entry before this one: %w", err)
+	case n == 0:
+		return "", errors.New("no entry before this one")
 	}
 	text, err := l.j.GetCursor()
 	if err != nil {

@@ -387,3 +387,49 @@ func TestHeld(t *testing.T) {
 		}
 	})
 }
+
+// TestBootsAlike: on a host without a clock an entry of the next boot may go on where the last one of
+// the boot before ended, by both clocks.
+func TestBootsAlike(t *testing.T) {
+	const epoch = 1_600_000_000_000_000
+	sshd := map[string]string{"SYSLOG_IDENTIFIER": "sshd"}
+	at := func(seconds int64, fields map[string]string) journaltest.Entry {
+		return journaltest.Entry{Monotonic: seconds * 1e6, Message: "m", Fields: fields}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		for n, seconds := range []int64{5, 6} {
+			journaltest.Write(t, filepath.Join(dir, fmt.Sprintf("system@%d.journal", n)), boot(n+1, epoch, []journaltest.Entry{at(1, nil), at(seconds, sshd)}))
+		}
+		r, err := Open(t.Context(), Options{Path: dir, Reader: kind, Fields: []string{"_BOOT_ID"}, Matches: []Match{{"SYSLOG_IDENTIFIER=sshd"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var boots []string
+		for r.Next() {
+			id, _ := r.Field("_BOOT_ID")
+			boots = append(boots, string(id))
+		}
+		if want := []string{journaltest.Boot(1), journaltest.Boot(2)}; !slices.Equal(boots, want) {
+			t.Errorf("boots %q, want %q", boots, want)
+		}
+	})
+}
+
+func TestNoEntryBeforeTheFirst(t *testing.T) {
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), entries(2, "m"))
+		src, _, _, err := openSource(t.Context(), kind, query{files: []FileInfo{{Path: file}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.close()
+		if ok, err := src.next(); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if _, err := src.previousCursor(); err == nil || err.Error() != "no entry before this one" {
+			t.Error(err)
+		}
+	})
+}

@@ -38,6 +38,7 @@ func (l *log) advance(r *Reader) bool {
 		}
 		if err != nil {
 			f.lose()
+			r.plan.late(l.name, f.pos.Time)
 			r.fail(l.name, fmt.Errorf("read log file %s: %w", f.pos.Path, err))
 		}
 		f.end(r)

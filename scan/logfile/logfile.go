@@ -158,6 +158,11 @@ func (r *Reader) Line() *Line { return &r.line }
 // stand before every line that has not been handed out.
 func (r *Reader) Positions() []state.FilePosition { return r.plan.positions() }
 
+// Behind are the groups of whose logs something could not be read, by index in Options.Groups,
+// with the time of the last line before that, in microseconds since the Unix epoch. A log of
+// which no line was ever read is as one that is not there yet.
+func (r *Reader) Behind() map[int]int64 { return r.plan.behind }
+
 // Bytes is how much was read.
 func (r *Reader) Bytes() int64 { return r.read }
 

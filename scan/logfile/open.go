@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"scan2ban/state/report"
+	"scan2ban/state/clean"
 )
 
 // ident is what a file is, whatever it is called.
@@ -62,7 +62,7 @@ var ErrNoFile = errors.New("no regular file")
 // not waited for, and a link may be ErrLink. An error is one line.
 func OpenFile(path string) (*os.File, error) {
 	f, _, err := open(path, 0)
-	return f, report.CleanError(err)
+	return f, clean.Error(err)
 }
 
 // OpenNamed is OpenFile for a file that who runs this has named himself: links are followed.
@@ -70,10 +70,10 @@ func OpenNamed(path string) (*os.File, error) {
 	w := &way{path: path}
 	fd, err := openat(unix.AT_FDCWD, path, toRead)
 	if err != nil {
-		return nil, report.CleanError(w.fail(err))
+		return nil, clean.Error(w.fail(err))
 	}
 	f, _, err := w.opened(fd)
-	return f, report.CleanError(err)
+	return f, clean.Error(err)
 }
 
 // open opens a regular file for reading, by the rule for links. It never waits: what became

@@ -26,6 +26,7 @@ type plan struct {
 	entries []*entry
 	known   map[ident]*entry // that hold what the last pass knew of them
 	lost    []*entry         // current at the last pass, and perhaps rotated since
+	behind  map[int]int64    // see Reader.Behind
 	dirs    map[string][]sibling
 	logs    []*log
 	opened  []*os.File
@@ -42,7 +43,7 @@ type entry struct {
 }
 
 func newPlan(r *Reader) *plan {
-	p := &plan{r: r, byID: map[ident]*member{}, refused: map[string]bool{}, known: map[ident]*entry{}, dirs: map[string][]sibling{}}
+	p := &plan{r: r, byID: map[ident]*member{}, refused: map[string]bool{}, known: map[ident]*entry{}, behind: map[int]int64{}, dirs: map[string][]sibling{}}
 	for _, pos := range r.o.After {
 		e := &entry{pos: pos, status: status{id: ident{pos.Device, pos.Inode}}}
 		p.known[e.id] = e
@@ -88,9 +89,30 @@ func (p *plan) fail(log string, err error) {
 	p.r.fail(log, fmt.Errorf("log file: %w%s", err, remedy(err)))
 }
 
+// late notes that what a log holds after that time, in microseconds, may be read later; 0: after
+// what an earlier pass has read of it.
+func (p *plan) late(log string, time int64) {
+	if time == 0 {
+		for _, pos := range p.r.o.After {
+			if pos.Log == log {
+				time = max(time, pos.Time)
+			}
+		}
+	}
+	groups, _ := p.groups(log)
+	for _, g := range groups {
+		if was, ok := p.behind[g]; time != 0 && (!ok || time < was) {
+			p.behind[g] = time
+		}
+	}
+}
+
 // leave keeps a position as it is, while the file's last lines would still count.
 func (p *plan) leave(e *entry) {
 	e.left, e.kept = true, e.pos.Changed >= p.r.o.Since*1e9
+	if e.kept {
+		p.late(e.pos.Log, e.pos.Time)
+	}
 }
 
 // hidden tells whether it cannot be known where a name leads.
@@ -125,6 +147,7 @@ func (p *plan) locate(e *entry) {
 		p.lose(e)
 	case err != nil:
 		e.kept = true
+		p.late(e.pos.Log, e.pos.Time)
 		p.fail(e.pos.Log, err)
 	case (e.born == e.pos.Born || e.born == 0 || e.pos.Born == 0) && holds(f, e.size, &e.pos):
 		e.kept, e.f, e.pos.Path = true, f, path
@@ -240,6 +263,7 @@ func (p *plan) add(path, name string, owner uint32) *entry {
 	f, err := p.open(path, e)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
+			p.late(name, 0)
 			p.fail(name, err)
 		}
 		return nil

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"scan2ban/state/report"
+	"scan2ban/state/clean"
 )
 
 // Unread is what keeps groups from a log of theirs. The error is one line, whatever a
@@ -39,11 +39,11 @@ func (u *Unreadable) Add(glob string, err error, groups ...int) {
 	}
 	of := u.of[i]
 	if len(of.first) < mostUnread {
-		of.first = append(of.first, Unread{report.CleanError(err), groups})
+		of.first = append(of.first, Unread{clean.Error(err), groups})
 		return
 	}
 	of.n++
-	of.more.Err = report.CleanError(&further{strings.TrimSpace("log files " + glob), of.n, err})
+	of.more.Err = clean.Error(&further{strings.TrimSpace("log files " + glob), of.n, err})
 	for _, g := range groups {
 		if !slices.Contains(of.more.Groups, g) {
 			of.more.Groups = append(of.more.Groups, g)

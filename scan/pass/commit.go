@@ -132,13 +132,18 @@ func (p *Pass) save() {
 		return
 	}
 	p.volatile.Journal = nil // the state has it, for the position that it saves
-	err := p.store.Tidy(p.Ledger, p.State, p.Now.Unix())
-	if err = errors.Join(err, p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix())); err != nil {
+	p.fail(p.store.Tidy(p.Ledger, p.State, p.Now.Unix()))
+	if err := p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix()); err != nil {
 		p.fail(err)
 		p.volatile.Kernel = nil
-	} else if p.State.Outgrown(p.Ledger.History, p.volatile.Shrunk) {
+		return
+	}
+	if p.State.Outgrown(p.Ledger.History, p.volatile.Shrunk) {
 		p.Warn("the history has grown over max_history: its oldest decisions go, and earlier bans may be counted too low")
 		p.fail(p.store.Shrink(p.Ledger, p.State, p.Now.Unix()))
 		p.volatile.Shrunk = p.Ledger.History.Length
+	}
+	if p.note(); len(p.noted) > 0 { // what came of the history itself
+		p.fail(p.store.Commit(p.Ledger, p.noted, p.Now.Unix()))
 	}
 }

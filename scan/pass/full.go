@@ -24,7 +24,6 @@ func (p *Pass) bounded(ctx context.Context) (context.Context, context.CancelFunc
 func (p *Pass) bound() {
 	if p.most > 0 && !p.full && len(p.Judge.Decisions) >= p.most {
 		p.full = true
-		p.Judge.Partial = true
 		p.stop()
 	}
 }

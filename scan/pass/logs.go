@@ -186,6 +186,9 @@ func (p *Pass) closeLogs() {
 	for _, w := range p.filed {
 		jails = append(jails, w.Jail)
 	}
+	for g, second := range l.Behind() {
+		p.behind(second, jails[g])
+	}
 	for _, u := range l.Unread() {
 		var of []string
 		for _, g := range u.Groups {

@@ -17,8 +17,9 @@ const (
 	notedLong  = 500       // bytes of a text
 )
 
-// note makes decisions of the warnings and errors that are news.
+// note makes decisions of the warnings and errors that are news since the last note.
 func (p *Pass) note() {
+	p.noted = nil
 	now, known := p.Now.Unix(), p.volatile.Noted
 	if known == nil {
 		known = map[string]int64{}

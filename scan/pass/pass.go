@@ -243,19 +243,11 @@ func (p *Pass) lostTo(err error) (why string, fatal error) {
 // floor is the second from which a log is read whose position is not known:
 // what lies before can neither ban nor lie inside a ban in force.
 func (p *Pass) floor() int64 {
-	most := p.State.Memory.Seconds()
 	back := int64(0)
 	for _, r := range p.Rules {
-		longest := max(r.BanTime.Seconds(), r.Escalation.Max.Seconds())
-		if r.BanTime == state.Permanent {
-			longest = most
-		}
-		back = max(back, r.FindTime.Seconds()+longest)
-		if r.Subnets.Count > 0 { // log-ins that speak for a network
-			back = max(back, state.GuestSpan)
-		}
+		back = max(back, r.Span(p.State.Memory.Seconds()))
 	}
-	return p.Now.Unix() - min(back, most)
+	return p.Now.Unix() - back
 }
 
 // Read reads the sources to their end and judges what they hold, in memory.
@@ -266,9 +258,14 @@ func (p *Pass) Read(ctx context.Context) {
 	defer stop()
 	p.openLogs(reading)
 	if len(p.entered) > 0 {
-		p.failFor(p.beside(p.readJournal(reading)), p.watching()...)
+		err := p.readJournal(reading)
+		if at := p.Ledger.Sources.Journal; err != nil && at != nil {
+			p.behind(at.Time/1e6, p.watching()...)
+		}
+		p.failFor(p.beside(err), p.watching()...)
 	}
 	p.closeLogs()
+	p.Judge.Partial = reading.Err() != nil
 	p.remembered()
 	p.warnFull()
 	if p.lost != "" && p.Write {
@@ -320,6 +317,15 @@ func (p *Pass) readJournal(ctx context.Context) error {
 		p.Now = time.Unix(min(last, p.Now.Unix()), 0) // a copied journal is judged as of its end
 	}
 	return r.Err()
+}
+
+// behind notes that what these jails' logs hold from that second on may be read later.
+func (p *Pass) behind(second int64, jails ...string) {
+	for _, name := range jails {
+		if was, ok := p.Judge.Behind[name]; !ok || second < was {
+			p.Judge.Behind[name] = second
+		}
+	}
 }
 
 // judge hands on what the finding says.

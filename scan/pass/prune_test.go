@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,52 @@ func TestRebuildAfterAnOldUnban(t *testing.T) {
 	h.pass(begin + 4000 + day)
 	if got := h.bans(); !slices.Equal(got, want) {
 		t.Errorf("after a rebuild %q, want %q", got, want)
+	}
+}
+
+// What comes of a history that is too long is in the history, and so in a mail: that its oldest
+// decisions go, and that they could not.
+func TestOutgrownIsNoted(t *testing.T) {
+	for fault, want := range map[string]string{"": "max_history", "write history.jsonl": "no room"} {
+		h := newHost(t)
+		for i := range 20 {
+			attack(h, begin+int64(i)*10, fmt.Sprintf("203.0.113.%d", i))
+		}
+		attack(h, begin+4000, "203.0.113.1")
+		h.pass(begin + 4001)
+		attack(h, begin+5000, "203.0.113.2")
+		h.setup.State.MaxHistory = 3000
+		s := h.setup
+		s.Now = time.Unix(begin+5001, 0)
+		p, err := Begin(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Read(context.Background())
+		p.store.Fault = func(step string) error {
+			if step == fault {
+				return errors.New("no room")
+			}
+			return nil
+		}
+		p.Commit(context.Background())
+		p.store.Fault = func(string) error { return nil }
+		var noted []string
+		err = p.store.History(nil, func(d state.Decision, _ int64) {
+			if d.Verb == state.Warned {
+				noted = append(noted, d.Text)
+			}
+		})
+		if err != nil || !slices.ContainsFunc(noted, func(text string) bool { return strings.Contains(text, want) }) {
+			t.Errorf("%q fails: %v, the history has the warnings %q, want one of %q", fault, err, noted, want)
+		}
+		if long := p.Ledger.History.Length > 3000; long != (fault != "") {
+			t.Errorf("%q fails: the history has %d bytes", fault, p.Ledger.History.Length)
+		}
+		p.Close()
+		if p := h.tried(begin + 5060); p.lost != "" || p.Judge.Err != nil {
+			t.Errorf("%q fails: the next pass begins anew: %s, %v", fault, p.lost, p.Judge.Err)
+		}
 	}
 }
 

@@ -89,6 +89,10 @@ func exportCSV(w io.Writer, bans []Ban) error {
 	return writeCSV(w, rows)
 }
 
+// neighbours is the rule by which a banned network that is on the link keeps no neighbour from
+// being found, a gateway above all (RFC 4861, 4).
+const neighbours = "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept"
+
 // exportNFT writes a table that drops what comes from the banned. Keys of one length never
 // overlap, so each length has a set of its own.
 func exportNFT(w io.Writer, bans []Ban, now int64) error {
@@ -135,7 +139,7 @@ func exportNFT(w io.Writer, bans []Ban, now int64) error {
 		fmt.Fprintf(&b, "\tset %s {\n\t\ttype %s_addr\n\t\tflags %s\n\t\telements = {\n\t\t\t%s\n\t\t}\n\t}\n", name, name[:4], flags, strings.Join(sets[k], ",\n\t\t\t"))
 		fmt.Fprintf(&rules, "\t\t%s saddr @%s drop\n", family, name)
 	}
-	fmt.Fprintf(&b, "\tchain prerouting {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n\t\tiif \"lo\" accept\n\t\tct direction reply accept\n%s\t}\n}\n", &rules)
+	fmt.Fprintf(&b, "\tchain prerouting {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n\t\tiif \"lo\" accept\n\t\tct direction reply accept\n\t\t%s\n%s\t}\n}\n", neighbours, &rules)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

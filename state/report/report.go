@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scan2ban/state"
+	"scan2ban/state/clean"
 )
 
 // Ban is a ban as every command shows it in JSON.
@@ -110,7 +111,7 @@ func printable(text []byte) []byte {
 // 3 error, 4 warning, 5 notice; the unit hides what is below. It is empty where w
 // does not lead into the journal, which $JOURNAL_STREAM tells by device and inode.
 func Level(w io.Writer, n int) string {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	if !ok {
 		return ""
 	}
@@ -121,42 +122,8 @@ func Level(w io.Writer, n int) string {
 	return fmt.Sprintf("<%d>", n)
 }
 
-// Clean makes text that a stranger wrote safe for a terminal and a log:
-// control and formatting characters (which move the cursor, colour, or turn the
-// writing direction) and invalid bytes are written as escapes.
-func Clean(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == utf8.RuneError:
-			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
-				fmt.Fprintf(&b, `\x%02x`, text[i])
-				continue
-			}
-			b.WriteRune(r)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
-
-// CleanError is err with a text that is Clean, and so one line; nil of nil.
-func CleanError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return cleaned{err}
-}
-
-type cleaned struct{ error }
-
-func (c cleaned) Error() string { return Clean(c.error.Error()) }
-func (c cleaned) Unwrap() error { return c.error }
+// Clean makes text that a stranger wrote safe for a terminal and a log, see package clean.
+func Clean(text string) string { return clean.Text(text) }
 
 // longestName is how much of a user name a table shows, in characters.
 const longestName = 20
@@ -176,7 +143,7 @@ func users(names []string) string {
 
 // isTerminal tells whether w is one.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	if !ok {
 		return false
 	}
