@@ -37,6 +37,7 @@ func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 		s.Off[name] = true
 	}
 	allowed, missing := c.allowed(&s)
+	s.Ignored, _, _ = c.base.Ignored(self) // of a file that cannot be read the jails tell
 	for _, j := range c.Jails {
 		ignored, unread, err := j.Ignored(self)
 		fail(unread...)
@@ -49,6 +50,7 @@ func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 		}
 		if err != nil {
 			s.Kept[j.Name], s.Causes[j.Name] = true, err
+			s.Ignored.AddAll(ignored)
 			fail(fmt.Errorf("%w: not judged in this pass", err))
 			continue
 		}
@@ -70,6 +72,9 @@ func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 			s.Watches = append(s.Watches, scan.Watch{Jail: j.Name, Matcher: j.Matcher, Backend: j.Backend, Terms: j.Terms(),
 				Paths: j.Paths(), Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location})
 		}
+	}
+	if len(s.Rules) == 0 {
+		s.Ignored.AddAll(allowed)
 	}
 	s.Spared = c.spared(&s, self, allowed)
 	if s.Spared != nil && c.base.IgnoreSelf && unknown != nil {

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"scan2ban/scan/pass"
 	"scan2ban/state"
 )
 
@@ -54,6 +56,10 @@ func TestSelfUnknown(t *testing.T) {
 		}
 
 		s = c.setup(self, nil)
+		c.Jails = nil // all are broken
+		if _, _, ok := (&pass.Pass{Setup: c.setup(self, nil)}).Protected(nil).Covers(netip.MustParseAddr("192.0.2.7")); ok != c.base.IgnoreSelf {
+			t.Errorf("%s: by hand, the host's own address is spared: %v", test.name, ok)
+		}
 		if len(s.Kept) > 0 || len(s.Errs) > 0 || (s.Spared != nil) != strings.Contains(test.text, "[list") {
 			t.Errorf("%s, known: kept %v, %v, spared %v", test.name, s.Kept, s.Errs, s.Spared)
 		}

@@ -143,13 +143,14 @@ func Keys(args []string) ([]state.Key, error) {
 	return list, errors.Join(errs...)
 }
 
-// Protected is what no admin bans by accident: what any jail ignores, and shield,
-// the clients of those who are logged in.
+// Protected is what no admin bans by accident: what any jail ignores, one that is not
+// judged in this pass too, and shield, the clients of those who are logged in.
 func (p *Pass) Protected(shield *state.Ignored) *state.Ignored {
 	set := state.NewIgnored()
 	for _, r := range p.Rules {
 		set.AddAll(r.Ignored)
 	}
+	set.AddAll(p.Ignored)
 	set.AddAll(shield)
 	return set
 }

@@ -46,6 +46,7 @@ type Setup struct {
 	Lists   []*list.Options // that others keep
 	Allowed []list.Known    // of the allow lists among them, as they were read
 	Spared  *state.Ignored  // who is in no list; nil: that is not known
+	Ignored *state.Ignored  // what [defaults] and jails that are kept ignore; nil: nothing
 	Metrics metrics.Config
 	Version string   // of this program, for the metrics
 	Errs    []error  // of the configuration: the pass goes on without what they name
