@@ -105,8 +105,8 @@ func bootID() string {
 
 // deliver runs the program for each event that waits, in their order, and stops at the
 // first that fails: whatever keeps it may keep the others. That one is given up when it
-// has failed too often, and with it what is too old by then. Then come the bans that the
-// hook is to keep.
+// has failed too often, and with it what is too old by then. A hook that enforces bans goes
+// on past one that it refuses: that is among those that it is to keep, which come then.
 func (h *hookSink) deliver(ctx context.Context, r *round, p *position) (err error) {
 	if p.Seq < r.seq && (p.ready(r.standing.now) || r.letGo) {
 		err = h.news(ctx, r, p)
@@ -165,6 +165,8 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 		wait   sync.WaitGroup
 		lock   sync.Mutex
 		failed error
+		passed error // of the first that was passed
+		inVain int   // passed in a row
 		places = make(chan bool, h.Parallel)
 		saved  = time.Now()
 		done   = map[int64]bool{}
@@ -185,10 +187,18 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 			err := h.run(ctx, r, e)
 			lock.Lock()
 			defer lock.Unlock()
-			if err != nil {
-				if !isOver(ctx, err) {
+			switch {
+			case err == nil:
+				inVain = 0
+			case isOver(ctx, err):
+				return
+			case h.passes(r, p, e):
+				passed = cmp.Or(passed, err)
+				if inVain++; inVain >= refusedTurn { // whatever keeps them may keep all
 					failed = cmp.Or(failed, err)
 				}
+			default:
+				failed = cmp.Or(failed, err)
 				return
 			}
 			done[e.seq] = true
@@ -199,7 +209,7 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 		})
 	}
 	wait.Wait()
-	return errors.Join(failed, r.set(p, func() {
+	return errors.Join(cmp.Or(failed, passed), r.set(p, func() {
 		end := r.seq
 		if failed != nil || len(done) < len(events) { // the next round goes on
 			end = 0
@@ -210,7 +220,29 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 		if failed != nil {
 			p.failed(r.standing.now, failed)
 		}
+		if passed != nil {
+			p.Kept.failed(r.standing.now, passed)
+		}
 	}))
+}
+
+// passes tells whether an event that the hook has refused keeps none of the others: a ban,
+// which is tried again like those in force, and the end of one that was refused.
+func (h *hookSink) passes(r *round, p *position, e *Event) bool {
+	if !h.enforces() || p.Kept == nil || e.ban == nil {
+		return false
+	}
+	name := e.Jail + " " + e.ban.Key
+	switch e.Event {
+	case "ban":
+		if p.Kept.refused(name) {
+			r.say(levelWarning, "%s: more than %d bans are refused, the oldest is given up", h.title(), refusedMost)
+		}
+		return true
+	case "expire", "unban", "release":
+		return slices.Contains(p.Kept.Refused, name)
+	}
+	return false
 }
 
 // advance moves the position behind what is done; end is where it goes when all is, 0

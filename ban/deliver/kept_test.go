@@ -91,6 +91,60 @@ func TestRefused(t *testing.T) {
 	d.wantTold("in a day and more")
 }
 
+// TestEventRefused: a new ban that the hook refuses keeps no later event away and is tried
+// again with pauses; its end is no more than tried. Another end that is refused is waited for.
+func TestEventRefused(t *testing.T) {
+	d := keeper(t)
+	d.ran()
+	d.put("refused", "203.0.1.1\n")
+	d.ban(3)
+	if err := d.run(); err == nil || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("a ban is refused: %v", err)
+	}
+	d.wantTold("beside one that is refused", "ban 203.0.1.0", "ban 203.0.1.2")
+	if d.due() {
+		t.Error("tried again without a pause")
+	}
+	d.ban(1)
+	d.ran()
+	d.wantTold("at once", "ban 203.0.2.0")
+	end := func(text string) {
+		key := state.Key{Prefix: netip.MustParsePrefix(text)}
+		d.decide(state.Decision{Verb: state.Unbanned, Jail: "sshd", Key: &key, N: 1, Enforced: true})
+	}
+	end("203.0.1.1/32")
+	end("203.0.1.0/32")
+	d.run()
+	d.wantTold("the end of a refused one", "unban 203.0.1.0")
+	if n := strings.Count(d.read("tried"), "203.0.1.1\n"); n != 2 {
+		t.Errorf("tried %d times, want 2: its ban and its end", n)
+	}
+	d.put("refused", "203.0.1.2\n")
+	end("203.0.1.2/32")
+	d.ban(1)
+	d.run()
+	d.wantTold("behind the end of one that was laid")
+	os.Remove(filepath.Join(d.dir, "refused"))
+	d.later(61 * time.Second)
+	d.ran()
+	d.wantTold("then", "unban 203.0.1.2", "ban 203.0.6.0")
+}
+
+// TestEventsRefused: where all is refused a round ends soon.
+func TestEventsRefused(t *testing.T) {
+	d := keeper(t)
+	d.ran()
+	d.put("refused", ".*\n")
+	d.ban(refusedTurn + 20)
+	d.run()
+	if n := strings.Count(d.read("tried"), "\n"); n != refusedTurn {
+		t.Errorf("%d were tried in a round, want %d", n, refusedTurn)
+	}
+	if d.due() {
+		t.Error("tried again without a pause")
+	}
+}
+
 // TestKeptGoesOn: where all is refused a round ends soon; the next ones go on there, and
 // each ban is told once.
 func TestKeptGoesOn(t *testing.T) {
