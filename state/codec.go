@@ -229,6 +229,9 @@ func Decode(data []byte) (*State, error) {
 	if err == nil && version != Version {
 		err = fmt.Errorf("version %d is unknown", version)
 	}
+	if err == nil {
+		err = s.usual()
+	}
 	s.horizon, _ = s.Sources.Horizon(math.MaxInt64)
 	return s, err
 }

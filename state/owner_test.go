@@ -42,15 +42,18 @@ func TestPlanted(t *testing.T) {
 	}
 	plants := map[string]func(victim, name string) error{
 		"a hard link": os.Link,
+		"root's":      func(_, name string) error { return os.WriteFile(name, []byte("{}"), 0o600) }, // what is left of a link that is taken away in time
 		"a fifo":      func(_, name string) error { return syscall.Mkfifo(name, 0o600) },
 		"a stranger's": func(_, name string) error {
 			return errors.Join(os.WriteFile(name, []byte("{}"), 0o666), os.Chown(name, 4321, 4321))
 		},
 	}
+	sampled, _ := sample(t)
+	precious := string(sampled.Encode()) // what can be read is not refused for what it holds
 	for what, plant := range plants {
 		top := t.TempDir()
 		dir, victim := filepath.Join(top, "state"), filepath.Join(top, "victim")
-		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 12345, 12345), os.WriteFile(victim, []byte("precious"), 0o600)); err != nil {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 12345, 12345), os.WriteFile(victim, []byte(precious), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"state.json", "history.jsonl", "state.json.lock", "state.json.new", "pass.json"} {
@@ -71,7 +74,7 @@ func TestPlanted(t *testing.T) {
 		}
 		LoadVolatile(filepath.Join(dir, "pass.json")) // ends
 		info, err := os.Stat(victim)
-		if text, _ := os.ReadFile(victim); err != nil || string(text) != "precious" || owner(info) != 0 {
+		if text, _ := os.ReadFile(victim); err != nil || string(text) != precious || owner(info) != 0 {
 			t.Errorf("%s: the victim holds %q and belongs to %d", what, text, owner(info))
 		}
 	}
@@ -127,8 +130,17 @@ func TestLinkTakenAway(t *testing.T) {
 		}
 	}()
 	s := openStore(t, dir)
+	is, err := os.Stat(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 20_000 {
 		if f, err := s.open("state.json.lock", os.O_RDWR|os.O_CREATE); err == nil {
+			if opened, err := f.Stat(); err != nil || os.SameFile(opened, is) {
+				t.Errorf("the victim was opened for writing: %v", err)
+				f.Close()
+				break
+			}
 			f.Close()
 		}
 		if info, err := os.Stat(victim); err != nil || owner(info) != 0 {

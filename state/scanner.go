@@ -307,13 +307,22 @@ func (l *lazy[T]) set(value T) { *l = lazy[T]{value: value, ready: true} }
 // later keeps raw until get.
 func (l *lazy[T]) later(raw []byte, read func([]byte) (T, error)) { *l = lazy[T]{raw: raw, read: read} }
 
-// get reads the part. The file's checksum has vouched for it, so what cannot be
-// read is a mistake in this program.
+// sound gives the error of reading the part, and keeps nothing of it.
+func (l *lazy[T]) sound() error {
+	if l.ready {
+		return nil
+	}
+	_, err := l.read(l.raw)
+	return err
+}
+
+// get reads the part. Load has found it sound, or a pass of this user wrote it, so what
+// cannot be read is a mistake in this program.
 func (l *lazy[T]) get() T {
 	if !l.ready {
 		value, err := l.read(l.raw)
 		if err != nil {
-			panic("state: a part that the checksum vouches for cannot be read: " + err.Error())
+			panic("state: a part that was found sound cannot be read: " + err.Error())
 		}
 		l.set(value)
 	}

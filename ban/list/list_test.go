@@ -1,6 +1,7 @@
 package list
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -48,19 +49,19 @@ func TestParse(t *testing.T) {
 		"a long comment":     {"192.0.2.1 # " + strings.Repeat("x", 100_000) + "\n192.0.2.3\n", "192.0.2.1-192.0.2.1 192.0.2.3-192.0.2.3", 0},
 		"both, not touching": {"255.255.255.255\n::\n", "255.255.255.255-255.255.255.255 ::-::", 0},
 	} {
-		got, err := parse(strings.NewReader(c.lines), "f", false, 100)
+		got, err := parse(strings.NewReader(c.lines), "f", false, false, 100)
 		if err != nil || text(got.Ranges) != c.want || got.Bad != c.bad || len(got.Errs) > toldMost {
 			t.Errorf("%s: %s, %d bad, %v; want %s, %d", name, text(got.Ranges), got.Bad, err, c.want, c.bad)
 		}
 	}
-	c, _ := parse(strings.NewReader("0.0.0.0/0\n"), "f", true, 100)
+	c, _ := parse(strings.NewReader("0.0.0.0/0\n"), "f", true, false, 100)
 	if text(c.Ranges) != "0.0.0.0-255.255.255.255" {
 		t.Errorf("said to be wide: %s", text(c.Ranges))
 	}
-	if _, err := parse(strings.NewReader("192.0.2.1\n192.0.2.2\n"), "f", false, 1); err == nil {
+	if _, err := parse(strings.NewReader("192.0.2.1\n192.0.2.2\n"), "f", false, false, 1); err == nil {
 		t.Error("more entries than are read are no error")
 	}
-	c, _ = parse(strings.NewReader("# x\n192.0.2.1\noops\n"), "f", false, 100)
+	c, _ = parse(strings.NewReader("# x\n192.0.2.1\noops\n"), "f", false, false, 100)
 	if len(c.Errs) != 1 || !strings.HasPrefix(c.Errs[0].Error(), `f:3: "oops"`) {
 		t.Errorf("a bad line is told as %v", c.Errs)
 	}
@@ -100,7 +101,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("255.255.255.255\n::ffff:0.0.0.0/96\n\xff\n")
 	out := Out(nil)
 	f.Fuzz(func(t *testing.T, lines string) {
-		c, err := parse(strings.NewReader(lines), "f", true, 1000)
+		c, err := parse(strings.NewReader(lines), "f", true, false, 1000)
 		if err != nil {
 			return
 		}
@@ -232,6 +233,43 @@ func TestOddFiles(t *testing.T) {
 	}
 	if c, err := link.Read(); err != nil || c.Entries != 1 {
 		t.Errorf("a link to a list: %+v, %v", c, err)
+	}
+}
+
+// TestLinked: who lays a link where a list is looked for, to a file that he may not read, is
+// not told what it holds; of a link of anybody's the addresses are taken.
+func TestLinked(t *testing.T) {
+	dir := t.TempDir()
+	for name, lay := range map[string]func() error{
+		"the list": func() error { return os.Symlink("../secret/env", filepath.Join(dir, "lists/drop.txt")) },
+		"a directory on the way": func() error {
+			return errors.Join(os.Rename(filepath.Join(dir, "lists"), filepath.Join(dir, "was")), os.Symlink("secret", filepath.Join(dir, "lists")))
+		},
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "lists"), 0o755), os.MkdirAll(filepath.Join(dir, "secret"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{"env", "drop.txt"} {
+			if err := os.WriteFile(filepath.Join(dir, "secret", secret), []byte("192.0.2.1\nAPI_TOKEN=geheim\n192.0.2.2\n64.0.0.0/2\n"+strings.Repeat("geheim", 30)+"\n192.0.2.3\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := lay(); err != nil {
+			t.Fatal(err)
+		}
+		o := Default("drop")
+		o.File = filepath.Join(dir, "lists/drop.txt")
+		_, share, news := o.Look(Known{}, nil, 1)
+		told := errors.Join(news...).Error()
+		if strings.Contains(told, "geheim") || strings.Contains(told, "64.0.0.0") || !strings.Contains(told, o.File+":2: ") || !strings.Contains(told, o.File+":4: ") || len(news) != 3 {
+			t.Errorf("%s is a link: told %s", name, told)
+		}
+		if got, err := share.Read(); text(got) != "192.0.2.1-192.0.2.3" || err != nil {
+			t.Errorf("%s is a link: %s, %v", name, text(got), err)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "lists")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -2,12 +2,13 @@ package list
 
 import (
 	"bufio"
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,8 +24,6 @@ const (
 	mostEntries = 2_000_000
 	mostAllowed = 100_000 // of an allow list, which every pass reads
 	toldMost    = 10      // lines that cannot be understood and are named
-	widest4     = 3       // a shorter IPv4 prefix is wide
-	widest6     = 8       // a shorter IPv6 prefix is wide
 )
 
 // Content is what a file holds.
@@ -38,7 +37,7 @@ type Content struct {
 // Read reads a file. The error says why nothing of it is to be used; Content tells what
 // was found all the same.
 func (o *Options) Read() (c Content, err error) {
-	f, err := open(o.File)
+	f, linked, err := open(o.File)
 	if err != nil {
 		return c, err
 	}
@@ -54,7 +53,7 @@ func (o *Options) Read() (c Content, err error) {
 	if o.Allow {
 		most = mostAllowed
 	}
-	if c, err = parse(f, o.File, o.Wide, most); err != nil {
+	if c, err = parse(f, o.File, o.Wide, linked, most); err != nil {
 		return c, err
 	}
 	if after, err := f.Stat(); err != nil || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
@@ -74,25 +73,65 @@ func (o *Options) Read() (c Content, err error) {
 var errWritten = errors.New("was written while it was read (whoever updates it should rename the new one into its place)")
 
 // open opens a regular file, which a symbolic link may lead to, and never waits for one
-// who writes into a pipe.
-func open(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
+// who writes into a pipe. linked tells whether one does, anywhere on the way: it may be
+// that of somebody who may not read the file.
+func open(path string) (f *os.File, linked bool, err error) {
+	fd, err := withoutLinks(path)
+	if linked = err == unix.ELOOP || err == unix.ENOTDIR; linked {
+		fd, err = openat(unix.AT_FDCWD, path, toRead)
 	}
+	if err != nil {
+		return nil, linked, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	f = os.NewFile(uintptr(fd), path)
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a regular file", path)
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, linked, err
 	}
-	return f, nil
+	return f, linked, nil
 }
 
-// parse reads lines. name stands in the errors.
-func parse(r io.Reader, name string, wide bool, most int) (c Content, err error) {
+const toRead = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_LARGEFILE | unix.O_CLOEXEC
+
+// withoutLinks opens a path name by name, each below the directory that is open already, so
+// that none becomes a link between a look and the opening. Where one is a link the error is
+// ELOOP, or ENOTDIR.
+func withoutLinks(path string) (fd int, err error) {
+	dir, names := unix.AT_FDCWD, strings.Split(filepath.Clean(path), "/")
+	for i, name := range names {
+		flags := toRead | unix.O_NOFOLLOW
+		if i < len(names)-1 {
+			flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		}
+		if fd, err = openat(dir, cmp.Or(name, "/"), flags); dir >= 0 {
+			unix.Close(dir)
+		}
+		if err != nil {
+			return -1, err
+		}
+		dir = fd
+	}
+	return fd, nil
+}
+
+func openat(dir int, name string, flags int) (fd int, err error) {
+	for {
+		if fd, err = unix.Openat(dir, name, flags, 0); err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// errLinked stands for what is wrong with a line of a file that a link leads to.
+var errLinked = errors.New("this line is not used (what it holds is not told, for a symbolic link leads to the list)")
+
+// parse reads lines. name stands in the errors; those of a file that a link leads to do not
+// tell what it holds.
+func parse(r io.Reader, name string, wide, linked bool, most int) (c Content, err error) {
 	lines := bufio.NewReaderSize(io.LimitReader(r, mostBytes+1), 4096)
 	for number := 1; ; number++ {
 		line, more, err := lines.ReadLine()
@@ -111,6 +150,9 @@ func parse(r io.Reader, name string, wide bool, most int) (c Content, err error)
 		}
 		r, err := parseRange(text, wide)
 		if err != nil {
+			if linked {
+				err = errLinked
+			}
 			if c.Bad++; c.Bad <= toldMost {
 				c.Errs = append(c.Errs, fmt.Errorf("%s:%d: %w", name, number, err))
 			}
@@ -156,47 +198,10 @@ func parseRange(text string, wide bool) (nftables.Range, error) {
 	if err != nil {
 		return nftables.Range{}, err
 	}
-	if !wide && p.Bits() < widest(p.Addr()) {
+	if !wide && Wide(p.Prefix) {
 		return nftables.Range{}, tooWide(text)
 	}
 	return nftables.RangeOf(p.Prefix), nil
-}
-
-func widest(a netip.Addr) int {
-	if a.Is4() {
-		return widest4
-	}
-	return widest6
-}
-
-// wideTogether tells whether ranges, none of them wide, hold more than half of what can
-// be a client's: of 0.0.0.0 to 223.255.255.255, or of 2000::/3.
-func wideTogether(ranges []nftables.Range) bool {
-	var four, six uint64 // addresses, and /64
-	for _, r := range ranges {
-		if r.From.Is4() {
-			from, to := r.From.As4(), min(binary.BigEndian.Uint32(r.To.AsSlice()), lastUnicast4)
-			four += uint64(max(int64(to)-int64(binary.BigEndian.Uint32(from[:]))+1, 0))
-			continue
-		}
-		from, to := r.From.As16(), r.To.As16()
-		first, last := max(binary.BigEndian.Uint64(from[:]), firstGlobal6), min(binary.BigEndian.Uint64(to[:]), lastGlobal6)
-		if first <= last {
-			six += last - first + 1
-		}
-	}
-	return four > (lastUnicast4+1)/2 || six > (lastGlobal6-firstGlobal6)/2+1
-}
-
-// The bounds of what is handed out (IANA): 0.0.0.0/0 without 224.0.0.0/3, and the upper halves of
-// 2000::/3.
-const (
-	lastUnicast4              = 0xdfff_ffff
-	firstGlobal6, lastGlobal6 = 0x2000_0000_0000_0000, 0x3fff_ffff_ffff_ffff
-)
-
-func tooWide(text string) error {
-	return fmt.Errorf("%q holds a great part of all addresses (write wide = true if that is meant)", text)
 }
 
 // joined sorts ranges and joins those that overlap or touch. It writes into list.

@@ -14,7 +14,7 @@ import (
 
 // calm tells whether the kernel holds what it should without a look at the bans.
 func (p *Pass) calm(ctx context.Context, memory *nftables.Memory) bool {
-	if p.was == nil || memory == nil || len(p.Judge.Decisions) > 0 || len(p.Lists) > 0 || len(knownLists(p.volatile)) > 0 || p.volatile.Settled != p.mark() {
+	if p.was == nil || memory == nil || len(p.Judge.Decisions) > 0 || len(p.Lists) > 0 || len(knownLists(p.volatile)) > 0 || p.volatile.Settled != p.mark(p.Ledger) {
 		return false
 	}
 	if untouched, err := nftables.Untouched(ctx, memory); err != nil || !untouched {
@@ -35,17 +35,23 @@ func (p *Pass) leftOut(n int) {
 // settled notes what the kernel was brought to, once that is saved.
 func (p *Pass) settled() {
 	if p.volatile.Settled = ""; p.volatile.Kernel != nil {
-		p.volatile.Settled = p.mark()
+		p.volatile.Settled = p.mark(p.Ledger)
 	}
+}
+
+// stayed tells whether a ledger is that of the last pass, as far as is known, and was not put
+// back from a backup.
+func (p *Pass) stayed(ledger *state.State) bool {
+	return p.volatile.Settled == "" || p.volatile.Settled == p.mark(ledger)
 }
 
 // mark is another one where bans were decided or taken back, which the history counts, or
 // where the configuration gives them another shape.
-func (p *Pass) mark() string {
+func (p *Pass) mark(ledger *state.State) string {
 	var text strings.Builder
-	fmt.Fprintln(&text, p.Ledger.History, p.Kernel)
-	for _, name := range p.Ledger.Names() {
-		jail := p.Ledger.Jails[name]
+	fmt.Fprintln(&text, ledger.History, p.Kernel)
+	for _, name := range ledger.Names() {
+		jail := ledger.Jails[name]
 		fmt.Fprintln(&text, name, jail.Reach, jail.Prefixes)
 	}
 	return state.Hash(text.String())

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"scan2ban/ban/list"
 	"scan2ban/state"
 )
 
@@ -28,9 +30,9 @@ const (
 )
 
 // readFrom reads, from a file or, named "-", from stdin, what "scan2ban export" writes as json or csv, or one address or CIDR a line
-// with comments after "#" or ";". The error names what cannot be read by its line; nothing
-// is taken then.
-func readFrom(name string, stdin io.Reader) (list []Taken, err error) {
+// with comments after "#" or ";". The error names what cannot be read, and unless force is
+// given what is wide, by its line; nothing is taken then.
+func readFrom(name string, stdin io.Reader, force bool) (list []Taken, err error) {
 	in := stdin
 	if name == "-" {
 		name = "standard input"
@@ -51,11 +53,14 @@ func readFrom(name string, stdin io.Reader) (list []Taken, err error) {
 	}
 	switch {
 	case bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")):
-		list, err = fromJSON(text)
+		list, err = fromJSON(text, force)
 	case bytes.HasPrefix(text, []byte("key,")):
-		list, err = fromCSV(text)
+		list, err = fromCSV(text, force)
 	default:
-		list, err = fromLines(text)
+		list, err = fromLines(text, force)
+	}
+	if err == nil && !force && wideTogether(list) {
+		err = errors.New("holds more than half of all addresses (--force bans them all the same)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -63,7 +68,32 @@ func readFrom(name string, stdin io.Reader) (list []Taken, err error) {
 	return list, nil
 }
 
-func fromLines(text []byte) (list []Taken, err error) {
+func wideTogether(taken []Taken) bool {
+	prefixes := make([]netip.Prefix, len(taken))
+	for i, t := range taken {
+		prefixes[i] = t.Key.Prefix
+	}
+	return list.WideTogether(prefixes)
+}
+
+// parseKey reads whom a list names.
+func parseKey(text string, force bool) (state.Key, error) {
+	p, err := state.ParsePrefix(text)
+	if err == nil && !force {
+		err = tooWide(state.Key(p))
+	}
+	return state.Key(p), err
+}
+
+// tooWide is the error of a key that nobody bans by accident.
+func tooWide(key state.Key) error {
+	if !list.Wide(key.Prefix) {
+		return nil
+	}
+	return fmt.Errorf("%s holds a great part of all addresses (--force bans it all the same)", key)
+}
+
+func fromLines(text []byte, force bool) (list []Taken, err error) {
 	var errs []error
 	n := 0
 	for line := range strings.Lines(string(text)) {
@@ -74,7 +104,7 @@ func fromLines(text []byte) (list []Taken, err error) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		p, err := state.ParsePrefix(line)
+		key, err := parseKey(line, force)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 			if len(errs) == fromErrors {
@@ -82,12 +112,12 @@ func fromLines(text []byte) (list []Taken, err error) {
 			}
 			continue
 		}
-		list = append(list, Taken{state.Key(p), -1})
+		list = append(list, Taken{key, -1})
 	}
 	return list, errors.Join(errs...)
 }
 
-func fromJSON(text []byte) (list []Taken, err error) {
+func fromJSON(text []byte, force bool) (list []Taken, err error) {
 	var bans []struct {
 		Key      string
 		Until    *string
@@ -101,7 +131,7 @@ func fromJSON(text []byte) (list []Taken, err error) {
 		if b.Until != nil {
 			until = *b.Until
 		}
-		t, err := taken(b.Key, until)
+		t, err := taken(b.Key, until, force || b.Observed)
 		if err != nil {
 			return nil, fmt.Errorf("ban %d: %w", i+1, err)
 		}
@@ -112,7 +142,7 @@ func fromJSON(text []byte) (list []Taken, err error) {
 	return list, nil
 }
 
-func fromCSV(text []byte) (list []Taken, err error) {
+func fromCSV(text []byte, force bool) (list []Taken, err error) {
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 	if err != nil {
 		return nil, err
@@ -122,7 +152,7 @@ func fromCSV(text []byte) (list []Taken, err error) {
 		return nil, errors.New(`line 1: no column "until"`)
 	}
 	for i, row := range rows[1:] {
-		t, err := taken(row[0], row[until])
+		t, err := taken(row[0], row[until], force)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+2, err)
 		}
@@ -131,16 +161,16 @@ func fromCSV(text []byte) (list []Taken, err error) {
 	return list, nil
 }
 
-func taken(key, until string) (t Taken, err error) {
-	p, err := state.ParsePrefix(key)
+func taken(text, until string, force bool) (t Taken, err error) {
+	key, err := parseKey(text, force)
 	if err != nil || until == "permanent" {
-		return Taken{Key: state.Key(p)}, err
+		return Taken{Key: key}, err
 	}
 	end, err := time.Parse(time.RFC3339, until)
 	if err != nil {
 		return t, fmt.Errorf("%q is not a time (RFC 3339), or permanent", until)
 	}
-	return Taken{state.Key(p), end.Unix()}, nil
+	return Taken{key, end.Unix()}, nil
 }
 
 // banFrom lays bans of another host with their ends, those that name none for by.For. What

@@ -18,7 +18,7 @@ type ByHand struct {
 	Keys   []state.Key
 	Jail   string         // empty: ban from every port, unban everywhere
 	For    state.Duration // of a ban; Permanent: for ever
-	Force  bool           // ban also what is protected
+	Force  bool           // ban also what is protected, and what is wide
 	Shield *state.Ignored // who is protected beside what the jails ignore: see [Pass.Protected]
 	All    bool           // of an unban: every ban there is; nothing to say of those that are not
 
@@ -30,7 +30,7 @@ type ByHand struct {
 func (by *ByHand) BanFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
 	flags.Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", by.For.UnmarshalSpan)
-	flags.BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in")
+	flags.BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in; and a great part of all addresses")
 	flags.StringVar(&by.From, "from", "", "ban what this `FILE` lists, - for standard input: a line each, or what export writes as json or csv, with the ends that it names")
 }
 
@@ -46,7 +46,7 @@ func (by *ByHand) Take(args []string, stdin io.Reader) (err error) {
 	case elsewhere == (len(args) > 0):
 		return errors.New("give either addresses or --all (unban), --from FILE (ban)")
 	case by.From != "":
-		by.List, err = readFrom(by.From, stdin)
+		by.List, err = readFrom(by.From, stdin, by.Force)
 	default:
 		by.Keys, err = Keys(args)
 	}
@@ -68,6 +68,8 @@ func (p *Pass) Ban(by ByHand) error {
 	for _, key := range by.Keys {
 		if entry, origin, ok := protected.Touches(key); ok && !by.Force {
 			errs = append(errs, fmt.Errorf("%s holds %s (%s): it stays free (--force bans it all the same)", key, entry, origin))
+		} else if !by.Force {
+			errs = append(errs, tooWide(key))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -169,7 +169,7 @@ func (p *Pass) load() (err error) {
 		p.store = nil
 	}
 	if p.store != nil {
-		p.Ledger, err = p.store.Load()
+		p.Ledger, err = p.store.LoadKnown(func(s *state.State) bool { return p.LastRun != nil && p.stayed(s) })
 		if p.lost, err = p.lostTo(err); err != nil {
 			return err
 		}
@@ -203,8 +203,7 @@ func (p *Pass) load() (err error) {
 	default:
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
-		settled := p.volatile.Settled == "" || p.volatile.Settled == p.mark() // else the state was put back from a backup
-		if settled && !p.volatile.Left && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
+		if p.stayed(p.Ledger) && !p.volatile.Left && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}

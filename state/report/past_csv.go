@@ -8,7 +8,8 @@ import (
 )
 
 // CSV writes the addresses, a row each, under a heading (RFC 4180). A text that a
-// spreadsheet would take for a formula gets an apostrophe before it.
+// spreadsheet would take for a formula gets an apostrophe before it, and so does the part
+// of one after a semicolon: some split there, quoted or not.
 func (p *Past) CSV(w io.Writer) error {
 	rows := [][]string{{"address", "jail", "failures", "bans", "first", "last", "users", "country", "asn", "later_login"}}
 	for i := range p.Addresses {
@@ -26,9 +27,16 @@ func writeCSV(w io.Writer, rows [][]string) error {
 	out := csv.NewWriter(w)
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell
+			parts := strings.Split(cell, ";")
+			for n, part := range parts {
+				if n > 0 {
+					part = strings.TrimLeft(part, "\" ")
+				}
+				if part != "" && strings.ContainsRune("=+-@\t\r", rune(part[0])) {
+					parts[n] = "'" + parts[n]
+				}
 			}
+			row[i] = strings.Join(parts, ";")
 		}
 	}
 	return out.WriteAll(rows)

@@ -78,6 +78,24 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// TestFormulas: where a program splits the rows at semicolons, it finds no formula either.
+func TestFormulas(t *testing.T) {
+	for _, user := range []string{"=1", "x;=F()", `x;"=F()`, `x;""=F()`, "x; +1", ";-1", "a;;@b", "a=b;c-d"} {
+		var out bytes.Buffer
+		if err := (&Past{Addresses: []Attacker{{Address: "203.0.113.7", Users: []string{user}}}}).CSV(&out); err != nil {
+			t.Fatal(err)
+		}
+		for cell := range strings.FieldsFuncSeq(out.String(), func(r rune) bool { return r == ';' || r == '\n' }) {
+			if cell = strings.TrimLeft(cell, `" `); cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
+				t.Errorf("%s: a spreadsheet takes %q for a formula", user, cell)
+			}
+		}
+		if rows, err := csv.NewReader(&out).ReadAll(); err != nil || strings.ReplaceAll(rows[1][6], "'", "") != user {
+			t.Errorf("%s is read as %q, %v", user, rows, err)
+		}
+	}
+}
+
 func TestWidth(t *testing.T) {
 	for _, columns := range []int{80, 120} {
 		t.Setenv("COLUMNS", map[int]string{80: "80", 120: "120"}[columns])

@@ -108,6 +108,7 @@ func New(o Options) (*Install, error) {
 		in.program = path
 	}
 	in.note = in.readNote()
+	in.note.Trial = in.readTrial()
 	return in, nil
 }
 
@@ -165,7 +166,7 @@ func (in *Install) Lay(ctx context.Context) error {
 	if err == nil && in.Try > 0 {
 		if err = in.arm(ctx); err != nil {
 			in.note.Trial = nil // its clock does not run
-			err = errors.Join(err, in.writeNote())
+			err = errors.Join(err, in.writeTrial(nil))
 		}
 	}
 	if err != nil {

@@ -54,6 +54,11 @@ func (b *bench) file(name, text string) {
 	}
 }
 
+func (b *bench) exists(name string) bool {
+	_, err := os.Lstat(b.path(name))
+	return err == nil
+}
+
 func (b *bench) read(name string) string {
 	text, _ := os.ReadFile(b.path(name))
 	return string(text)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ type note struct {
 	Made  []string          `json:"made,omitempty"`  // directories
 	User  bool              `json:"user"`            // the user was made
 	Wrote map[string]string `json:"wrote,omitempty"` // configuration: path -> SHA-256 of what was written
-	Trial *Trial            `json:"trial,omitempty"`
+	Trial *Trial            `json:"-"`               // not of the note, see trialPath
 }
 
 // Trial is an install that is taken back unless it is confirmed in time.
@@ -46,8 +47,39 @@ func (t *Trial) left(boot string, since time.Duration) string {
 
 const notePath = stateDir + "/install.json"
 
+// trialPath is where a trial is noted, while it runs: where root alone writes. Who could
+// remove or alter it would keep what nobody has confirmed, or have it taken back.
+const trialPath = "/etc/scan2ban/trial.json"
+
 // noteMost is how much of a note is read, in bytes.
 const noteMost = 1 << 20
+
+// readTrial gives nil where none runs.
+func (in *Install) readTrial() *Trial {
+	t := &Trial{}
+	if text, err := os.ReadFile(in.path(trialPath)); err != nil || json.Unmarshal(text, t) != nil {
+		return nil
+	}
+	return t
+}
+
+// writeTrial notes the trial that runs; nil: none does.
+func (in *Install) writeTrial(t *Trial) error {
+	if t == nil {
+		if err := os.Remove(in.path(trialPath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove %s: %w", trialPath, err)
+		}
+		return nil
+	}
+	text, err := json.Marshal(t)
+	if err = errors.Join(err, in.makeDir(path.Dir(trialPath), 0o755)); err == nil {
+		err = replace(in.path(trialPath), append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", trialPath, err)
+	}
+	return nil
+}
 
 // readNote gives an empty one where there is none that can be read. It never waits.
 func (in *Install) readNote() (n note) {
@@ -62,7 +94,7 @@ func (in *Install) readNote() (n note) {
 
 // made are the directories of the note that an install can have made.
 func (in *Install) made(laid []file) (dirs []string) {
-	ways := []string{stateDir, runDir, notePath, configPath, observePath, cronPath, tryServicePath}
+	ways := []string{stateDir, runDir, notePath, configPath, observePath, cronPath, tryServicePath, trialPath}
 	for _, name := range host.DropIns {
 		ways = append(ways, dropInPath(name))
 	}

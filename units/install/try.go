@@ -35,7 +35,7 @@ func (in *Install) trialUnits() []file {
 func (in *Install) arm(ctx context.Context) error {
 	boot, since := in.Clock()
 	in.note.Trial = &Trial{Boot: boot, End: since + in.Try}
-	if err := in.writeNote(); err != nil {
+	if err := in.writeTrial(in.note.Trial); err != nil {
 		return err
 	}
 	if in.Cron {
@@ -90,7 +90,7 @@ func (in *Install) Keep(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := in.writeNote(); err != nil {
+	if err := in.writeTrial(in.note.Trial); err != nil {
 		return err
 	}
 	in.say("confirmed: scan2ban stays")

@@ -62,6 +62,42 @@ func TestTrial(t *testing.T) {
 		takeBack(b)
 		b.same(before)
 	})
+	t.Run("without the note, which the passes' user has removed", func(t *testing.T) {
+		for name, change := range map[string]func(*bench){
+			"removed": func(b *bench) { b.must(os.Remove(b.path(notePath))) },
+			"another": func(b *bench) {
+				b.file(notePath, `{"user": true, "trial": {"boot": "one", "end": 9000000000000000000}}`)
+			},
+		} {
+			for _, cron := range []bool{false, true} {
+				b := newBench(t)
+				if cron {
+					b.host.Systemd = false
+					b.must(os.RemoveAll(b.path("/run/systemd")))
+					b.file("/etc/cron.d/.placeholder", "")
+				}
+				b.must(b.do(Options{Cron: cron, Try: time.Minute}))
+				change(b)
+				takeBack(b)
+				b.has("/usr/local/sbin/scan2ban")
+				b.since += time.Hour
+				takeBack(b)
+				for _, gone := range []string{"/usr/local/sbin/scan2ban", stateDir, trialPath, tryServicePath, cronPath} {
+					if b.exists(gone) {
+						t.Errorf("%s, cron %v: %s is still there", name, cron, gone)
+					}
+				}
+			}
+		}
+	})
+	t.Run("that the passes' user has ended", func(t *testing.T) {
+		b := newBench(t)
+		b.must(b.do(Options{}))
+		b.file(notePath, `{"user": true, "trial": {"boot": "none"}}`)
+		takeBack(b)
+		b.has("/usr/local/sbin/scan2ban", "/etc/systemd/system/scan2ban.timer")
+		b.must(b.do(Options{})) // no trial runs
+	})
 	t.Run("confirmed", func(t *testing.T) {
 		b := newBench(t)
 		if err := b.do(Options{Confirm: true}); err == nil || !strings.Contains(err.Error(), "no trial is running") {
@@ -73,8 +109,10 @@ func TestTrial(t *testing.T) {
 		b.since += time.Hour
 		takeBack(b)
 		b.has("/usr/local/sbin/scan2ban", "/etc/systemd/system/scan2ban.timer")
-		if _, err := os.Lstat(b.path(tryServicePath)); err == nil {
-			t.Error("the trial's unit is still there")
+		for _, gone := range []string{tryServicePath, tryTimerPath, trialPath} {
+			if b.exists(gone) {
+				t.Errorf("%s is still there", gone)
+			}
 		}
 		b.must(b.do(Options{}))
 	})
@@ -83,16 +121,17 @@ func TestTrial(t *testing.T) {
 // TestNote: what the passes' user could write into the note does no harm.
 func TestNote(t *testing.T) {
 	b := newBench(t)
-	b.must(b.do(Options{}))
+	b.must(b.do(Options{Try: time.Minute}))
+	b.since += time.Hour
 	b.file("/etc/precious", "x")
 	b.must(os.MkdirAll(b.path("/run/sshd"), 0o755))
-	b.file(notePath, `{"made": ["/etc", "/etc/precious", "/", "/run/sshd", "/run/scan2ban/../sshd"], "wrote": {"/etc/precious": "`+hash([]byte("x"))+`"}, "user": true, "trial": {"boot": "none"}}`)
+	b.file(notePath, `{"made": ["/etc", "/etc/precious", "/", "/run/sshd", "/run/scan2ban/../sshd"], "wrote": {"/etc/precious": "`+hash([]byte("x"))+`"}, "user": true}`)
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{Unconfirmed: true}))
 	b.has("/etc/precious", "/run/sshd") // which sshd wants, empty as it is
 	b.must(os.MkdirAll(b.path(stateDir), 0o700))
-	b.file("/home/note", `{"made": ["/home"], "trial": {"boot": "none"}}`)
+	b.file("/home/note", `{"made": ["/home"]}`)
 	b.must(os.Symlink(b.path("/home/note"), b.path(notePath)))
-	if n := b.install(Options{}).note; n.Trial != nil || len(n.Made) > 0 {
+	if n := b.install(Options{}).note; len(n.Made) > 0 {
 		t.Errorf("a link was followed: %+v", n)
 	}
 	b.must(errors.Join(os.Remove(b.path(notePath)), syscall.Mkfifo(b.path(notePath), 0o600)))
@@ -103,7 +142,7 @@ func TestNote(t *testing.T) {
 	go func() { read <- b.install(Options{}).note }()
 	select {
 	case n := <-read:
-		if !n.User || n.Trial != nil {
+		if !n.User {
 			t.Errorf("of a fifo: %+v", n)
 		}
 	case <-time.After(10 * time.Second):

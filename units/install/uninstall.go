@@ -134,7 +134,7 @@ func (in *Install) stop(ctx context.Context) error {
 		errs = append(errs, in.systemctl(ctx, append([]string{"stop"}, units...)...))
 		in.say("stopped %s", strings.Join(units, ", "))
 	}
-	return errors.Join(append(errs, in.endTrial(ctx))...)
+	return errors.Join(append(errs, in.endTrial(ctx), in.writeTrial(nil))...)
 }
 
 func (in *Install) letGo(ctx context.Context) error {

@@ -103,7 +103,7 @@ func change(path string, alter func(*state.State) error) error {
 	if err := store.Lock(time.Second); err != nil {
 		return err
 	}
-	s, err := store.Load()
+	s, err := store.LoadKnown(func(*state.State) bool { return true }) // as a pass does that has just saved it
 	if err != nil {
 		return err
 	}
