@@ -140,7 +140,12 @@ func (h *hookSink) waiting(r *round, p *position) (events []*Event) {
 		if slices.Contains(p.Done, d.Seq) || d.Summed && !h.resend {
 			continue
 		}
-		if e, ok := r.event(d); ok && h.takes(&e) {
+		e, ok := r.event(d)
+		switch {
+		case !ok || !h.takes(&e):
+		case h.resend && e.Event == "ban" && !e.Observed && r.standing.share(e.Jail) == none:
+			p.passed(e.Jail)
+		default:
 			events = append(events, &e)
 		}
 	}

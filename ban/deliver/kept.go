@@ -162,6 +162,22 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 	}))
 }
 
+// passed notes that an event has not told of a ban of a jail, for nobody is to be banned by
+// it now: it would come after the release. If it enforces again all are told.
+func (p *position) passed(jail string) {
+	k := p.Kept
+	if k == nil {
+		p.Boot = ""
+		return
+	}
+	if k.Jails[jail] == all {
+		k.Jails[jail] = some
+	}
+	if k.Jail == jail && !k.Ends {
+		k.Jail, k.After = "", nil
+	}
+}
+
 // telling is one round of that.
 type telling struct {
 	*hookSink

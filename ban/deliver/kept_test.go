@@ -318,3 +318,53 @@ func TestBootOfBefore(t *testing.T) {
 	d.ran()
 	d.wantTold("paused before it knew", "release 198.51.100.1")
 }
+
+// TestPassed: a ban that waits while nobody is to be banned is not told after its release,
+// by no later round, and all are told when the jail enforces again.
+func TestPassed(t *testing.T) {
+	d := keeper(t)
+	d.lay("sshd", "198.51.100.1/32")
+	d.ran()
+	d.wantTold("at first", "ban 198.51.100.1 again")
+	d.put("refused", ".*\n")
+	d.ban(2)
+	d.lay("sshd", "203.0.2.0/32", "203.0.2.1/32") // as the pass that decided them
+	_ = d.run()
+	os.Remove(filepath.Join(d.dir, "refused"))
+	if err := d.store.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	d.put("refused", "203.0.2.0\n")
+	if err := LetGo(t.Context(), d.Options); !errors.Is(err, ErrHeld) {
+		t.Errorf("a release is refused: %v", err)
+	}
+	d.wantTold("paused", "release 198.51.100.1", "release 203.0.2.1")
+	os.Remove(filepath.Join(d.dir, "refused"))
+	if err := LetGo(t.Context(), d.Options); err != nil || Held(d.StatePath) {
+		t.Error(err)
+	}
+	d.wantTold("paused, again", "release 203.0.2.0")
+	if err := d.store.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	d.later(2 * time.Minute)
+	d.ran()
+	d.wantTold("resumed", "ban 198.51.100.1 again", "ban 203.0.2.0 again", "ban 203.0.2.1 again")
+
+	d.ban(1) // it is told by no event, if the pause ends before the round has gone on
+	d.lay("sshd", "203.0.4.0/32")
+	if err := d.store.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	r, p := d.round(0)
+	if err := d.hookSinks()[0].news(t.Context(), r, p); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.store.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	d.ran()
+	if told := d.took(); !slices.Contains(told, "ban 203.0.4.0 again") {
+		t.Errorf("resumed at once: told %q", told)
+	}
+}
