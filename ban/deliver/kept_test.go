@@ -368,3 +368,69 @@ func TestPassed(t *testing.T) {
 		t.Errorf("resumed at once: told %q", told)
 	}
 }
+
+// TestEndOfTaken: the end of a ban that the hook has taken is waited for, though it refused
+// later to be told of it again, or of its release.
+func TestEndOfTaken(t *testing.T) {
+	for name, ask := range map[string]func(*desk){
+		"told again":         (*desk).rebooted,
+		"of a release":       func(d *desk) { d.ledger.Jail("sshd").Reach.Enforce = false; d.decide() },
+		"of a ban like it":   func(d *desk) { d.again("203.0.1.0/32", "") },
+		"taken once refused": func(d *desk) { d.refuse("203.0.1.1/32"); d.again("203.0.1.1/32", "failed-password") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := keeper(t)
+			d.ran()
+			d.ban(2)
+			d.lay("sshd", "203.0.1.0/32", "203.0.1.1/32")
+			d.ran()
+			d.took()
+			ask(d)
+			d.put("refused", ".*\n")
+			_ = d.run()
+			for _, text := range []string{"203.0.1.0/32", "203.0.1.1/32"} {
+				d.end(text)
+			}
+			_ = d.run()
+			os.Remove(filepath.Join(d.dir, "refused"))
+			d.later(2 * time.Hour)
+			d.ran()
+			told := strings.Join(d.took(), "\n")
+			for _, want := range []string{"unban 203.0.1.0", "unban 203.0.1.1"} {
+				if !strings.Contains(told, want) {
+					t.Errorf("told %q, want %s", told, want)
+				}
+			}
+		})
+	}
+}
+
+// end has a ban of sshd taken back.
+func (d *desk) end(text string) {
+	key := state.Key{Prefix: netip.MustParsePrefix(text)}
+	delete(d.ledger.Jail("sshd").Bans(), key)
+	d.decide(state.Decision{Verb: state.Unbanned, Jail: "sshd", Key: &key, N: 1, Enforced: true})
+}
+
+// again has it laid, by a rule or by hand.
+func (d *desk) again(text, rule string) {
+	key, until := state.Key{Prefix: netip.MustParsePrefix(text)}, d.Now.Unix()+7200
+	d.ledger.Jail("sshd").Bans()[key] = &state.Ban{Jail: "sshd", Key: key, Since: d.Now.Unix(), Until: until, N: 1, Rule: rule, ByHand: rule == ""}
+	d.decide(state.Decision{Verb: state.Banned, Jail: "sshd", Key: &key, Since: d.Now.Unix(), Until: &until, N: 1, Rule: rule, ByHand: rule == "", Enforced: true})
+	if rule != "" {
+		d.ran()
+	}
+}
+
+// refuse has it end, and laid anew in vain, and end, in a round that goes on.
+func (d *desk) refuse(text string) {
+	d.end(text)
+	d.ran()
+	d.put("refused", strings.TrimSuffix(text, "/32")+"\n")
+	key, until := state.Key{Prefix: netip.MustParsePrefix(text)}, d.Now.Unix()+3600
+	d.decide(state.Decision{Verb: state.Banned, Jail: "sshd", Key: &key, Since: d.Now.Unix(), Until: &until, N: 1, Rule: "failed-password", Enforced: true})
+	_ = d.run()
+	os.Remove(filepath.Join(d.dir, "refused"))
+	d.end(text)
+	d.ran()
+}
