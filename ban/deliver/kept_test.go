@@ -434,3 +434,26 @@ func (d *desk) refuse(text string) {
 	d.end(text)
 	d.ran()
 }
+
+// TestChangedHook: a hook that enforces and is written anew goes on where the one before it
+// was: an end that waits is told to it.
+func TestChangedHook(t *testing.T) {
+	d := keeper(t)
+	d.ran()
+	d.ban(2)
+	d.lay("sshd", "203.0.1.0/32", "203.0.1.1/32")
+	d.ran()
+	d.took()
+	d.put("refused", ".*\n")
+	d.end("203.0.1.0/32")
+	_ = d.run()
+	os.Remove(filepath.Join(d.dir, "refused"))
+	d.Hooks[0].Run = append(d.Hooks[0].Run, "--mended")
+	d.ran()
+	d.wantTold("mended", "unban 203.0.1.0", "ban 203.0.1.1 again")
+	d.hook(`echo "$SCAN2BAN_EVENT $SCAN2BAN_KEY" >> others`).On = enforcing
+	d.ran()
+	if told := d.read("others"); told != "ban 203.0.1.1\n" {
+		t.Errorf("one beside it is told %q", told)
+	}
+}
