@@ -168,10 +168,14 @@ func begin(store *state.Store, o Options) (r *round, err error) {
 	}
 	r.standing = stands(r.ledger, o.Now, o.letGo || store.Paused() != nil)
 	known, from := map[string]*position{}, r.seq
+	left := r.at.left(o.sinks(), r.seq)
 	for _, s := range o.sinks() {
 		p := r.at.of(s).copy()
 		if p == nil || p.Seq > r.seq { // new, or the history was begun anew
 			p = &position{Seq: r.seq, Last: o.Now.Unix()}
+			if h, ok := s.(*hookSink); ok && h.enforces() { // it may be one that was written anew
+				p.Seq = left
+			}
 		}
 		known[s.name()] = p
 		from = min(from, p.Seq)

@@ -140,7 +140,12 @@ func (h *hookSink) waiting(r *round, p *position) (events []*Event) {
 		if slices.Contains(p.Done, d.Seq) || d.Summed && !h.resend {
 			continue
 		}
-		if e, ok := r.event(d); ok && h.takes(&e) {
+		e, ok := r.event(d)
+		switch {
+		case !ok || !h.takes(&e):
+		case h.resend && e.Event == "ban" && !e.Observed && r.standing.share(e.Jail) == none:
+			p.passed(e.Jail)
+		default:
 			events = append(events, &e)
 		}
 	}
@@ -189,7 +194,9 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 			defer lock.Unlock()
 			switch {
 			case err == nil:
-				inVain = 0
+				if inVain = 0; p.Kept != nil && e.ban != nil {
+					p.Kept.taken(e.Jail + " " + e.ban.Key)
+				}
 			case isOver(ctx, err):
 				return
 			case h.passes(r, p, e):
@@ -227,7 +234,7 @@ func (h *hookSink) each(ctx context.Context, r *round, p *position, events []*Ev
 }
 
 // passes tells whether an event that the hook has refused keeps none of the others: a ban,
-// which is tried again like those in force, and the end of one that was refused.
+// which is tried again like those in force, and the end of one that it has never taken.
 func (h *hookSink) passes(r *round, p *position, e *Event) bool {
 	if !h.enforces() || p.Kept == nil || e.ban == nil {
 		return false
@@ -235,12 +242,18 @@ func (h *hookSink) passes(r *round, p *position, e *Event) bool {
 	name := e.Jail + " " + e.ban.Key
 	switch e.Event {
 	case "ban":
+		if !e.ban.ByHand { // that may follow another that the hook has taken
+			p.Kept.never(name)
+		}
 		if p.Kept.refused(name) {
 			r.say(levelWarning, "%s: more than %d bans are refused, the oldest is given up", h.title(), refusedMost)
 		}
 		return true
 	case "expire", "unban", "release":
-		return slices.Contains(p.Kept.Refused, name)
+		if slices.Contains(p.Kept.Never, name) {
+			p.Kept.taken(name)
+			return true
+		}
 	}
 	return false
 }

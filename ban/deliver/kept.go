@@ -30,6 +30,7 @@ type kept struct {
 	After *state.Key `json:"after,omitempty"`
 
 	Refused []string `json:"refused,omitempty"` // "JAIL KEY", of which the hook was told in vain
+	Never   []string `json:"never,omitempty"`   // bans that it has not taken at any time: nothing is to be lifted
 
 	trying // to tell of those
 }
@@ -55,6 +56,7 @@ func (k *kept) copy() *kept {
 	}
 	c := *k
 	c.Jails, c.Refused = maps.Clone(k.Jails), slices.Clone(k.Refused)
+	c.Never = slices.Clone(k.Never)
 	return &c
 }
 
@@ -127,7 +129,7 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 		k.Jails = map[string]share{}
 	}
 	if k.Boot != at.boot { // what the hook had laid may be gone
-		*k = kept{Boot: at.boot, Jails: k.Jails}
+		*k = kept{Boot: at.boot, Jails: k.Jails, Never: k.Never}
 		for name, has := range k.Jails {
 			if has == all {
 				k.Jails[name] = some
@@ -160,6 +162,22 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 			k.failed(at.now, t.failed)
 		}
 	}))
+}
+
+// passed notes that an event has not told of a ban of a jail, for nobody is to be banned by
+// it now: it would come after the release. If it enforces again all are told.
+func (p *position) passed(jail string) {
+	k := p.Kept
+	if k == nil {
+		p.Boot = ""
+		return
+	}
+	if k.Jails[jail] == all {
+		k.Jails[jail] = some
+	}
+	if k.Jail == jail && !k.Ends {
+		k.Jail, k.After = "", nil
+	}
 }
 
 // telling is one round of that.
@@ -277,17 +295,26 @@ func (r *round) standingEvent(b *state.Ban, ends bool) (e Event, ok bool) {
 // refused notes that, behind those that wait for longer, and tells whether the first of
 // them had to make room.
 func (k *kept) refused(name string) (full bool) {
-	k.taken(name)
-	k.Refused = append(k.Refused, name)
+	k.Refused = append(without(k.Refused, name), name)
 	if full = len(k.Refused) > refusedMost; full {
 		k.Refused = k.Refused[1:]
 	}
 	return full
 }
 
-// taken notes that a ban is no longer to be told of.
+// never notes that the hook has refused a ban that is new.
+func (k *kept) never(name string) {
+	k.Never = append(without(k.Never, name), name)
+	k.Never = k.Never[max(0, len(k.Never)-refusedMost):]
+}
+
+// taken notes that a ban, or its end, is no longer to be told of.
 func (k *kept) taken(name string) {
-	k.Refused = slices.DeleteFunc(k.Refused, func(n string) bool { return n == name })
+	k.Refused, k.Never = without(k.Refused, name), without(k.Never, name)
+}
+
+func without(list []string, name string) []string {
+	return slices.DeleteFunc(list, func(n string) bool { return n == name })
 }
 
 // live are the bans of a jail in force, in the order of their keys.

@@ -318,3 +318,142 @@ func TestBootOfBefore(t *testing.T) {
 	d.ran()
 	d.wantTold("paused before it knew", "release 198.51.100.1")
 }
+
+// TestPassed: a ban that waits while nobody is to be banned is not told after its release,
+// by no later round, and all are told when the jail enforces again.
+func TestPassed(t *testing.T) {
+	d := keeper(t)
+	d.lay("sshd", "198.51.100.1/32")
+	d.ran()
+	d.wantTold("at first", "ban 198.51.100.1 again")
+	d.put("refused", ".*\n")
+	d.ban(2)
+	d.lay("sshd", "203.0.2.0/32", "203.0.2.1/32") // as the pass that decided them
+	_ = d.run()
+	os.Remove(filepath.Join(d.dir, "refused"))
+	if err := d.store.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	d.put("refused", "203.0.2.0\n")
+	if err := LetGo(t.Context(), d.Options); !errors.Is(err, ErrHeld) {
+		t.Errorf("a release is refused: %v", err)
+	}
+	d.wantTold("paused", "release 198.51.100.1", "release 203.0.2.1")
+	os.Remove(filepath.Join(d.dir, "refused"))
+	if err := LetGo(t.Context(), d.Options); err != nil || Held(d.StatePath) {
+		t.Error(err)
+	}
+	d.wantTold("paused, again", "release 203.0.2.0")
+	if err := d.store.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	d.later(2 * time.Minute)
+	d.ran()
+	d.wantTold("resumed", "ban 198.51.100.1 again", "ban 203.0.2.0 again", "ban 203.0.2.1 again")
+
+	d.ban(1) // it is told by no event, if the pause ends before the round has gone on
+	d.lay("sshd", "203.0.4.0/32")
+	if err := d.store.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	r, p := d.round(0)
+	if err := d.hookSinks()[0].news(t.Context(), r, p); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.store.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	d.ran()
+	if told := d.took(); !slices.Contains(told, "ban 203.0.4.0 again") {
+		t.Errorf("resumed at once: told %q", told)
+	}
+}
+
+// TestEndOfTaken: the end of a ban that the hook has taken is waited for, though it refused
+// later to be told of it again, or of its release.
+func TestEndOfTaken(t *testing.T) {
+	for name, ask := range map[string]func(*desk){
+		"told again":         (*desk).rebooted,
+		"of a release":       func(d *desk) { d.ledger.Jail("sshd").Reach.Enforce = false; d.decide() },
+		"of a ban like it":   func(d *desk) { d.again("203.0.1.0/32", "") },
+		"taken once refused": func(d *desk) { d.refuse("203.0.1.1/32"); d.again("203.0.1.1/32", "failed-password") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := keeper(t)
+			d.ran()
+			d.ban(2)
+			d.lay("sshd", "203.0.1.0/32", "203.0.1.1/32")
+			d.ran()
+			d.took()
+			ask(d)
+			d.put("refused", ".*\n")
+			_ = d.run()
+			for _, text := range []string{"203.0.1.0/32", "203.0.1.1/32"} {
+				d.end(text)
+			}
+			_ = d.run()
+			os.Remove(filepath.Join(d.dir, "refused"))
+			d.later(2 * time.Hour)
+			d.ran()
+			told := strings.Join(d.took(), "\n")
+			for _, want := range []string{"unban 203.0.1.0", "unban 203.0.1.1"} {
+				if !strings.Contains(told, want) {
+					t.Errorf("told %q, want %s", told, want)
+				}
+			}
+		})
+	}
+}
+
+// end has a ban of sshd taken back.
+func (d *desk) end(text string) {
+	key := state.Key{Prefix: netip.MustParsePrefix(text)}
+	delete(d.ledger.Jail("sshd").Bans(), key)
+	d.decide(state.Decision{Verb: state.Unbanned, Jail: "sshd", Key: &key, N: 1, Enforced: true})
+}
+
+// again has it laid, by a rule or by hand.
+func (d *desk) again(text, rule string) {
+	key, until := state.Key{Prefix: netip.MustParsePrefix(text)}, d.Now.Unix()+7200
+	d.ledger.Jail("sshd").Bans()[key] = &state.Ban{Jail: "sshd", Key: key, Since: d.Now.Unix(), Until: until, N: 1, Rule: rule, ByHand: rule == ""}
+	d.decide(state.Decision{Verb: state.Banned, Jail: "sshd", Key: &key, Since: d.Now.Unix(), Until: &until, N: 1, Rule: rule, ByHand: rule == "", Enforced: true})
+	if rule != "" {
+		d.ran()
+	}
+}
+
+// refuse has it end, and laid anew in vain, and end, in a round that goes on.
+func (d *desk) refuse(text string) {
+	d.end(text)
+	d.ran()
+	d.put("refused", strings.TrimSuffix(text, "/32")+"\n")
+	key, until := state.Key{Prefix: netip.MustParsePrefix(text)}, d.Now.Unix()+3600
+	d.decide(state.Decision{Verb: state.Banned, Jail: "sshd", Key: &key, Since: d.Now.Unix(), Until: &until, N: 1, Rule: "failed-password", Enforced: true})
+	_ = d.run()
+	os.Remove(filepath.Join(d.dir, "refused"))
+	d.end(text)
+	d.ran()
+}
+
+// TestChangedHook: a hook that enforces and is written anew goes on where the one before it
+// was: an end that waits is told to it.
+func TestChangedHook(t *testing.T) {
+	d := keeper(t)
+	d.ran()
+	d.ban(2)
+	d.lay("sshd", "203.0.1.0/32", "203.0.1.1/32")
+	d.ran()
+	d.took()
+	d.put("refused", ".*\n")
+	d.end("203.0.1.0/32")
+	_ = d.run()
+	os.Remove(filepath.Join(d.dir, "refused"))
+	d.Hooks[0].Run = append(d.Hooks[0].Run, "--mended")
+	d.ran()
+	d.wantTold("mended", "unban 203.0.1.0", "ban 203.0.1.1 again")
+	d.hook(`echo "$SCAN2BAN_EVENT $SCAN2BAN_KEY" >> others`).On = enforcing
+	d.ran()
+	if told := d.read("others"); told != "ban 203.0.1.1\n" {
+		t.Errorf("one beside it is told %q", told)
+	}
+}

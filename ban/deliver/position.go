@@ -106,6 +106,17 @@ func (p *positions) of(s sink) *position {
 	return at
 }
 
+// left is how far those have come that enforced bans and are no longer among the sinks, at
+// most seq: what ends later, they may still hold.
+func (p *positions) left(sinks []sink, seq int64) int64 {
+	for name, at := range p.Sinks {
+		if (at.Kept != nil || at.Boot != "") && !slices.ContainsFunc(sinks, func(s sink) bool { return s.name() == name || p.of(s) == at }) {
+			seq = min(seq, at.Seq)
+		}
+	}
+	return seq
+}
+
 // fails is what does, of a position that may be none; nil: nothing.
 func (p *position) fails() *trying {
 	switch {
