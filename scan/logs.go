@@ -174,6 +174,7 @@ func (l *Logs) look(line *logfile.Line) bool {
 		seen.now.Add(f.Tally())
 		switch f.Verdict.Kind {
 		case filter.Failure, filter.Success, filter.Mark:
+			f.Verdict.User = short(f.Verdict.User)
 			found = append(found, f)
 		}
 	}
@@ -243,14 +244,26 @@ func (w *Watch) finding(line *logfile.Line, group int, t *parts, program func() 
 		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonUndated}
 	}
 	f.Verdict.Weight *= t.times
+	f.Verdict.PID, f.Verdict.Conn = short(f.Verdict.PID), short(f.Verdict.Conn)
 	switch {
 	case !sessional(f.Verdict):
 	case len(t.prefix.PID) > 0:
-		f.Session = "file/" + string(t.prefix.PID)
+		f.Session = "file/" + string(t.prefix.PID[:min(len(t.prefix.PID), maxShort)])
 	case f.perFile():
 		f.Session = line.Path
 	}
 	return f
+}
+
+// maxShort is how much of a user's name or a process's number a finding holds that waits to
+// be judged, in bytes: the line may be a megabyte of it. The state keeps less of a name.
+const maxShort = 128
+
+func short(s string) string {
+	if len(s) <= maxShort {
+		return s
+	}
+	return strings.Clone(s[:maxShort])
 }
 
 // Line is what the watch makes of one line of a log file; own says whether it is

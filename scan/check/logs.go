@@ -252,13 +252,16 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 	}
 	group := c.Watches[i].Group()
 	group.Paths, group.Zone = paths, j.Zone
-	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{group}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix()})
-	defer r.Close()
-	for r.Next() {
-		line := r.Line()
-		if f, own := c.Watches[i].Line(line, 0); own {
+	lines := func(line *logfile.Line) bool {
+		f, own := c.Watches[i].Line(line, 0)
+		if own {
 			h.add(f, line.Text)
 		}
+		return false
+	}
+	r := logfile.Open(ctx, logfile.Options{Groups: []logfile.Group{group}, Since: c.Now.Add(-span).Unix(), Now: c.Now.Unix(), Look: lines})
+	defer r.Close()
+	for r.Next() {
 	}
 }
 

@@ -29,6 +29,16 @@ func (s *Stream) Lost() bool { return s.state == lost }
 // Reset says that the next part begins a line.
 func (s *Stream) Reset() { s.state, s.begun = between, s.begun[:0] }
 
+// Shrink lets go of the line that was put together last, if that is longer than n bytes;
+// done: so it was.
+func (s *Stream) Shrink(n int) (done bool) {
+	if s.Open() || cap(s.begun) <= n {
+		return false
+	}
+	s.begun = nil
+	return true
+}
+
 // Add takes a part. With the last one it gives the line, unless its beginning is not
 // known; long says that this is only the beginning. The line is valid until the next
 // part of it or of another line.

@@ -53,6 +53,16 @@ type Unwrapper struct {
 	plain  []byte
 }
 
+// Shrink lets go of the line that was unwrapped last, if that may be longer than n bytes;
+// done: so it was.
+func (u *Unwrapper) Shrink(n int) (done bool) {
+	if cap(u.plain) <= n {
+		return false
+	}
+	u.plain = nil
+	return true
+}
+
 // Line unwraps one; it is valid until the next. ok is false for a line that no engine
 // writes.
 func (u *Unwrapper) Line(text []byte) (l Line, ok bool) {

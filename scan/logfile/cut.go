@@ -5,8 +5,12 @@ import (
 	"io"
 )
 
-// firstBuffer is the size of a buffer, in bytes, before a line is longer.
-const firstBuffer = 128 << 10
+// Buffers, in bytes.
+const (
+	firstBuffer = 128 << 10 // before a line is longer
+	minBuffer   = 4 << 10   // of one file of many
+	allBuffers  = 16 << 20  // of all files together, but for lines that are longer
+)
 
 // cutter cuts what it reads into lines. Its memory is bounded by MaxLine.
 type cutter struct {
@@ -17,6 +21,10 @@ type cutter struct {
 	inside     bool  // of a line that was too long
 	final      bool  // the last line may do without an end
 	ended      bool  // there is no more to read now
+	most       int   // bytes that are read in one go; 0: as many as there is room for
+
+	// grow gives a larger buffer, of at least n bytes; nil: a new one is made.
+	grow func(n int) []byte
 
 	// hole tells where data begins at or after an offset at which the file holds NULs;
 	// nil: not known.
@@ -41,13 +49,13 @@ func (c *cutter) next() (line []byte, long, ok bool, err error) {
 				continue
 			}
 			c.skip(len(data))
-			if len(data) >= firstBuffer && data[len(data)-1] == 0 {
+			if len(data) >= minBuffer && data[len(data)-1] == 0 {
 				c.jump()
 			}
 		case len(data) > 0 && data[0] == 0:
 			c.skip(len(data) - len(bytes.TrimLeft(data, "\x00")))
 			searched = 0
-			if c.start == c.end && len(data) >= firstBuffer {
+			if c.start == c.end && len(data) >= minBuffer {
 				c.jump()
 			}
 			continue
@@ -89,11 +97,21 @@ func (c *cutter) fill() error {
 		c.start = 0
 	}
 	if c.end == len(c.buf) {
-		grown := make([]byte, min(max(2*len(c.buf), firstBuffer), MaxLine))
+		n := min(max(2*len(c.buf), firstBuffer), MaxLine)
+		var grown []byte
+		if c.grow != nil {
+			grown = c.grow(n)
+		} else {
+			grown = make([]byte, n)
+		}
 		copy(grown, c.buf[:c.end])
 		c.buf = grown
 	}
-	n, err := c.src.Read(c.buf[c.end:])
+	free := c.buf[c.end:]
+	if c.most > 0 {
+		free = free[:min(len(free), c.most)]
+	}
+	n, err := c.src.Read(free)
 	c.end += n
 	if err == io.EOF {
 		c.ended, err = true, nil

@@ -49,6 +49,9 @@ func (f *file) begin(r *Reader, l *log) error {
 		f.dates = newDatings(r.o.Groups, f.groups, r.o.Now*1e6, f.pos.Time)
 	}
 	f.cut = cutter{src: &counted{f, r}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
+	if r.manyLogs() {
+		f.cut.most, f.cut.grow = r.size, r.larger
+	}
 	if f.gz {
 		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
 		if err == nil {
@@ -243,7 +246,7 @@ func (f *file) commit() {
 
 // end tells what an admin should know, and lets the buffer be used again.
 func (f *file) end(r *Reader) {
-	r.spare = append(r.spare, f.cut.buf)
+	r.put(f.cut.buf)
 	f.cut.buf, f.cut.start, f.cut.end = nil, 0, 0
 	if f.ahead > 0 && !r.o.Past {
 		r.warn("%s of %s %s later than the clock, the last by %s: they do not count (is its zone right? see logtimezone)",
@@ -266,5 +269,56 @@ func (r *Reader) buffer(n int64) []byte {
 		r.spare = r.spare[:last]
 		return b
 	}
-	return make([]byte, min(max(n, 4096)+1, firstBuffer))
+	return make([]byte, min(max(n, minBuffer)+1, int64(r.size)))
+}
+
+// put takes a buffer that no file needs any more.
+func (r *Reader) put(b []byte) {
+	switch {
+	case !r.manyLogs() || len(b) <= r.size:
+		r.spare = append(r.spare, b)
+	case len(b) > len(r.large):
+		r.large = b
+	}
+}
+
+// larger gives a buffer of at least n bytes.
+func (r *Reader) larger(n int) []byte {
+	if b := r.large; len(b) >= n {
+		r.large = nil
+		return b
+	}
+	return make([]byte, n)
+}
+
+// fewLogs is how many may each hold a line of MaxLine while they wait for their turn.
+const fewLogs = 16
+
+// manyLogs tells whether logs hold no more than a buffer while they wait.
+func (r *Reader) manyLogs() bool { return r.o.Look != nil && len(r.plan.logs) > fewLogs }
+
+// wait lets go of what a line has taken that is longer than a buffer. It has been looked at.
+func (l *log) wait(r *Reader) {
+	if !r.manyLogs() {
+		return
+	}
+	if f := l.files[0]; len(f.cut.buf) > r.size {
+		c := &f.cut // what it holds behind the line was read in one go
+		b := r.buffer(int64(r.size))
+		if len(b) < c.end-c.start {
+			b = make([]byte, r.size)
+		}
+		l.line.Text = nil
+		n := copy(b, c.buf[c.start:c.end])
+		r.put(c.buf)
+		c.buf, c.start, c.end = b, 0, n
+	}
+	if f := l.files[0]; f.streams != nil && f.wrap.Shrink(r.size) {
+		l.line.Text = nil
+	}
+	for i := range l.streams {
+		if l.streams[i].Shrink(r.size) {
+			l.line.Text = nil
+		}
+	}
 }

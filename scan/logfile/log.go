@@ -34,6 +34,7 @@ func (l *log) advance(r *Reader) bool {
 			ok, err = f.next(r, &l.line)
 		}
 		if ok {
+			l.wait(r)
 			return true
 		}
 		if err != nil {

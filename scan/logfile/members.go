@@ -21,6 +21,8 @@ type member struct {
 	linked bool   // that name is a symbolic link
 	owner  uint32 // whose a link to it is, and so it must be; 0: no link that matters leads to it
 	groups []int
+	via    []string       // globs that lead to it
+	later  bool           // it is left for the next passes
 	zone   *time.Location // of its times by the layouts; nil: no group goes by them
 }
 
@@ -73,13 +75,18 @@ func Expand(glob string) ([]string, error) {
 func (p *plan) expand() {
 	for g, group := range p.r.o.Groups {
 		for _, glob := range group.Paths {
+			if p.crowd.of[glob] == nil {
+				p.crowd.of[glob] = &share{}
+			}
 			paths, err := Expand(glob)
 			if err != nil && !slices.Contains(p.unseen, glob) {
 				p.unseen = append(p.unseen, glob)
 				p.r.fail(glob, err)
 			}
 			for _, path := range paths {
-				p.join(path, g)
+				if m := p.join(path, g); m != nil {
+					p.news(m, glob)
+				}
 			}
 		}
 	}
@@ -87,22 +94,23 @@ func (p *plan) expand() {
 		p.r.warn("%v", u.Err)
 	}
 	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return !m.regular() })
+	p.admit()
 	slices.SortFunc(p.members, func(a, b *member) int { return strings.Compare(a.name, b.name) })
 }
 
-// join makes the file at path a member, or one more group's.
-func (p *plan) join(path string, g int) {
+// join makes the file at path a member, or one more group's; nil where it is none.
+func (p *plan) join(path string, g int) *member {
 	if p.refused[path] {
-		return // another group's too, and told of both
+		return nil // another group's too, and told of both
 	}
 	w, err := follow(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return // it may come
+		return nil // it may come
 	}
 	if err != nil {
 		p.refused[path] = true
 		p.fail(path, err)
-		return
+		return nil
 	}
 	m := p.byID[w.id]
 	switch {
@@ -123,7 +131,7 @@ func (p *plan) join(path string, g int) {
 		m.groups = append(m.groups, g)
 	}
 	if p.r.o.Groups[g].Dates != nil {
-		return
+		return m
 	}
 	zone := p.r.o.Groups[g].zone()
 	if m.zone == nil {
@@ -132,6 +140,7 @@ func (p *plan) join(path string, g int) {
 	if zone.String() != m.zone.String() && p.known[w.id] == nil {
 		p.r.warn("log file %s: two jails read it in different zones, %s and %s: the first one holds", path, m.zone, zone)
 	}
+	return m
 }
 
 // odd warns of a member that is no regular file, once.

@@ -212,3 +212,21 @@ func TestHoles(t *testing.T) {
 		}
 	}
 }
+
+// TestHolesOfMany: nor are those of many logs, whose buffers are small.
+func TestHolesOfMany(t *testing.T) {
+	h := newHost(t, "*.log")
+	const logs = 300
+	for i := range logs {
+		name := fmt.Sprintf("%d.log", i)
+		h.append(name, "")
+		h.must(os.Truncate(h.path(name), 16<<20))
+		h.append(name, "\n2026-11-22T08:14:01.000000Z end\n")
+	}
+	n := 0
+	r := h.open(func(l *Line) bool { n++; return true })
+	defer r.Close()
+	if n != logs || r.Bytes() > logs*2*firstBuffer || r.Err() != nil {
+		t.Errorf("%d lines, %d bytes were read, %v", n, r.Bytes(), r.Err())
+	}
+}

@@ -27,9 +27,11 @@ type plan struct {
 	known   map[ident]*entry // that hold what the last pass knew of them
 	lost    []*entry         // current at the last pass, and perhaps rotated since
 	behind  map[int]int64    // see Reader.Behind
+	last    map[string]int64 // of each log, the time of the last line that was read of it
 	dirs    map[string][]sibling
 	logs    []*log
 	opened  []*os.File
+	crowd   crowd
 }
 
 // entry is a file with a position.
@@ -43,10 +45,12 @@ type entry struct {
 }
 
 func newPlan(r *Reader) *plan {
-	p := &plan{r: r, byID: map[ident]*member{}, refused: map[string]bool{}, known: map[ident]*entry{}, behind: map[int]int64{}, dirs: map[string][]sibling{}}
+	p := &plan{r: r, byID: map[ident]*member{}, refused: map[string]bool{}, known: map[ident]*entry{}, behind: map[int]int64{}, last: map[string]int64{}, dirs: map[string][]sibling{}}
+	p.crowd = crowd{of: map[string]*share{}, skipped: map[string]bool{}}
 	for _, pos := range r.o.After {
 		e := &entry{pos: pos, status: status{id: ident{pos.Device, pos.Inode}}}
 		p.known[e.id] = e
+		p.last[pos.Log] = max(p.last[pos.Log], pos.Time)
 		if pos.Print != "" { // else it was no regular file
 			p.entries = append(p.entries, e)
 		}
@@ -61,6 +65,7 @@ func newPlan(r *Reader) *plan {
 		p.regain(e)
 	}
 	p.lineUp()
+	p.tellLeft()
 	return p
 }
 
@@ -86,6 +91,10 @@ func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 
 // fail takes what keeps a file of a log from being read.
 func (p *plan) fail(log string, err error) {
+	if err == errMany {
+		p.share(log).left++
+		return
+	}
 	p.r.fail(log, fmt.Errorf("log file: %w%s", err, remedy(err)))
 }
 
@@ -93,11 +102,7 @@ func (p *plan) fail(log string, err error) {
 // what an earlier pass has read of it.
 func (p *plan) late(log string, time int64) {
 	if time == 0 {
-		for _, pos := range p.r.o.After {
-			if pos.Log == log {
-				time = max(time, pos.Time)
-			}
-		}
+		time = p.last[log]
 	}
 	groups, _ := p.groups(log)
 	for _, g := range groups {
@@ -122,6 +127,10 @@ func (p *plan) hidden(name string) bool {
 
 // locate finds the file of a position again, and opens it if it may have grown.
 func (p *plan) locate(e *entry) {
+	if m := p.byID[e.id]; m != nil && m.later {
+		e.left, e.kept = true, true
+		return
+	}
 	if groups, _ := p.groups(e.pos.Log); p.byID[e.id] == nil && (groups == nil || p.hidden(e.pos.Log)) {
 		p.leave(e) // its jail may come back, or what keeps us from it be mended
 		return
@@ -155,6 +164,7 @@ func (p *plan) locate(e *entry) {
 			p.lost = append(p.lost, e) // it could have been written, copied and truncated
 		}
 	default:
+		p.shut(f, e)
 		p.lose(e)
 	}
 }
@@ -163,15 +173,27 @@ func (p *plan) locate(e *entry) {
 // needs no end.
 func (p *plan) settled(s status) bool { return p.r.o.Now*1e9-s.changed > 60e9 }
 
-// open opens a file, and looks at it again.
+// open opens a file, and looks at it again; errMany: it is beyond the share of its log's glob.
 func (p *plan) open(path string, e *entry) (*os.File, error) {
+	of := p.share(e.pos.Log)
+	if of.open >= of.files {
+		return nil, errMany
+	}
 	f, s, err := open(path, e.pos.Owner)
 	if err != nil {
 		return nil, err
 	}
+	of.open++
 	p.opened = append(p.opened, f)
 	e.status = s
 	return f, nil
+}
+
+// shut closes the file that was opened last.
+func (p *plan) shut(f *os.File, e *entry) {
+	f.Close()
+	p.opened = p.opened[:len(p.opened)-1]
+	p.share(e.pos.Log).open--
 }
 
 // lose forgets a position whose file is not there, or holds something else.
@@ -215,7 +237,7 @@ func (p *plan) lineUp() {
 			e.pos.Current = false
 			p.take(l, e, groups)
 		}
-		if m != nil {
+		if m != nil && !p.crowd.skipped[name] {
 			p.take(l, p.head(m), groups)
 		}
 		if len(l.files) > 0 {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,18 @@ func (p *plan) beside(dir string) []sibling {
 	}
 	p.dirs[dir] = list
 	return list
+}
+
+// rotations are the files of a directory that may be what a log of that name was rotated into.
+func (p *plan) rotations(dir, base string) []sibling {
+	list := p.beside(dir) // by name
+	stem := strings.TrimSuffix(base, filepath.Ext(base))
+	from, _ := slices.BinarySearchFunc(list, stem, func(x sibling, stem string) int { return strings.Compare(x.name, stem) })
+	to := from
+	for to < len(list) && strings.HasPrefix(list[to].name, stem) {
+		to++
+	}
+	return list[from:to]
 }
 
 // find looks for the file of a position: where it was, among the members, and
@@ -97,6 +110,10 @@ func ofLog(name string, pos *state.FilePosition) bool {
 // regain looks for what the last pass left of a current file that is not there
 // any more, or was truncated: a copy of it, or what it was compressed into.
 func (p *plan) regain(e *entry) {
+	if !p.room(e.pos.Log, regained, true) {
+		e.left, e.kept = true, true
+		return
+	}
 	dir := filepath.Dir(e.pos.Path)
 	var packed []sibling
 	for _, x := range p.beside(dir) {
@@ -153,11 +170,14 @@ func (p *plan) adopt(e *entry, path string, packed bool) bool {
 	a.f, a.pos.Path, a.pos.Log, a.pos.Current = f, path, e.pos.Log, false
 	if packed {
 		if !p.r.packs(f, &a.pos) {
+			p.shut(f, a)
 			return false
 		}
+		p.share(a.pos.Log).gzips++
 		a.read = &file{gz: true}
 	} else {
 		if !holds(f, a.size, &a.pos) {
+			p.shut(f, a)
 			return false
 		}
 		a.kept = true
@@ -175,6 +195,7 @@ func (p *plan) unpack(e *entry, path string) {
 		return // gone again
 	}
 	a.f, a.read = f, &file{gz: true, fresh: true}
+	p.share(a.pos.Log).gzips++
 	p.entries = append(p.entries, a)
 }
 
@@ -197,7 +218,8 @@ func (p *plan) missed(name string, m *member) (list []*entry) {
 		return nil // of a log that was not judged yet a part could have been copied and truncated
 	}
 	dir := filepath.Dir(m.path)
-	for _, x := range p.beside(dir) {
+	var missed []sibling
+	for _, x := range p.rotations(dir, filepath.Base(name)) {
 		if p.known[x.id] != nil || p.byID[x.id] != nil || x.changed < after || isPacked(x.name) || m.owner != 0 && m.owner != x.uid {
 			continue
 		}
@@ -205,7 +227,14 @@ func (p *plan) missed(name string, m *member) (list []*entry) {
 		if !isRotated(x.name, filepath.Base(name)) || x.size == 0 && p.known[m.id] != nil || copyOf(path, m.path, m.owner) {
 			continue
 		}
-		if e := p.add(path, name, m.owner); e != nil {
+		missed = append(missed, x)
+	}
+	order.By(missed, func(a, b sibling) int { return int(max(-1, min(1, a.changed-b.changed))) })
+	for _, x := range missed { // the oldest first: where there is no room, the next pass goes on
+		if !p.room(name, 1, false) {
+			break
+		}
+		if e := p.add(filepath.Join(dir, x.name), name, m.owner); e != nil {
 			list = append(list, e)
 		}
 	}

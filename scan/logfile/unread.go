@@ -112,4 +112,6 @@ func (r *Reader) globOf(name string) (glob string, groups []int) {
 }
 
 // Unread is what could not be read, and of whom.
-func (r *Reader) Unread() []Unread { return append(r.unread.List(), r.calledOff.List()...) }
+func (r *Reader) Unread() []Unread {
+	return slices.Concat(r.unread.List(), r.many.List(), r.calledOff.List())
+}
