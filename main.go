@@ -451,11 +451,14 @@ func steps(c *cobra.Command, o *options) io.Writer {
 func pauseCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		paused, err := pass.Pause(c.Context(), o.state)
+		if paused == nil { // the passes go on, and would bring back what is released here
+			return err
+		}
 		held := jail.LetGo(c.Context(), o.config, o.state)
 		if held != nil {
 			err = errors.Join(err, fmt.Errorf("paused, and %w (mend the hook and run \"scan2ban pause\" again)", held))
 		}
-		if paused != nil && held == nil {
+		if held == nil {
 			fmt.Fprintln(steps(c, o), paused)
 		}
 		return errors.Join(err, timer(c, o, (*install.Install).Pause))
