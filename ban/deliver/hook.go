@@ -94,7 +94,7 @@ func (h *hookSink) enforces() bool {
 func (h *hookSink) title() string { return "hook " + h.Run[0] }
 
 func (h *hookSink) due(p *position, at standing) bool {
-	return p.Seq < at.seq && p.ready(at.now) || h.keeps(p, at) && (p.Kept == nil || p.Kept.ready(at.now))
+	return p.Seq < at.seq && p.ready(at.now) || h.keeps(p, at) && (p.Kept.turned(at) || p.Kept.ready(at.now))
 }
 
 // bootID names the time since the host was started.
@@ -111,7 +111,7 @@ func (h *hookSink) deliver(ctx context.Context, r *round, p *position) (err erro
 	if p.Seq < r.seq && (p.ready(r.standing.now) || r.letGo) {
 		err = h.news(ctx, r, p)
 	}
-	if h.keeps(p, r.standing) && (p.Kept == nil || p.Kept.ready(r.standing.now) || r.letGo) {
+	if h.keeps(p, r.standing) && (p.Kept.turned(r.standing) || p.Kept.ready(r.standing.now) || r.letGo) {
 		err = errors.Join(err, h.keep(ctx, r, p))
 	}
 	if r.letGo && err == nil && (p.Seq < r.seq || h.keeps(p, r.standing)) {

@@ -107,6 +107,11 @@ func (k *kept) news(at standing) bool {
 	return false
 }
 
+// turned tells whether there is what no round has begun with: that waits for no pause.
+func (k *kept) turned(at standing) bool {
+	return k == nil || k.Boot != at.boot || slices.ContainsFunc(k.todo(at), func(name string) bool { return k.Jails[name] != some })
+}
+
 // keeps tells whether there is something of that to tell: to a hook that hears of bans.
 func (h *hookSink) keeps(p *position, at standing) bool {
 	k := p.Kept
@@ -147,6 +152,9 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 		r.say(levelWarning, "%s: of the bans in force %d given up after %s (%s)", h.title(), len(k.Refused), state.Plural(k.Tries, "try"), k.Error)
 		k.Refused = nil
 		k.went()
+	}
+	for _, name := range k.todo(at) {
+		k.Jails[name] = some
 	}
 	t := &telling{hookSink: h, ctx: ctx, round: r, p: p, begun: time.Now(), tried: map[string]bool{}}
 	t.jails()
@@ -203,7 +211,6 @@ func (t *telling) jails() {
 		if k.Jail != name || k.Ends != ends {
 			k.Jail, k.Ends, k.After = name, ends, nil
 		}
-		k.Jails[name] = some
 		for _, b := range t.live(name) {
 			if k.After != nil && !after(b.Key, *k.After) {
 				continue

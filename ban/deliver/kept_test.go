@@ -457,3 +457,43 @@ func TestChangedHook(t *testing.T) {
 		t.Errorf("one beside it is told %q", told)
 	}
 }
+
+// TestTurns: one ban that is refused for long holds up neither what a boot asks for nor
+// what a jail that only observes does.
+func TestTurns(t *testing.T) {
+	for name, turn := range map[string]struct {
+		does func(*desk)
+		told string
+	}{
+		"a boot":   {(*desk).rebooted, "ban 203.0.1.0 again"},
+		"observes": {func(d *desk) { d.ledger.Jail("sshd").Reach.Enforce = false; d.decide() }, "release 203.0.1.0"},
+		"paused":   {func(d *desk) { _ = d.store.Pause() }, "release 203.0.1.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := keeper(t)
+			d.ran()
+			d.put("refused", "203.0.1.1\n")
+			d.ban(2)
+			d.lay("sshd", "203.0.1.0/32", "203.0.1.1/32")
+			for range 200 { // till the pauses are long
+				d.later(time.Minute)
+				if d.due() {
+					_ = d.run()
+				}
+			}
+			d.took()
+			if d.due() {
+				t.Fatal("due already")
+			}
+			turn.does(d)
+			if !d.due() {
+				t.Error("not due")
+			}
+			_ = d.run()
+			d.wantTold("at once", turn.told)
+			if d.due() {
+				t.Error("tried again without a pause")
+			}
+		})
+	}
+}
