@@ -203,7 +203,7 @@ func (p *Pass) load() (err error) {
 	default:
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
-		if p.stayed(p.Ledger) && !p.volatile.Left && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
+		if p.stayed(p.Ledger) && !p.volatile.Left && !p.volatile.Stays && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
