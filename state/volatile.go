@@ -18,7 +18,8 @@ type Volatile struct {
 	Good    int64            `json:"good,omitempty"`     // second of the last pass without an error
 	Noted   map[string]int64 `json:"noted,omitempty"`    // warnings that the history has, by what they have in common, with the second of the last pass that had them
 	Lists   json.RawMessage  `json:"lists,omitempty"`    // what is known of the lists that others keep
-	Left    bool             `json:"left,omitempty"`     // hooks enforce the bans, and our table was taken out of the kernel, or could not be
+	Left    bool             `json:"left,omitempty"`     // hooks enforce the bans, and our table was taken out of the kernel, or this kernel never had bans of ours
+	Stays   bool             `json:"stays,omitempty"`    // hooks enforce the bans, our table is in the kernel, and no pass since had the permission to take it out
 	Settled string           `json:"settled,omitempty"`  // a mark of the bans and the configuration that the kernel was brought to
 	LeftOut int              `json:"left_out,omitempty"` // bans beyond what the kernel gets
 	Shrunk  int64            `json:"shrunk,omitempty"`   // what the history was shrunk to last, in bytes

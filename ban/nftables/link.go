@@ -56,7 +56,7 @@ func open(ctx context.Context) (*link, error) {
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("set up netlink socket: %w", err)
+		return nil, explain(fmt.Errorf("set up netlink socket: %w", unsupported(err)))
 	}
 	return &link{conn: conn, raw: raw}, nil
 }
@@ -271,9 +271,10 @@ func explain(err error) error {
 	return fmt.Errorf("nftables: %w", err)
 }
 
-// unsupported marks the errors that say that a part of nf_tables is not in this kernel.
+// unsupported marks the errors that say that a part of nf_tables, or of netlink (before
+// Linux 4.3), is not in this kernel.
 func unsupported(err error) error {
-	for _, e := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOENT} {
+	for _, e := range []unix.Errno{unix.ENOPROTOOPT, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOENT} {
 		if errors.Is(err, e) && !errors.Is(err, errors.ErrUnsupported) {
 			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 		}

@@ -59,3 +59,15 @@ func TestQuoteForATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestMasked: a link to /dev/null in the place of what a package lays down is an empty file.
+func TestMasked(t *testing.T) {
+	dir := lay(t, map[string]string{"jail.conf": "[DEFAULT]\nbantime = 10m\n", "jail.local": "[sshd]\nenabled = true\nlogpath = /var/log/auth.log\n",
+		"filter.d/sshd.conf": "[Definition]\nfailregex = ^Failed password for .* from <HOST>\n", "jail.d/other.conf": ""})
+	if err := os.Symlink(os.DevNull, filepath.Join(dir, "jail.d", "defaults-debian.conf")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := (Options{Dir: dir}).Read(); err != nil || !strings.Contains(r.Config, "sshd") {
+		t.Error(r, err)
+	}
+}

@@ -37,7 +37,7 @@ func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 		s.Off[name] = true
 	}
 	allowed, missing := c.allowed(&s)
-	s.Ignored, _, _ = c.base.Ignored(self) // of a file that cannot be read the jails tell
+	kept := state.NewIgnored() // what jails ignore that are not judged
 	for _, j := range c.Jails {
 		ignored, unread, err := j.Ignored(self)
 		fail(unread...)
@@ -50,7 +50,7 @@ func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 		}
 		if err != nil {
 			s.Kept[j.Name], s.Causes[j.Name] = true, err
-			s.Ignored.AddAll(ignored)
+			kept.AddAll(ignored)
 			fail(fmt.Errorf("%w: not judged in this pass", err))
 			continue
 		}
@@ -73,8 +73,11 @@ func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
 				Paths: j.Paths(), Program: j.Rules.File.Program, Zone: j.LogTimeZone.Location})
 		}
 	}
-	if len(s.Rules) == 0 {
-		s.Ignored.AddAll(allowed)
+	s.Ignored = func() *state.Ignored {
+		set, _, _ := c.base.Ignored(self) // of a file that cannot be read the jails tell
+		set.AddAll(kept)
+		set.AddAll(allowed)
+		return set
 	}
 	s.Spared = c.spared(&s, self, allowed)
 	if s.Spared != nil && c.base.IgnoreSelf && unknown != nil {

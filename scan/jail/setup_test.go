@@ -65,3 +65,26 @@ func TestSelfUnknown(t *testing.T) {
 		}
 	}
 }
+
+// TestIgnoredByHand: what a ban by hand alone asks for is read when it asks, not in every pass.
+func TestIgnoredByHand(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ignored")
+	lines := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines("192.0.2.1\n")
+	c, err := Load(write(t, map[string]string{"scan2ban.toml": "[defaults]\nignorefile = \"" + file + "\"\n[jail.sshd]\nenabled = true\nignorefile = \"\"\n"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pass.Pass{Setup: c.setup(nil, nil)}
+	lines("192.0.2.2\n")
+	set := p.Protected(nil)
+	for addr, want := range map[string]bool{"192.0.2.1": false, "192.0.2.2": true} {
+		if _, _, ok := set.Covers(netip.MustParseAddr(addr)); ok != want {
+			t.Errorf("%s is spared: %v", addr, ok)
+		}
+	}
+}

@@ -55,7 +55,7 @@ func (p *Pass) enforce(ctx context.Context) {
 		p.leave(ctx)
 		return
 	}
-	p.volatile.Left = false
+	p.volatile.Left, p.volatile.Stays = false, false
 	var memory *nftables.Memory
 	if json.Unmarshal(p.volatile.Kernel, &memory) != nil {
 		memory = nil
@@ -109,17 +109,20 @@ func (p *Pass) enforce(ctx context.Context) {
 var removeTable = nftables.Remove
 
 // leave takes our table out of the kernel, once until the host is booted: hooks enforce the
-// bans, and nobody would lift those in it. Without permission that is a warning, where
-// this kernel has had bans of ours.
+// bans, and nobody would lift those in it. A pass without permission warns of them, the first
+// one, where this kernel has had bans of ours, and leaves it to the first that has it.
 func (p *Pass) leave(ctx context.Context) {
 	p.volatile.Kernel = nil
 	if p.volatile.Left {
 		return
 	}
 	err := removeTable(ctx)
-	if p.volatile.Left = err == nil || errors.Is(err, fs.ErrPermission); err != nil && (p.volatile.Held != 0 || !p.volatile.Left) {
+	refused := errors.Is(err, fs.ErrPermission)
+	p.volatile.Left = err == nil || refused && p.volatile.Held == 0
+	if !p.volatile.Left && !(refused && p.volatile.Stays) {
 		p.Warn("hooks enforce the bans (backend = \"hook\"), and those that nftables was given before stay in force (as root: nft delete table inet scan2ban): %v", err)
 	}
+	p.volatile.Stays = refused && !p.volatile.Left
 }
 
 // save writes the state when it is due. What was read and is not saved will be

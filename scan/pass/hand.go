@@ -152,7 +152,9 @@ func (p *Pass) Protected(shield *state.Ignored) *state.Ignored {
 	for _, r := range p.Rules {
 		set.AddAll(r.Ignored)
 	}
-	set.AddAll(p.Ignored)
+	if p.Ignored != nil {
+		set.AddAll(p.Ignored())
+	}
 	set.AddAll(shield)
 	return set
 }

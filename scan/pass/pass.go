@@ -43,10 +43,10 @@ type Setup struct {
 	State   state.Options
 	Kernel  nftables.Options
 	Deliver deliver.Config
-	Lists   []*list.Options // that others keep
-	Allowed []list.Known    // of the allow lists among them, as they were read
-	Spared  *state.Ignored  // who is in no list; nil: that is not known
-	Ignored *state.Ignored  // what [defaults] and jails that are kept ignore; nil: nothing
+	Lists   []*list.Options       // that others keep
+	Allowed []list.Known          // of the allow lists among them, as they were read
+	Spared  *state.Ignored        // who is in no list; nil: that is not known
+	Ignored func() *state.Ignored // what [defaults] and jails that are kept ignore, for who bans by hand: no pass reads it; nil: nothing
 	Metrics metrics.Config
 	Version string   // of this program, for the metrics
 	Errs    []error  // of the configuration: the pass goes on without what they name
@@ -203,7 +203,7 @@ func (p *Pass) load() (err error) {
 	default:
 		p.saved = p.Ledger.Sources.Journal
 		prior = p.store.Prior(p.Ledger.History)
-		if p.stayed(p.Ledger) && !p.volatile.Left && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
+		if p.stayed(p.Ledger) && !p.volatile.Left && !p.volatile.Stays && (p.volatile.Kernel != nil || p.LastRun == nil || p.LastRun.Error == "") {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}

@@ -43,7 +43,7 @@ func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err err
 		return 0, warnings, err
 	}
 	if result.Commits > 0 { // what was logged until now came while the kernel held nothing
-		v.Held, v.Left = s.Now.Unix(), false
+		v.Held, v.Left, v.Stays = s.Now.Unix(), false, false
 		if v.Lists, err = json.Marshal(known); err != nil {
 			return bans, warnings, err
 		}
