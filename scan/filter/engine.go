@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"regexp"
 	"regexp/syntax"
+	"slices"
+	"unicode/utf8"
 )
 
 // engine is a compiled expression, of one of three kinds. All take time linear in
@@ -54,23 +56,28 @@ const maxGroups = 16
 // only some 30 bytes of the line are looked at closely. The result is the one
 // that regexp would give for the whole pattern.
 func newEngine(tree *syntax.Regexp) *engine {
-	if tree.Op == syntax.OpConcat && !looksAround(tree.Sub[1:len(tree.Sub)-1]) {
-		parts := tree.Sub[1 : len(tree.Sub)-1]
-		if n := len(parts); n > 0 && isAny(parts[n-1]) {
-			// ".*$": nothing more to see.
-			return compileParts(parts[:n-1], false)
-		}
-		for i, part := range parts {
-			if isAny(part) || part.Op == syntax.OpCapture && isAny(part.Sub[0]) {
-				if e := newSplit(parts[:i], part, parts[i+1:]); e != nil {
-					return e
-				}
-				break
-			}
-		}
-		return compileParts(parts, true)
+	parts := between(tree)
+	n := len(parts)
+	switch {
+	case parts == nil:
+		return &engine{re: regexp.MustCompile(source(tree))}
+	case n > 0 && isAny(parts[n-1]):
+		// ".*$": nothing more to see.
+		return compileParts(parts[:n-1], false)
 	}
-	return &engine{re: regexp.MustCompile(source(tree))}
+	if i := splitAt(parts); i >= 0 {
+		return newSplit(parts[:i], parts[i], parts[i+1:])
+	}
+	return compileParts(parts, true)
+}
+
+// between are the parts of an expression between its two anchors; nil where it cannot be
+// taken apart.
+func between(tree *syntax.Regexp) []*syntax.Regexp {
+	if tree.Op != syntax.OpConcat || looksAround(tree.Sub[1:len(tree.Sub)-1]) {
+		return nil
+	}
+	return tree.Sub[1 : len(tree.Sub)-1]
 }
 
 // isAny tells whether re is ".*".
@@ -113,21 +120,40 @@ func compileParts(parts []*syntax.Regexp, toEnd bool) *engine {
 type split struct {
 	head, tail *engine
 	literal    []byte
+	mark       int  // in it, a byte that is rarer than spaces
 	captured   bool // the free text is a group
 }
 
-// newSplit gives nil where the parts are not of that form.
-func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) *engine {
-	if len(tail) == 0 || tail[0].Op != syntax.OpLiteral || tail[0].Flags&syntax.FoldCase != 0 {
-		return nil
+// splitAt is where in parts the free text of a split is, -1 where they are not of that form.
+func splitAt(parts []*syntax.Regexp) int {
+	i := slices.IndexFunc(parts, func(part *syntax.Regexp) bool {
+		return isAny(part) || part.Op == syntax.OpCapture && isAny(part.Sub[0])
+	})
+	if i < 0 || isAny(parts[len(parts)-1]) || i == len(parts)-1 || parts[i+1].Op != syntax.OpLiteral || parts[i+1].Flags&syntax.FoldCase != 0 {
+		return -1
 	}
-	for _, part := range tail[1:] {
-		if repeats(part, tail[0].Rune[0]) {
-			return nil
+	for _, part := range parts[i+2:] {
+		if repeats(part, parts[i+1].Rune[0]) {
+			return -1
 		}
 	}
-	return &engine{split: &split{literal: []byte(string(tail[0].Rune)), captured: any.Op == syntax.OpCapture,
-		head: compileParts(head, false), tail: compileParts(tail, true)}}
+	return i
+}
+
+// splitBy is the literal that the engine of an expression looks for first; empty: it is no split.
+func splitBy(tree *syntax.Regexp) string {
+	parts := between(tree)
+	if i := splitAt(parts); i >= 0 {
+		return string(parts[i+1].Rune)
+	}
+	return ""
+}
+
+func newSplit(head []*syntax.Regexp, any *syntax.Regexp, tail []*syntax.Regexp) *engine {
+	s := &split{literal: []byte(string(tail[0].Rune)), captured: any.Op == syntax.OpCapture,
+		head: compileParts(head, false), tail: compileParts(tail, true)}
+	s.mark = max(0, bytes.IndexFunc(s.literal, func(c rune) bool { return c != ' ' && c < utf8.RuneSelf }))
+	return &engine{split: s}
 }
 
 // repeats tells whether re repeats something that can hold c.
@@ -144,10 +170,24 @@ func repeats(re *syntax.Regexp, c rune) bool {
 	return false
 }
 
+// last is where the literal stands last in text, -1 if nowhere: bytes.LastIndex would hash
+// all that it passes.
+func (s *split) last(text []byte) int {
+	behind := len(s.literal) - s.mark - 1
+	for end := len(text) - behind; end > s.mark; {
+		i := bytes.LastIndexByte(text[:end], s.literal[s.mark]) - s.mark
+		if i >= 0 && bytes.HasPrefix(text[i:], s.literal) {
+			return i
+		}
+		end = i + s.mark
+	}
+	return -1
+}
+
 func (s *split) find(message []byte, into []int) []int {
 	var heads, tails [maxGroups]int
 	for end := len(message); ; {
-		i := bytes.LastIndex(message[:end], s.literal)
+		i := s.last(message[:end])
 		if i < 0 {
 			return nil
 		}

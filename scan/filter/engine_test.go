@@ -42,7 +42,9 @@ func TestEngine(t *testing.T) {
 	for _, pattern := range []string{
 		`^a(?:b )?<USER> b <ADDR>$`, `^a.* b.* <ADDR>$`, `^a.*\b <ADDR>$`, `^(?:a|a b )<USER> b <ADDR>.*$`, `^a<USER>(?: b|b) <ADDR>$`, `^<USER> <ADDR>( x)?$`, `^a.*$|^b$`,
 		`^a(?: (?P<x>b+)(?: .*)?)?$`, `^a(?: (b)c)?.*$`, `^<ADDR>(?: +(?:b=<USER>)?)?$`,
+		`^a<USER> aba <ADDR>$`, `^<USER>  <ADDR>$`, `^a<USER>é <ADDR>$`, `^a<USER>aab<ADDR>$`,
 	} {
+		sameAsRegexp(t, pattern, " aba 1", "aba aba aba 1", "a aba aba", "  1", "    ", "a b  1", "aé é é 1", "a\xa9 é 1", "aaaabaab1", "aaab", "aab1")
 		sameAsRegexp(t, pattern, "", "a", "a b ", "ab b 1", "a b x b 1.2.3.4", "a b b b b 1.2.3.4 b 5", "a b  b 1 x", "ab b b 1 ", "b", "a b x", "a bc", "a bd", "1.2.3.4  b=x y", "1.2.3.4 ", "a bb")
 	}
 }
@@ -53,10 +55,14 @@ func TestShape(t *testing.T) {
 		pattern, suffix, literal string
 		prefixes                 []string
 	}{
-		{`^Failed (?:password|none) for <USER> from <ADDR> ssh2$`, " ssh2", " from ", []string{"Failed none for ", "Failed password for "}},
+		{`^Failed (?:password|none) for <USER> from <ADDR> ssh2$`, " ssh2", "", []string{"Failed none for ", "Failed password for "}},
 		{`^(?:error: )?PAM: <USER>$`, "", "", []string{"PAM: ", "error: PAM: "}},
 		{`^[ab]c+d <ADDR>$`, "", "d ", []string{"ac", "bc"}},
+		{`^.* x <ADDR>$`, "", "", []string{""}}, // its engine looks for " x " first
 		{`^.*x <ADDR>$`, "", "x ", []string{""}},
+		{`^.*x <ADDR>.*$`, "", "x ", []string{""}},
+		{`^<USER> of x <ADDR> long$`, " long", "", []string{""}},
+		{`^<USER>[ab] of x <ADDR> long$`, " long", " of x ", []string{""}},
 		{`^(?i)abc <ADDR>$`, "", "", []string{""}},
 		{`^(?:ab|a)c? <ADDR>$`, "", "", []string{"a ", "ab ", "abc ", "ac "}},
 	} {
@@ -75,6 +81,7 @@ func TestShape(t *testing.T) {
 func FuzzEngine(f *testing.F) {
 	f.Add(`^a(?:b )?<USER> b <ADDR>$`, "a b x b 1.2.3.4")
 	f.Add(`^(?:a|ab)(.*) (b|bc)*<ADDR>x$`, "ab c 1x")
+	f.Add(`^a<USER> [é] b é <ADDR>$`, "a é b é é b é 1.2.3.4")
 	f.Fuzz(func(t *testing.T, pattern, message string) {
 		if len(pattern) > 200 || len(message) > 200 || slices.Contains([]byte(message), '\n') {
 			return

@@ -33,7 +33,7 @@ type shape struct {
 
 	prefixes []string // every match begins with one of them
 	suffix   string   // every match ends with it
-	literal  string   // the longest literal that every match has besides
+	literal  string   // the longest literal that every match has besides; empty where the engine begins with it
 }
 
 func shapeOf(tree *syntax.Regexp) shape {
@@ -44,7 +44,9 @@ func shapeOf(tree *syntax.Regexp) shape {
 	}
 	s.prefixes = shortest(prefixes(tree))
 	s.suffix = suffix(tree)
-	s.literal = longest(tree, s.prefixes)
+	if s.literal = longest(tree, s.prefixes); s.literal != "" && s.literal == splitBy(tree) {
+		s.literal = ""
+	}
 	return s
 }
 
