@@ -1,6 +1,9 @@
 package filter
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Syslog is the prefix that a syslog daemon puts before a message: the time as
 // RFC 3164 ("Nov 22 08:14:01") or RFC 3339 writes it, perhaps after the priority
@@ -189,7 +192,7 @@ func skipSelector(line []byte) int {
 // skipLogread gives the length of "Sun Nov 22 08:14:01 2026 auth.info ".
 func skipLogread(line []byte) int {
 	const layout = "Aaa Aaa _0 00:00:00 0000 "
-	if !fits(line, layout) {
+	if usualTime(line) || !fits(line, layout) {
 		return 0
 	}
 	n := skipSelector(line[len(layout):])
@@ -228,7 +231,7 @@ func fits(line []byte, layout string) bool {
 
 // skipFraction steps over a point and digits at at.
 func skipFraction(line []byte, at int, points string) int {
-	if at+1 >= len(line) || !bytes.ContainsRune([]byte(points), rune(line[at])) || !isDigit(line[at+1]) {
+	if at+1 >= len(line) || strings.IndexByte(points, line[at]) < 0 || !isDigit(line[at+1]) {
 		return at
 	}
 	for at++; at < len(line) && isDigit(line[at]); at++ {
@@ -240,6 +243,9 @@ func skipFraction(line []byte, at int, points string) int {
 // fraction.
 func skipShortTime(line []byte) int {
 	const day, clock = "Aaa _0", " 00:00:00"
+	if usualTime(line) {
+		return skipFraction(line, len(day)+len(clock), ".")
+	}
 	at := len(day)
 	if fits(line, "Aaa 0 ") {
 		at--
@@ -253,6 +259,18 @@ func skipShortTime(line []byte) int {
 		return 0
 	}
 	return skipFraction(line, at+len(clock), ".")
+}
+
+// usualTime tells whether line begins with "Nov 22 08:14:01", as most lines do: what fits
+// would say of "Aaa _0 00:00:00", in a tenth of the time.
+func usualTime(line []byte) bool {
+	if len(line) < len("Nov 22 08:14:01") {
+		return false
+	}
+	l := (*[15]byte)(line)
+	return l[3] == ' ' && l[6] == ' ' && l[9] == ':' && l[12] == ':' &&
+		l[0]-'A' < 26 && l[1]-'a' < 26 && l[2]-'a' < 26 && (l[4] == ' ' || isDigit(l[4])) && isDigit(l[5]) &&
+		isDigit(l[7]) && isDigit(l[8]) && isDigit(l[10]) && isDigit(l[11]) && isDigit(l[13]) && isDigit(l[14])
 }
 
 // skipISOTime gives the length of "2026-11-22T08:14:01.123456+01:00".
