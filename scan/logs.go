@@ -33,6 +33,7 @@ type Logs struct {
 	ahead   ahead           // the findings, in order
 	undated map[undated]int // failures that were refused for want of a date
 	program []byte          // of the line that is being looked at
+	session string          // of one looked at before
 	tell    func() string
 	tallies []tallies
 }
@@ -154,6 +155,7 @@ func (l *Logs) look(line *logfile.Line) bool {
 		l.found = append(l.found, nil)
 	}
 	t := takeApart(line)
+	t.before = &l.session
 	l.program = t.prefix.Program
 	owned := false
 	found := l.found[line.Log][:0]
@@ -163,7 +165,9 @@ func (l *Logs) look(line *logfile.Line) bool {
 			continue
 		}
 		owned = true
-		f := w.finding(line, i, &t, l.tell)
+		found = append(found, Finding{})
+		f := &found[len(found)-1]
+		w.find(f, line, i, &t, l.tell)
 		if f.Verdict.Reason == reasonUndated {
 			l.undated[undated{w.Jail, line.Path}]++
 		}
@@ -175,7 +179,8 @@ func (l *Logs) look(line *logfile.Line) bool {
 		switch f.Verdict.Kind {
 		case filter.Failure, filter.Success, filter.Mark:
 			f.Verdict.User = short(f.Verdict.User)
-			found = append(found, f)
+		default:
+			found = found[:len(found)-1]
 		}
 	}
 	l.found[line.Log] = found
@@ -190,7 +195,21 @@ type parts struct {
 	prefix  filter.Syslog
 	tagged  bool // it has such a prefix
 	message []byte
-	times   int // that it was repeated
+	times   int     // that it was repeated
+	before  *string // the session of a line before; nil: that is not known
+}
+
+// session names the process that wrote the line. Most write several in a row.
+func (t *parts) session() string {
+	const begin = "file/"
+	pid := t.prefix.PID[:min(len(t.prefix.PID), maxShort)]
+	if t.before == nil {
+		return begin + string(pid)
+	}
+	if name, same := strings.CutPrefix(*t.before, begin); !same || name != string(pid) {
+		*t.before = begin + string(pid)
+	}
+	return *t.before
 }
 
 func takeApart(line *logfile.Line) (t parts) {
@@ -221,24 +240,25 @@ func (w *Watch) owns(line *logfile.Line, t *parts) bool {
 	return len(w.Program) == 0 || !t.tagged && !line.Syslog || w.wrote(t.prefix.Program)
 }
 
-// finding asks the filter; program gives the syslog tag. The watch is the line's group of
-// that index.
-func (w *Watch) finding(line *logfile.Line, group int, t *parts, program func() string) Finding {
+// find asks the filter and puts what it says into f; program gives the syslog tag. The watch
+// is the line's group of that index.
+func (w *Watch) find(f *Finding, line *logfile.Line, group int, t *parts, program func() string) {
 	at, dated := line.Time, true
 	if line.Times != nil {
 		at = line.Times[group]
 		dated = at != 0
 	}
-	f := Finding{Jail: w.Jail, Time: at / 1e6, Verdict: filter.Verdict{Kind: filter.Refused, Reason: reasonLong}}
+	f.Jail, f.Time, f.Session = w.Jail, at/1e6, ""
 	if !dated {
 		f.Time = line.Time / 1e6
 	}
 	switch {
 	case line.Long:
+		f.Verdict = filter.Verdict{Kind: filter.Refused, Reason: reasonLong}
 	case w.Matcher.WholeLine():
 		f.Verdict = w.Matcher.MatchLine(line.Text, cmp.Or(line.Name, line.Path), time.UnixMicro(at))
 	default:
-		f.Verdict = w.Matcher.Match(t.message, program)
+		w.Matcher.MatchInto(&f.Verdict, t.message, program)
 	}
 	if !dated && (f.Verdict.Kind == filter.Failure || f.Verdict.Kind == filter.Success) {
 		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonUndated}
@@ -246,13 +266,12 @@ func (w *Watch) finding(line *logfile.Line, group int, t *parts, program func() 
 	f.Verdict.Weight *= t.times
 	f.Verdict.PID, f.Verdict.Conn = short(f.Verdict.PID), short(f.Verdict.Conn)
 	switch {
-	case !sessional(f.Verdict):
+	case !sessional(&f.Verdict):
 	case len(t.prefix.PID) > 0:
-		f.Session = "file/" + string(t.prefix.PID[:min(len(t.prefix.PID), maxShort)])
+		f.Session = t.session()
 	case f.perFile():
 		f.Session = line.Path
 	}
-	return f
 }
 
 // maxShort is how much of a user's name or a process's number a finding holds that waits to
@@ -273,7 +292,8 @@ func (w *Watch) Line(line *logfile.Line, group int) (f Finding, own bool) {
 	if !w.owns(line, &t) {
 		return f, false
 	}
-	return w.finding(line, group, &t, func() string { return string(t.prefix.Program) }), true
+	w.find(&f, line, group, &t, func() string { return string(t.prefix.Program) })
+	return f, true
 }
 
 // perFile tells whether, in a log that names no processes, the whole file is the

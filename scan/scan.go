@@ -150,17 +150,16 @@ func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams,
 				}
 				continue
 			}
-			var v filter.Verdict
+			f := Finding{Jail: w.Jail, Time: second}
 			switch {
 			case len(entries.Message()) > journal.MaxMessage:
-				v = filter.Verdict{Kind: filter.Refused, Reason: reasonLong}
+				f.Verdict = filter.Verdict{Kind: filter.Refused, Reason: reasonLong}
 			case w.Matcher.WholeLine():
-				v = w.Matcher.MatchDated(syslogLine(entries), "journal", time.Unix(second, 0))
+				f.Verdict = w.Matcher.MatchDated(syslogLine(entries), "journal", time.Unix(second, 0))
 			default:
-				v = w.Matcher.Match(logfile.CutTime(entries.Message()), program)
+				w.Matcher.MatchInto(&f.Verdict, logfile.CutTime(entries.Message()), program)
 			}
-			f := Finding{Jail: w.Jail, Time: second, Verdict: v}
-			if sessional(v) {
+			if sessional(&f.Verdict) {
 				f.Session = session(text(entries, fieldBoot), text(entries, fieldPID))
 			}
 			found(f)
@@ -171,7 +170,7 @@ func JournalFrom(entries Entries, watches []Watch, limit Limit, streams Streams,
 
 // sessional tells whether judging needs to know the session of the verdict's
 // line; fetching it costs.
-func sessional(v filter.Verdict) bool {
+func sessional(v *filter.Verdict) bool {
 	switch v.Kind {
 	case filter.Success:
 		return v.Rule.Unless != ""
@@ -227,12 +226,12 @@ func owns(terms [][]string, entries Entries) bool {
 
 // Event is what the finding hands to the judging; ok is false where there is
 // nothing to judge.
-func (f Finding) Event() (e state.Event, ok bool) {
+func (f *Finding) Event() (e state.Event, ok bool) {
 	return f.Verdict.Event(f.Jail, f.Time, f.Session)
 }
 
 // Tally counts the finding.
-func (f Finding) Tally() state.Tally {
+func (f *Finding) Tally() state.Tally {
 	t := state.Tally{Entries: 1}
 	switch {
 	case f.Verdict.Understood():

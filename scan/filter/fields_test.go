@@ -216,7 +216,8 @@ where   = { status = 200 }
 		{"a/2", `{"status":401,"addr":"203.0.113.1"}`, true},
 		{"", `{"status":401,"addr":"203.0.113.1"}`, false},
 	} {
-		e, ok := m.Match([]byte(step.message), nil).Event("test", 7, step.session)
+		v := m.Match([]byte(step.message), nil)
+		e, ok := v.Event("test", 7, step.session)
 		if !ok {
 			t.Fatalf("%d: no event", i)
 		}
@@ -263,7 +264,8 @@ pattern = '^conn=<SESSION> refused$'
 		{"a/1", "conn=7 from 2001:db8::1", ""},
 		{"a/1", "conn=7 refused", "2001:db8::1"},
 	} {
-		e, ok := m.Match([]byte(step.message), nil).Event("test", 7, step.session)
+		v := m.Match([]byte(step.message), nil)
+		e, ok := v.Event("test", 7, step.session)
 		switch {
 		case ok && e.Kind == state.KindMark:
 			sessions.Mark(&e)

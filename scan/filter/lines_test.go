@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // Addresses that stand only in text the attackers of the recordings chose.
@@ -236,8 +238,25 @@ func TestLingers(t *testing.T) {
 		"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.1  user=root": false,
 		"banner exchange: Connection from 203.0.113.1 port 5: invalid format":                                            false,
 	} {
-		if e, ok := m.Match([]byte(message), nil).Event("sshd", 7, "boot/9"); !ok || e.Lingers != want {
+		v := m.Match([]byte(message), nil)
+		if e, ok := v.Event("sshd", 7, "boot/9"); !ok || e.Lingers != want {
 			t.Errorf("%s: lingers %v, a failure %v", message, e.Lingers, ok)
 		}
 	}
+}
+
+// parseAddr says what netip.ParseAddr says.
+func TestParseAddr(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(
+			rapid.StringOfN(rapid.SampledFrom([]rune("0125.")), 0, 16, -1),
+			rapid.StringMatching(`[0-3]?[0-9]{1,2}(\.[0-9]{1,3}){2,4}`),
+			rapid.StringMatching(`[0-9a-f:.%é]{0,20}`),
+		).Draw(t, "text")
+		got, err := parseAddr([]byte(text))
+		want, wantErr := netip.ParseAddr(text)
+		if got != want || (err == nil) != (wantErr == nil) {
+			t.Errorf("%q is %v (%v), not %v (%v)", text, got, err, want, wantErr)
+		}
+	})
 }

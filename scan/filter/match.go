@@ -159,20 +159,32 @@ const (
 // it, SYSLOG_IDENTIFIER or the syslog tag; it is called only when a rule that
 // asks for programs has matched, so a reader may fetch the field in it. Where
 // it is nil or answers "" the program is unknown, and every rule's list holds it.
-func (m *Matcher) Match(message []byte, program func() string) Verdict {
+func (m *Matcher) Match(message []byte, program func() string) (v Verdict) {
+	m.MatchInto(&v, message, program)
+	return v
+}
+
+// MatchInto is Match for who reads many lines: a verdict is large, and copying one that has
+// just been written costs as much as many a rule.
+func (m *Matcher) MatchInto(v *Verdict, message []byte, program func() string) {
 	m.ready.Do(m.compile)
+	*v = Verdict{}
 	switch {
 	case len(message) == 0:
-		return Verdict{}
+		return
 	case m.memory != nil:
-		return m.MatchLine(message, "", time.Time{})
+		*v = m.MatchLine(message, "", time.Time{})
+		return
 	case m.maxLength > 0 && len(message) >= m.maxLength:
-		return Verdict{Kind: Refused, Reason: reasonTooLong}
+		v.Kind, v.Reason = Refused, reasonTooLong
+		return
 	case bytes.IndexByte(message, '\n') >= 0 || bytes.IndexByte(message, 0) >= 0:
-		return Verdict{Kind: Refused, Reason: reasonControl}
+		v.Kind, v.Reason = Refused, reasonControl
+		return
 	}
 	if m.places != nil && message[0] == '{' {
-		return m.matchObject(message, program)
+		*v = m.matchObject(message, program)
+		return
 	}
 	for _, c := range m.byFirst[message[0]] {
 		if !bytes.HasPrefix(message, c.prefix) {
@@ -182,36 +194,36 @@ func (m *Matcher) Match(message []byte, program func() string) Verdict {
 		if !bytes.HasSuffix(message, r.suffix) || !bytes.Contains(message, r.literal) {
 			continue
 		}
-		if v, ok := m.try(r, message, program); ok {
+		if m.try(v, r, message, program) {
 			v.echoed = m.echoed && !r.Echo
-			return v
+			return
 		}
 	}
-	return Verdict{}
 }
 
-// try tries one rule; ok tells that it decided.
-func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Verdict, ok bool) {
-	v = Verdict{Kind: r.Kind, Rule: r.Rule}
+// try tells whether a rule decides, and then puts into v, which is empty, what.
+func (m *Matcher) try(v *Verdict, r *compiled, message []byte, program func() string) bool {
 	if r.Kind == Benign || r.Kind == Refused || !r.active {
 		if !r.engine().Match(message) || !r.writtenBy(program) {
-			return v, false
+			return false
 		}
+		v.Kind, v.Rule = r.Kind, r.Rule
 		v.aside(r)
-		return v, true
+		return true
 	}
 	var places [maxGroups]int
 	at := r.engine().find(message, places[:0])
 	if at == nil || !r.writtenBy(program) {
-		return v, false
+		return false
 	}
+	v.Kind, v.Rule = r.Kind, r.Rule
 	v.User, v.PID, v.Conn, v.Weight = group(message, at, r.user), group(message, at, r.pid), group(message, at, r.session), r.Weight
 	if r.count > 0 {
 		n, _ := strconv.Atoi(group(message, at, r.count)) // digits alone
 		v.Weight *= max(1, n)
 	}
 	if r.addr == 0 {
-		return v, true
+		return true
 	}
 	switch {
 	case len(message) > maxMessage && r.freeLeft && at[2*r.addr] > 0:
@@ -219,9 +231,9 @@ func (m *Matcher) try(r *compiled, message []byte, program func() string) (v Ver
 	case r.ambiguous(message, at):
 		v.Kind, v.Reason = Refused, reasonTwoAddr
 	default:
-		m.blame(&v, message[at[2*r.addr]:at[2*r.addr+1]], []byte(group(message, at, r.forwarded)))
+		m.blame(v, message[at[2*r.addr]:at[2*r.addr+1]], []byte(group(message, at, r.forwarded)))
 	}
-	return v, true
+	return true
 }
 
 // aside completes the verdict of a rule that blames nobody here.
@@ -269,7 +281,7 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // blame parses the address that stands in the line; forwarded is what stands there
 // of the client of a proxy.
 func (m *Matcher) blame(v *Verdict, text, forwarded []byte) {
-	addr, err := netip.ParseAddr(string(text))
+	addr, err := parseAddr(text)
 	switch {
 	case len(text) == 0:
 		v.Kind, v.Reason = Benign, reasonNoAddr
@@ -306,10 +318,33 @@ func (m *Matcher) blame(v *Verdict, text, forwarded []byte) {
 	v.Kind, v.Reason = Refused, reason
 }
 
+// parseAddr is netip.ParseAddr, which wants a string made of each address; those of IPv4
+// are most.
+func parseAddr(text []byte) (netip.Addr, error) {
+	var octets [4]byte
+	n, digits, value := 0, 0, 0
+	for _, c := range text {
+		switch {
+		case isDigit(c) && (digits == 0 || value > 0) && value*10+int(c-'0') <= 255:
+			digits, value = digits+1, value*10+int(c-'0')
+		case c == '.' && digits > 0 && n < 3:
+			octets[n] = byte(value)
+			n, digits, value = n+1, 0, 0
+		default:
+			return netip.ParseAddr(string(text))
+		}
+	}
+	if n != 3 || digits == 0 {
+		return netip.ParseAddr(string(text))
+	}
+	octets[3] = byte(value)
+	return netip.AddrFrom4(octets), nil
+}
+
 // Event is the verdict for the judging: of jail, at t in seconds since the Unix
 // epoch, in the session of the process that wrote the line ("BOOT/PID", or the
 // pid alone; "" where there is none). ok is false for what judging has no use for.
-func (v Verdict) Event(jail string, t int64, session string) (e state.Event, ok bool) {
+func (v *Verdict) Event(jail string, t int64, session string) (e state.Event, ok bool) {
 	switch v.Kind {
 	case Failure:
 		e.Kind = state.KindFailure
