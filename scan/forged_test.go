@@ -36,6 +36,7 @@ type clientField struct {
 var escapes = map[string]func(string) string{
 	"none":     func(s string) string { return s },
 	"question": func(s string) string { return mapBytes(s, func(c byte) string { return "?" }, "") },
+	"capitals": func(s string) string { return strings.ToUpper(mapBytes(s, func(c byte) string { return "?" }, "")) },
 	"syslog":   func(s string) string { return mapBytes(s, func(c byte) string { return fmt.Sprintf("#%03o", c) }, "") },
 	"vis":      func(s string) string { return mapBytes(s, func(c byte) string { return fmt.Sprintf(`\%03o`, c) }, "") },
 	"nginx": func(s string) string {

@@ -90,8 +90,8 @@
 //   - <ADDR> matches host names too, so that a name cannot make an address
 //     earlier in the line the last one. Names are never resolved and never blamed.
 //   - A message of max_length bytes or more may have lost its end and is refused;
-//     so is one with a line feed or NUL, and one over 8 KiB whose address does
-//     not stand before all free text.
+//     so is one with a line feed or NUL, and one over 8 KiB whose address stands
+//     after free text that could go on where the address begins.
 //   - A line in JSON is one strict object: what is there twice is refused.
 //   - Loopback, link-local, multicast and unspecified addresses and those with a
 //     zone are refused.

@@ -135,8 +135,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Over 8 KiB only an address before all free text counts, where the daemon
-// itself has no limit.
+// Over 8 KiB only an address counts that no free text after it can move, where the
+// daemon itself has no limit.
 func TestLongMessage(t *testing.T) {
 	m := compile(t, `
 [[rule]]
@@ -148,14 +148,24 @@ pattern = '^denied <USER> at <ADDR>$'
 [[rule]]
 name = "first"
 pattern = '^(?:[0-9a-z.]+ )?<ADDR> asked: .*$'
+[[rule]]
+name = "glued"
+pattern = '^name=[^ ]*,at=<ADDR>,.*$'
+[[rule]]
+name = "bracketed"
+pattern = '^greeted \([^ ()]*\) \[<ADDR>\] .*$'
 `)
 	filler := strings.Repeat("x", maxMessage)
 	for message, want := range map[string]Kind{
 		"denied 203.0.113.1: " + filler:    Failure,
 		"denied " + filler + " at 8.8.8.8": Refused,
-		"203.0.113.1 asked: " + filler:     Failure, // nothing stands before it here
-		"a.b 203.0.113.1 asked: " + filler: Refused,
+		"203.0.113.1 asked: " + filler:     Failure,
+		"a.b 203.0.113.1 asked: " + filler: Failure, // the word before it has no space
 		"denied x at 203.0.113.1":          Failure,
+
+		"name=x,at=8.8.8.8," + filler:                  Refused, // the name may be longer
+		"greeted (a) [203.0.113.1] " + filler:          Failure,
+		"greeted (" + filler + ") [203.0.113.1] asked": Failure,
 	} {
 		if v := m.Match([]byte(message), nil); v.Kind != want {
 			t.Errorf("%.20s...: %s, want %s", message, v.Kind, want)

@@ -134,7 +134,8 @@ type Verdict struct {
 // nothing: a log of which all lines are has a blind reader.
 func (v *Verdict) Understood() bool { return v.Kind != None && v.Kind != Refused }
 
-// maxMessage is the longest message whose address may stand after free text.
+// maxMessage is the longest message whose address may stand after free text that is not
+// parted from it.
 const maxMessage = 8 << 10
 
 // Reasons of a Verdict.
@@ -226,7 +227,7 @@ func (m *Matcher) try(v *Verdict, r *compiled, message []byte, program func() st
 		return true
 	}
 	switch {
-	case len(message) > maxMessage && r.freeLeft && at[2*r.addr] > 0:
+	case len(message) > maxMessage && r.freeLeft && !r.parted && at[2*r.addr] > 0:
 		v.Kind, v.Reason = Refused, reasonTooLong
 	case r.ambiguous(message, at):
 		v.Kind, v.Reason = Refused, reasonTwoAddr

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -30,6 +31,7 @@ type shape struct {
 	delimited bool // no text before <ADDR> can run into it
 	freeLeft  bool // text that can spell an address stands before <ADDR>
 	freeRight bool // and after it
+	parted    bool // what stands before <ADDR> is parted from it: no text after it can move it
 
 	prefixes []string // every match begins with one of them
 	suffix   string   // every match ends with it
@@ -41,6 +43,7 @@ func shapeOf(tree *syntax.Regexp) shape {
 	if path := pathTo(tree, "addr"); path != nil {
 		s.hasAddr = true
 		s.delimited, s.freeLeft, s.freeRight = surroundings(path)
+		s.parted = parted(path)
 	}
 	s.prefixes = shortest(prefixes(tree))
 	s.suffix = suffix(tree)
@@ -109,6 +112,55 @@ func surroundings(path []*syntax.Regexp) (delimited, freeLeft, freeRight bool) {
 		}
 	}
 	return delimited, freeLeft, freeRight
+}
+
+// parted tells whether what stands before the end of path ends, where there is anything,
+// in fixed text with a character that the free text before it cannot hold: then the
+// address is the same whatever was cut off the line's end.
+func parted(path []*syntax.Regexp) bool {
+	var left []*syntax.Regexp
+	for i, re := range path[:len(path)-1] {
+		for j := 0; re.Op == syntax.OpConcat && re.Sub[j] != path[i+1]; j++ {
+			left = append(left, re.Sub[j])
+		}
+	}
+	if len(left) == 0 {
+		return false
+	}
+	last := left[len(left)-1]
+	if last.Op == syntax.OpQuest {
+		if len(left) > 1 && left[len(left)-2].Op != syntax.OpBeginText {
+			return false
+		}
+		last = last.Sub[0]
+	}
+	return slices.ContainsFunc(ending(last), func(c rune) bool {
+		return !slices.ContainsFunc(left, func(re *syntax.Regexp) bool { return freeWith(re, c) })
+	})
+}
+
+// ending is the fixed text in which every match of re ends.
+func ending(re *syntax.Regexp) []rune {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return re.Rune
+		}
+	case syntax.OpConcat:
+		return ending(re.Sub[len(re.Sub)-1])
+	case syntax.OpCapture:
+		return ending(re.Sub[0])
+	}
+	return nil
+}
+
+// freeWith tells whether free text in re can hold c.
+func freeWith(re *syntax.Regexp, c rune) bool {
+	switch re.Op {
+	case syntax.OpStar, syntax.OpPlus, syntax.OpRepeat:
+		return free(re) && canBe(re.Sub[0], c)
+	}
+	return slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return freeWith(sub, c) })
 }
 
 // free tells whether re can match a text that holds an address.
