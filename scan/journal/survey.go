@@ -43,6 +43,7 @@ type survey struct {
 	offset  uint64    // of the last of them
 	last    entryHead // of that one
 	before  entryHead // of the one before
+	links   *links    // nil: not all of the file is looked at
 }
 
 // entryHead are the numbers of an entry that the header repeats of the last one.
@@ -54,11 +55,12 @@ type entryHead struct{ seqnum, realtime, mono uint64 }
 //
 // It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
 // with the first object; and gives the offset for the next one, 0 where there is none.
-// [errTooLarge] says that the file is not to be opened.
+// [errTooLarge] says that the file is not to be opened. A survey from the first object also
+// looks at the lists by which the fields asked for are found (FIELD=value; none: all entries).
 //
 // Where the header contradicts the last entry, info is left with the lower numbers: a position
 // made of the higher ones could lie behind all that is to come.
-func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
+func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err error) {
 	file, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, err
@@ -71,6 +73,7 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 	at := from
 	if at == 0 || at > info.tailObject {
 		at, from = info.headerSize, 0
+		s.links = newLinks(asked)
 	}
 	for at < info.tailObject {
 		size, err := s.object(at)
@@ -100,7 +103,10 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 	case err != nil && info.State == Archived:
 		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
 	}
-	return s.offset, s.compare(from == 0)
+	if err := s.compare(from == 0); err != nil {
+		return s.offset, err
+	}
+	return s.offset, s.compareLinks()
 }
 
 // compare holds the header against the entries. journald counts an entry once it is written,
@@ -186,6 +192,12 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 			return 0, errors.New("a field that is none")
 		case n > maxField:
 			return 0, fmt.Errorf("%w: %d bytes", errTooLarge, n)
+		}
+		if n := size - fixed; flags == 0 && s.links.isAsked(n) {
+			if b, err = s.bytes(at+fixed, n); err != nil {
+				return 0, err
+			}
+			s.links.field(at, b)
 		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
@@ -348,6 +360,10 @@ func (s *survey) items(at, n, item uint64) error {
 		if field == 0 || field&7 != 0 || field >= at {
 			return errors.New("an entry of fields that are none")
 		}
+		s.links.hold(at, field)
+	}
+	if s.links != nil {
+		s.links.all.add(at)
 	}
 	return nil
 }
