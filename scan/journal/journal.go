@@ -192,14 +192,14 @@ func (r *Reader) survey(f *FileInfo) bool {
 	}
 	f.surveyed, err = surveyFile(f, from, r.asked)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case isRefused(err):
 		r.passed(*f, err)
 	case errors.Is(err, errDamaged):
 		p.doubtful = true
 		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
 	}
 	p.files[at] = *f
-	return !errors.Is(err, errTooLarge)
+	return !isRefused(err)
 }
 
 // passed warns of a file that is passed over.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -293,6 +295,56 @@ func TestTooLargeField(t *testing.T) {
 		same(t, p.entries, lines(e[2:]))
 		warned(t, p.warnings)
 	})
+}
+
+// A compressed value that does not end where its object does, before or behind other damage, is not
+// unpacked: libsystemd and journalctl abort there. The files beside it are read.
+func TestTornField(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	long := make([]byte, 16<<10)
+	for i := range long {
+		long[i] = "0123456789abcdef"[rnd.IntN(16)]
+	}
+	for name, damage := range map[string]func(b []byte){
+		"alone":               func([]byte) {},
+		"behind other damage": func(b []byte) { b[objects(b, objectEntry)[0]] = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachReader(t, func(t *testing.T, kind string) {
+				dir := t.TempDir()
+				e := entries(6, "m")
+				e[1].Fields = map[string]string{"EXTRA": string(long)}
+				sound, bad := filepath.Join(dir, "system.journal"), filepath.Join(dir, "bad.journal")
+				journaltest.Write(t, bad, e[:2])
+				journaltest.Write(t, sound, e[2:4])
+				b, err := os.ReadFile(bad)
+				if err != nil {
+					t.Fatal(err)
+				}
+				packed := slices.DeleteFunc(objects(b, objectData), func(at uint64) bool { return b[at+1] == 0 })
+				if len(packed) != 1 || b[packed[0]+1] != 1<<2 {
+					t.Skip("needs a systemd-journal-remote that compresses by zstd (252 of Debian 12 does)")
+				}
+				frame := packed[0] + dataPayload + 8
+				if b[frame+4] != 0x60 { // one segment, its size in two bytes
+					t.Fatalf("a frame of %#x", b[frame+4])
+				}
+				b[frame+7+1] ^= 1 << 7 // 4 KiB more in the only block
+				damage(b)
+				if err := os.WriteFile(bad, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				o := Options{Path: dir, Reader: kind, Fields: []string{"_PID"}}
+				p := read(t, o)
+				same(t, p.entries, lines(e[2:4]))
+				warned(t, p.warnings, bad, "is passed over", "torn", fmt.Sprint("byte ", packed[0]))
+				journaltest.Write(t, sound, e[4:])
+				p = read(t, p.goOn(o))
+				same(t, p.entries, lines(e[4:]))
+				warned(t, p.warnings)
+			})
+		})
+	}
 }
 
 // What journald does to a file while it is looked at is no damage.
