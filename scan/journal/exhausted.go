@@ -100,6 +100,10 @@ const settle = 2_000_000
 func (p *plan) newExhausted(position string) *Exhausted {
 	x := &Exhausted{Cursor: position}
 	for i, f := range p.files {
+		if p.known.exhausts(i, f) { // what is in the header was read then, and looked at
+			x.Files = append(x.Files, p.known.file(i, f))
+			continue
+		}
 		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Surveyed: max(f.surveyed, p.known.file(i, f).Surveyed)}
 		age := p.now - f.TailRealtime
 		if settled := p.now == 0 || f.State == Archived || age >= settle || age <= -settle; settled && f.Entries > 0 {
@@ -107,5 +111,31 @@ func (p *plan) newExhausted(position string) *Exhausted {
 		}
 		x.Files = append(x.Files, k)
 	}
+	x.keepAbsent(p.known)
 	return x
+}
+
+// mostAbsent bounds the numberings of which files are absent.
+const mostAbsent = 32
+
+// keepAbsent takes over, one for a numbering, how far it was read in files that are absent: they
+// may come back, with a file system that is mounted late or a header that is whole again.
+func (x *Exhausted) keepAbsent(known *Exhausted) {
+	if known == nil {
+		return
+	}
+	listed := len(x.Files)
+	for i, k := range known.Files {
+		last, ok := x.lastSeqnum(k.SeqnumID)
+		if x.file(i, FileInfo{FileID: k.ID}).ID != "" || ok && (last == 0 || 0 < k.Seqnum && k.Seqnum <= last) {
+			continue
+		}
+		of := slices.IndexFunc(x.Files[listed:], func(a ExhaustedFile) bool { return a.SeqnumID == k.SeqnumID })
+		switch {
+		case of >= 0:
+			x.Files[listed+of] = k
+		case len(x.Files) < listed+mostAbsent:
+			x.Files = append(x.Files, k)
+		}
+	}
 }

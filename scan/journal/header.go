@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -40,6 +42,7 @@ type FileInfo struct {
 	tailObject uint64 // offset of the last object
 	dataTable  table  // by which matches find entries
 	fieldTable table
+	uncounted  uint64 // see uncounted
 	surveyed   uint64 // see surveyFile
 	stat       stat
 }
@@ -78,6 +81,7 @@ const (
 	atEntries      = 152 // uint64
 	atTailSeqnum   = 160 // uint64
 	atHeadSeqnum   = 168 // uint64
+	atEntryArray   = 176 // uint64, offset of the first list of all entries
 	atHeadRealtime = 184 // uint64, µs
 	atTailRealtime = 192 // uint64, µs
 	atTailMono     = 200 // uint64, µs
@@ -148,7 +152,34 @@ func readInfo(path string) (FileInfo, error) {
 	}
 	parsed, err := parseHeader(b[:n], st.Size)
 	parsed.Path, parsed.stat = path, info.stat
+	if err == nil && parsed.isUnclean() {
+		parsed.uncounted = uncounted(fd, parsed)
+	}
 	return parsed, err
+}
+
+// isUnclean tells whether the file lost its writer: journald found it so and put it aside, or it
+// was rotated and never archived.
+func (f FileInfo) isUnclean() bool {
+	return strings.HasSuffix(f.Path, "~") || f.State != Archived && strings.Contains(filepath.Base(f.Path), "@")
+}
+
+// uncounted is the offset of an object behind the last one that the header names: the header is
+// older than the rest, which libsystemd does not read. 0: there is none.
+func uncounted(fd int, f FileInfo) uint64 {
+	size := func(at uint64) uint64 {
+		var b [objectHead]byte
+		n, err := syscall.Pread(fd, b[:], int64(at))
+		if size := binary.LittleEndian.Uint64(b[8:]); err == nil && n == objectHead && 0 < b[0] && b[0] <= objectTag && [6]byte(b[2:]) == [6]byte{} && objectHead < size && size < uint64(f.Size) {
+			return size
+		}
+		return 0
+	}
+	last := size(f.tailObject)
+	if behind := f.tailObject + (last+7)&^7; last > 0 && size(behind) > 0 {
+		return behind
+	}
+	return 0
 }
 
 // openRead opens a file without waiting for the other end if it is a FIFO.

@@ -105,6 +105,9 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	p := newPlan(&o, l)
 	r := &Reader{ctx: ctx, o: o, plan: p, comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
+	for _, term := range terms {
+		r.asked = append(r.asked, term...)
+	}
 	r.passOver(l)
 	p.countTails()
 	if len(p.open) == 0 {
@@ -160,6 +163,11 @@ func (r *Reader) passOver(l *listing) {
 		}
 		r.passed(f, withRemedy(fmt.Errorf("%w%s", fs.ErrPermission, more)))
 	}
+	for _, f := range r.plan.files {
+		if f.uncounted > 0 {
+			r.remark(f, "journal file %s is %v at byte %d: its header is older than what stands there, which is not read", f.Path, errDamaged, f.uncounted)
+		}
+	}
 	all := r.plan.open
 	r.plan.open = nil
 	for _, f := range all {
@@ -178,16 +186,20 @@ func (r *Reader) survey(f *FileInfo) bool {
 	}
 	var err error
 	at := slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })
-	f.surveyed, err = surveyFile(f, p.known.file(at, *f).Surveyed)
+	from := p.known.file(at, *f).Surveyed
+	if f.isUnclean() {
+		from = 0 // what was sound before may have been lost
+	}
+	f.surveyed, err = surveyFile(f, from, r.asked)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case isRefused(err):
 		r.passed(*f, err)
 	case errors.Is(err, errDamaged):
 		p.doubtful = true
 		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
 	}
 	p.files[at] = *f
-	return !errors.Is(err, errTooLarge)
+	return !isRefused(err)
 }
 
 // passed warns of a file that is passed over.

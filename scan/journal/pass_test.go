@@ -126,6 +126,27 @@ func TestPassesOverAChangingJournal(t *testing.T) {
 			write("system.journal", ten[:5]),
 			both(copied(write("var.journal", ten[:5])), write("var.journal", ten[5:])),
 		}, "", false},
+		{"a file that is absent for a pass", []step{
+			both(numbered("system@a.journal", 1, boot(1, t0, entries(2, "a"))), numbered("system@b.journal", 3, boot(1, t0+60e6, entries(2, "b")))),
+			both(rename("system@a.journal", "a"), rename("system@b.journal", "b"), write("run.journal", boot(2, t0+3600e6, entries(3, "c")))),
+			write("run.journal", boot(2, t0+3700e6, entries(1, "d"))),
+			both(rename("a", "system@a.journal"), rename("b", "system@b.journal")),
+			both(rename("system@b.journal", "b"), write("run.journal", boot(2, t0+3800e6, entries(1, "e")))),
+			rename("b", "system@b.journal"),
+		}, "no longer in the journal", true},
+		{"the last number of a file that was read is damaged", []step{
+			both(numbered("system@a.journal", 1, boot(1, t0, entries(2, "a"))), write("user-1000.journal", boot(2, t0+3600e6, entries(2, "b")))),
+			do(func(dir string) error {
+				file, err := os.OpenFile(filepath.Join(dir, "system@a.journal"), os.O_WRONLY, 0)
+				if err != nil {
+					return err
+				}
+				defer file.Close()
+				_, err = file.WriteAt([]byte{0, 0, 0, 0, 0, 1}, atTailSeqnum)
+				return err
+			}),
+			numbered("system.journal", 3, boot(3, t0+7200e6, entries(2, "c"))),
+		}, "", true},
 		{"two files in turn", []step{
 			write("system.journal", ten[:2]), write("user-1000.journal", ten[2:4]),
 			both(write("system.journal", ten[4:5]), write("user-1000.journal", ten[5:6]), write("system.journal", ten[6:7])),

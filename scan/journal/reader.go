@@ -86,6 +86,8 @@ type Reader struct {
 	src  reader // nil: nothing can be new
 	kind string
 
+	asked []string // FIELD=value, of all terms
+
 	comparing bool   // entries may still be before the position
 	near      int64  // µs; from here on an entry may be beyond the tail
 	steps     int    // entries looked at

@@ -43,6 +43,7 @@ type survey struct {
 	offset  uint64    // of the last of them
 	last    entryHead // of that one
 	before  entryHead // of the one before
+	links   *links    // nil: not all of the file is looked at
 }
 
 // entryHead are the numbers of an entry that the header repeats of the last one.
@@ -54,11 +55,12 @@ type entryHead struct{ seqnum, realtime, mono uint64 }
 //
 // It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
 // with the first object; and gives the offset for the next one, 0 where there is none.
-// [errTooLarge] says that the file is not to be opened.
+// [errTooLarge] and [errTorn] say that the file is not to be opened. A survey from the first object also
+// looks at the lists by which the fields asked for are found (FIELD=value; none: all entries).
 //
 // Where the header contradicts the last entry, info is left with the lower numbers: a position
 // made of the higher ones could lie behind all that is to come.
-func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
+func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err error) {
 	file, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, err
@@ -71,6 +73,7 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 	at := from
 	if at == 0 || at > info.tailObject {
 		at, from = info.headerSize, 0
+		s.links = newLinks(asked)
 	}
 	for at < info.tailObject {
 		size, err := s.object(at)
@@ -79,7 +82,10 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 			size, err = s.object(at)
 		}
 		if err != nil {
-			if errors.Is(err, errTooLarge) {
+			if isRefused(err) {
+				return 0, err
+			}
+			if err := s.behind(at); err != nil {
 				return 0, err
 			}
 			end = info.tailObject // what is appended does not depend on what stands before it
@@ -95,12 +101,15 @@ func surveyFile(info *FileInfo, from uint64) (end uint64, err error) {
 		return 0, fmt.Errorf("%w: its last object is none", errDamaged)
 	}
 	switch _, err := s.object(at); {
-	case errors.Is(err, errTooLarge):
+	case isRefused(err):
 		return 0, err
 	case err != nil && info.State == Archived:
 		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
 	}
-	return s.offset, s.compare(from == 0)
+	if err := s.compare(from == 0); err != nil {
+		return s.offset, err
+	}
+	return s.offset, s.compareLinks()
 }
 
 // compare holds the header against the entries. journald counts an entry once it is written,
@@ -186,6 +195,14 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 			return 0, errors.New("a field that is none")
 		case n > maxField:
 			return 0, fmt.Errorf("%w: %d bytes", errTooLarge, n)
+		case flags == 1<<2 && !s.isWhole(at+fixed, size-fixed):
+			return 0, fmt.Errorf("%w: at byte %d", errTorn, at)
+		}
+		if n := size - fixed; flags == 0 && s.links.isAsked(n) {
+			if b, err = s.bytes(at+fixed, n); err != nil {
+				return 0, err
+			}
+			s.links.field(at, b)
 		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
@@ -214,8 +231,60 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 // journal-importer.h). libsystemd unpacks a value whole, so a few kilobytes could fill the memory.
 const maxField = 64 << 20
 
-// errTooLarge is the cause of a file being passed over.
-var errTooLarge = errors.New("a field is too large")
+// The causes of a file being passed over.
+var (
+	errTooLarge = errors.New("a field is too large")
+	errTorn     = errors.New("a compressed field is torn") // libsystemd and journalctl abort on it
+)
+
+// isRefused tells whether the file is not to be opened.
+func isRefused(err error) bool { return errors.Is(err, errTooLarge) || errors.Is(err, errTorn) }
+
+// behind looks for what is refused from the offset on, where the walk has lost its way: lists may
+// lead there.
+func (s *survey) behind(at uint64) error {
+	for ; at <= s.info.tailObject; at += 8 {
+		b, err := s.bytes(at, objectHead)
+		if err != nil {
+			return nil
+		}
+		if b[0] == objectData && b[1] != 0 && b[1]&^compressions == 0 {
+			if _, err := s.object(at); isRefused(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isWhole tells whether the zstd frame of n bytes ends there ("Zstandard frames" of RFC 8878,
+// 3.1.1): libsystemd asserts that it gets what the frame promises.
+func (s *survey) isWhole(at, n uint64) bool {
+	b, err := s.bytes(at, min(n, 18))
+	if err != nil || len(b) < 5 || binary.LittleEndian.Uint32(b) != 0xfd2fb528 {
+		return true // libsystemd does not take it for a frame
+	}
+	end := at + n
+	at += uint64(5 + []int{0, 1, 2, 4}[b[4]&3] + []int{0, 2, 4, 8}[b[4]>>6])
+	if single := b[4]>>5&1 == 1; !single || b[4]>>6 == 0 { // a byte for the window, or for the size
+		at++
+	}
+	checksum := uint64(b[4]>>2&1) * 4
+	for last := false; !last; {
+		if b, err = s.bytes(at, 3); err != nil || at+3 > end {
+			return false
+		}
+		head := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16
+		kind, size := head>>1&3, head>>3
+		if last = head&1 == 1; kind == 1 {
+			size = 1 // one byte, repeated
+		} else if size == 0 && !last {
+			return false // zeros
+		}
+		at += 3 + size
+	}
+	return at+checksum <= end
+}
 
 // unpacked is the size of a value of n bytes in the file, as the compressed form itself says
 // it (0 where it does not), and the most that the compression could make of n bytes.
@@ -348,6 +417,10 @@ func (s *survey) items(at, n, item uint64) error {
 		if field == 0 || field&7 != 0 || field >= at {
 			return errors.New("an entry of fields that are none")
 		}
+		s.links.hold(at, field)
+	}
+	if s.links != nil {
+		s.links.all.add(at)
 	}
 	return nil
 }
