@@ -101,7 +101,9 @@ func (c *Config) untrusted() error {
 	}
 	var paths []string // files that say whom not to ban, and programs that are started
 	for i := range c.Deliver.Hooks {
-		paths = append(paths, c.Deliver.Hooks[i].Run[0])
+		if run := c.Deliver.Hooks[i].Run; len(run) > 0 { // else that is told as an error
+			paths = append(paths, run[0])
+		}
 	}
 	if len(c.Deliver.Mail.To) > 0 {
 		paths = append(paths, c.Deliver.Mail.Sendmail)

@@ -165,6 +165,8 @@ func TestErrors(t *testing.T) {
 		{"digests too seldom", "[mail]\nto = \"root\"\nevery = \"1y1s\"\n", true, []string{":3: every = 365d 6h is not between a minute and a year"}},
 		{"digests that never come", "[mail]\nto = \"root\"\nevery = \"permanent\"\n", true, []string{":3: every = permanent is not between"}},
 		{"hook", "[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"tell\"]\non = [\"ban\", \"expiry\"]\nparallel = 0\n", true, []string{":4:", "absolute path", ":5:", `"expiry" is no event`, ":6: parallel = 0"}},
+		{"hook without a program", "[[hook]]\non = [\"ban\"]\n[[hook]]\nrun = []\n", true, []string{":1: run", ":4: run"}},
+		{"hook of one word", "[[hook]]\nrun = \"/bin/true\"\n", true, []string{":2: run:"}},
 		{"hook that is a table", "[hook]\nrun = [\"/bin/true\"]\n", true, []string{":1:", "write [[hook]]"}},
 		{"nobody enforces", "[kernel]\nbackend = \"hook\"\n[[hook]]\nrun = [\"/bin/true\"]\n", true, []string{":2:", "no hook that bans"}},
 		{"nobody enforces one jail", "[kernel]\nbackend = \"hook\"\n[jail.sshd]\nenabled = true\n[jail.vsftpd]\nenabled = true\n[jail.proftpd]\nenabled = true\nlogpath = \"/x\"\nenforce = false\n[[hook]]\nrun = [\"/bin/true\"]\non = [\"ban\", \"unban\", \"release\"]\njails = [\"sshd\"]\n", false, []string{`:5: jail "vsftpd": no hook enforces its bans`}},
