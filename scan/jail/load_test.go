@@ -135,6 +135,9 @@ func TestErrors(t *testing.T) {
 		want       []string
 	}{
 		{"not TOML", "[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "expected"}},
+		{"words without quotes", "[jail.sshd]\nbantime = 1d\n", true, []string{":2:", `(write bantime = "1d")`}},
+		{"a word without quotes", "[jail.sshd]\nmode = aggressive # all\n", true, []string{":2:", `(write mode = "aggressive")`}},
+		{"a section of Fail2Ban's", "[sshd]\nenabled = true\n", true, []string{`:1: unknown key "sshd" (write [jail.sshd])`}},
 		{"unknown key", "[jail.sshd]\nenabled = true\nmaxrety = 3\n", false, []string{`:3: unknown key "maxrety" (did you mean "maxretry"?)`}},
 		{"several at once", "[jail.sshd]\nenabled = true\nbantime = \"1x\"\nmaxretry = \"five\"\nmode = \"aggresive\"\nignoreip = [\"10.0.0.0/33\", \"host.example\"]\n", false,
 			[]string{`:3: bantime:`, "1x", `:4: maxretry:`, `:5: mode:`, `"aggresive"`, `:6: ignoreip:`, `10.0.0.0/33`, `host.example`}},
