@@ -8,9 +8,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"regexp"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
