@@ -85,7 +85,7 @@ type options struct {
 func command() *cobra.Command {
 	o := &options{}
 	root := units.Describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in", SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, wrong)
+		Args: known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, wrong)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath())}
 	})
@@ -103,6 +103,18 @@ func command() *cobra.Command {
 		units.Complete(c, func() []string { return jail.Names(o.config) }, func() []string { return jail.Filters(o.config) })
 	}
 	return root
+}
+
+// known finds that a first argument names no command.
+func known(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, of := range c.Commands() {
+		names = append(names, of.Name())
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], filter.DidYouMean(args[0], names))
 }
 
 func runCommand(o *options) *cobra.Command {
@@ -274,6 +286,9 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 		return err
 	}
 	defer p.Close()
+	if closed := p.Closed(); closed != nil && c.Name() != "status" { // which tells of the rest
+		return closed
+	}
 	read(c.Context(), p)
 	value, text, err := what(p)
 	if err != nil {

@@ -63,12 +63,12 @@ func OpenStore(path string, create bool) (*Store, error) {
 	parent := filepath.Dir(path)
 	if create {
 		if err := os.MkdirAll(parent, 0o700); err != nil {
-			return nil, fmt.Errorf("create the state directory: %w", err)
+			return nil, fmt.Errorf("create the state directory: %w%s", err, mends(err, "run as root"))
 		}
 	}
 	dir, err := os.OpenFile(parent, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open the state directory: %w", err)
+		return nil, fmt.Errorf("open the state directory: %w%s", err, mends(err, "run as root, or as its owner"))
 	}
 	s := &Store{path: path, dir: dir, name: filepath.Base(path), history: "history.jsonl",
 		Fault: func(string) error { return nil }}
@@ -76,6 +76,14 @@ func OpenStore(path string, create bool) (*Store, error) {
 		s.history = strings.TrimSuffix(s.name, ".json") + ".history.jsonl"
 	}
 	return s, nil
+}
+
+// mends is the end of an error of permission.
+func mends(err error, how string) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return " (" + how + ")"
+	}
+	return ""
 }
 
 // Close releases the lock and the directory.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
@@ -184,6 +185,10 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 			c.lacking(found, what, fmt.Errorf("where it reads cannot be told: %w", err), "see the finding on the journal")
 			return
 		}
+	}
+	if _, err := journal.Files(c.JournalPath); !held && j.Backend != filter.File && errors.Is(err, fs.ErrPermission) {
+		found.Note(what, "where it reads cannot be told without the journal ("+asRoot+")")
+		return
 	}
 	reads := fmt.Sprintf("reads the journal (backend = %q)", j.Backend)
 	if !c.readsJournal(j, held) {

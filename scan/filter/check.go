@@ -76,7 +76,11 @@ func (d *decoder) checkRule(f *Filter, r *Rule, at toml.Key, names []string) {
 		fail("pattern", "rule %q has a pattern, for a line of text, and where or like, for one in JSON: write two rules", r.Name)
 	case r.Pattern != "":
 		s, ok := checkPattern(r.Pattern, syntax.Perl, func(problem string) { fail("pattern", "rule %q: %s", r.Name, problem) })
-		if ok && blames && !s.hasAddr && !(r.Kind == Failure && d.names(r.After)) {
+		switch {
+		case !ok || !blames || s.hasAddr || r.Kind == Failure && d.names(r.After):
+		case strings.Contains(r.Pattern, "<HOST>"):
+			fail("pattern", "rule %q: <HOST> is Fail2Ban's word: write <ADDR>", r.Name)
+		default:
 			fail("pattern", `rule %q has no <ADDR>: whom does it blame? (kind = "mark" or "benign" needs none; or after = "a mark with <ADDR>")`, r.Name)
 		}
 	case len(r.Conditions) == 0:

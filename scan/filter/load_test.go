@@ -143,6 +143,9 @@ name = "seven"
 kind = "mark"
 lingers = true
 pattern = '^x$'
+[[rule]]
+name = "eight"
+pattern = '^refused <USER> from <HOST>$'
 `)
 	want := []string{
 		`bad.toml:1: unknown key "descripton" (did you mean "description"?)`,
@@ -164,6 +167,7 @@ pattern = '^x$'
 		`bad.toml:29: rule "six" is alone`,
 		`bad.toml:31: unknown key "pattrn" (did you mean "pattern"?)`,
 		`bad.toml:35: rule "seven" lingers`,
+		`bad.toml:39: rule "eight": <HOST> is Fail2Ban's word: write <ADDR>`,
 	}
 	got := strings.Split(err.Error(), "\n")
 	for i := range max(len(got), len(want)) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -101,7 +102,9 @@ func (c *Config) untrusted() error {
 	}
 	var paths []string // files that say whom not to ban, and programs that are started
 	for i := range c.Deliver.Hooks {
-		paths = append(paths, c.Deliver.Hooks[i].Run[0])
+		if run := c.Deliver.Hooks[i].Run; len(run) > 0 { // else that is told as an error
+			paths = append(paths, run[0])
+		}
 	}
 	if len(c.Deliver.Mail.To) > 0 {
 		paths = append(paths, c.Deliver.Mail.Sendmail)
@@ -177,7 +180,7 @@ func parse(path, text string) (*file, error) {
 	_, err := toml.Decode(text, &f.root)
 	var bad toml.ParseError
 	if errors.As(err, &bad) {
-		return f, fmt.Errorf("%s:%d:%d: %s", path, bad.Position.Line, bad.Position.Col, bad.Message)
+		return f, fmt.Errorf("%s:%d:%d: %s%s", path, bad.Position.Line, bad.Position.Col, bad.Message, unquoted(text, bad.Position.Line))
 	} else if err != nil {
 		return f, fmt.Errorf("%s: %w", path, err)
 	}
@@ -187,6 +190,23 @@ func parse(path, text string) (*file, error) {
 		}
 	}
 	return f, nil
+}
+
+// bare is a key with a value that TOML takes neither for text nor for anything else.
+var bare = regexp.MustCompile(`^\s*([\w-]+)\s*=\s*([^\s"'\\#\[{][^"'\\#]*?)\s*(?:#.*)?$`)
+
+// unquoted is how to write the value of a line that is no TOML, where quotes are all that
+// it lacks: Fail2Ban's have none.
+func unquoted(text string, line int) string {
+	lines := strings.Split(text, "\n")
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	m := bare.FindStringSubmatch(lines[line-1])
+	if m == nil || toml.Unmarshal([]byte(lines[line-1]), &map[string]any{}) == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (write %s = %q)", m[1], m[2])
 }
 
 // place is "FILE:LINE" of a key.

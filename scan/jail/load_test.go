@@ -135,6 +135,9 @@ func TestErrors(t *testing.T) {
 		want       []string
 	}{
 		{"not TOML", "[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "expected"}},
+		{"words without quotes", "[jail.sshd]\nbantime = 1d\n", true, []string{":2:", `(write bantime = "1d")`}},
+		{"a word without quotes", "[jail.sshd]\nmode = aggressive # all\n", true, []string{":2:", `(write mode = "aggressive")`}},
+		{"a section of Fail2Ban's", "[sshd]\nenabled = true\n", true, []string{`:1: unknown key "sshd" (write [jail.sshd])`}},
 		{"unknown key", "[jail.sshd]\nenabled = true\nmaxrety = 3\n", false, []string{`:3: unknown key "maxrety" (did you mean "maxretry"?)`}},
 		{"several at once", "[jail.sshd]\nenabled = true\nbantime = \"1x\"\nmaxretry = \"five\"\nmode = \"aggresive\"\nignoreip = [\"10.0.0.0/33\", \"host.example\"]\n", false,
 			[]string{`:3: bantime:`, "1x", `:4: maxretry:`, `:5: mode:`, `"aggresive"`, `:6: ignoreip:`, `10.0.0.0/33`, `host.example`}},
@@ -165,6 +168,8 @@ func TestErrors(t *testing.T) {
 		{"digests too seldom", "[mail]\nto = \"root\"\nevery = \"1y1s\"\n", true, []string{":3: every = 365d 6h is not between a minute and a year"}},
 		{"digests that never come", "[mail]\nto = \"root\"\nevery = \"permanent\"\n", true, []string{":3: every = permanent is not between"}},
 		{"hook", "[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"tell\"]\non = [\"ban\", \"expiry\"]\nparallel = 0\n", true, []string{":4:", "absolute path", ":5:", `"expiry" is no event`, ":6: parallel = 0"}},
+		{"hook without a program", "[[hook]]\non = [\"ban\"]\n[[hook]]\nrun = []\n", true, []string{":1: run", ":4: run"}},
+		{"hook of one word", "[[hook]]\nrun = \"/bin/true\"\n", true, []string{":2: run:"}},
 		{"hook that is a table", "[hook]\nrun = [\"/bin/true\"]\n", true, []string{":1:", "write [[hook]]"}},
 		{"nobody enforces", "[kernel]\nbackend = \"hook\"\n[[hook]]\nrun = [\"/bin/true\"]\n", true, []string{":2:", "no hook that bans"}},
 		{"nobody enforces one jail", "[kernel]\nbackend = \"hook\"\n[jail.sshd]\nenabled = true\n[jail.vsftpd]\nenabled = true\n[jail.proftpd]\nenabled = true\nlogpath = \"/x\"\nenforce = false\n[[hook]]\nrun = [\"/bin/true\"]\non = [\"ban\", \"unban\", \"release\"]\njails = [\"sshd\"]\n", false, []string{`:5: jail "vsftpd": no hook enforces its bans`}},

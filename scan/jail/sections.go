@@ -47,7 +47,11 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 		c.Metrics.Check(func(key, problem string) { errs = append(errs, fmt.Errorf("%s: %s", f.place(name, key), problem)) })
 		return errs
 	}
-	return []error{fmt.Errorf("%s: unknown key %q%s", f.place(name), name, belongs(name, sections))}
+	hint := belongs(name, sections)
+	if _, ok := f.root[name].(map[string]any); ok && slices.Contains(filter.Names(c.FilterDir()), name) {
+		hint = fmt.Sprintf(" (write [jail.%s])", name)
+	}
+	return []error{fmt.Errorf("%s: unknown key %q%s", f.place(name), name, hint)}
 }
 
 // stateSection reads [state]. A value out of its range is told once, and then as if it

@@ -89,6 +89,7 @@ type Pass struct {
 	saved    *state.JournalPosition // the position on disk
 	lost     string                 // why the state is made anew; empty: it is not
 	unread   bool                   // neither it nor the history can be read
+	closed   error                  // what keeps a pass that only looks from its state directory
 	most     int                    // decisions after which reading stops; 0: none
 	full     bool                   // they were reached
 	stop     context.CancelFunc     // ends the reading
@@ -124,7 +125,7 @@ func Begin(s Setup) (p *Pass, err error) {
 		err = nil
 	case err != nil && !s.Write:
 		p.Warn("%v; nothing is known of earlier passes", err)
-		p.unread, err = true, nil
+		p.unread, p.closed, err = true, err, nil
 	}
 	if err == nil {
 		err = p.load()

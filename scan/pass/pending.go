@@ -19,6 +19,9 @@ func (p *Pass) Known() report.Known {
 	return report.Decided
 }
 
+// Closed is what keeps a pass that only looks from its state directory: it knows no ban.
+func (p *Pass) Closed() error { return p.closed }
+
 // pending are the bans that this pass decided and did not commit.
 func (p *Pass) pending() report.Pending {
 	list := report.Pending{}
