@@ -436,6 +436,7 @@ func uninstallCommand(o *options) *cobra.Command {
 
 // withInstall gives do an install that knows this host.
 func withInstall(c *cobra.Command, o *options, in install.Options, do func(*install.Install) error) (err error) {
+	whole()
 	if in.Manual, err = manual.Files(c.Root()); err != nil {
 		return err
 	}
@@ -452,6 +453,10 @@ func withInstall(c *cobra.Command, o *options, in install.Options, do func(*inst
 	return do(i)
 }
 
+// whole has what a command does step by step go on when nobody reads of it any more: a write
+// fails instead of ending the process.
+func whole() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 // steps is where is told what is done step by step: not among JSON.
 func steps(c *cobra.Command, o *options) io.Writer {
 	switch {
@@ -465,6 +470,7 @@ func steps(c *cobra.Command, o *options) io.Writer {
 
 func pauseCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		whole()
 		paused, err := pass.Pause(c.Context(), o.state)
 		if paused == nil { // the passes go on, and would bring back what is released here
 			return err
@@ -482,6 +488,7 @@ func pauseCommand(o *options) *cobra.Command {
 
 func resumeCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "resume", Short: "Bring both back", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		whole()
 		if err := pass.Resume(o.state); err != nil {
 			return err
 		}

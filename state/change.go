@@ -43,11 +43,13 @@ func (j *Judge) Finish(now int64, kept map[string]bool) {
 
 // ignoredByAny is what any jail ignores.
 func (j *Judge) ignoredByAny() *Ignored {
-	all := NewIgnored()
-	for _, r := range j.rules {
-		all.AddAll(r.Ignored)
+	if j.ignored == nil {
+		j.ignored = NewIgnored()
+		for _, r := range j.rules {
+			j.ignored.AddAll(r.Ignored)
+		}
 	}
-	return all
+	return j.ignored
 }
 
 // horizon is the second before which no entry comes any more that matters to the jail;

@@ -45,6 +45,8 @@ type Judge struct {
 	known      map[priorKey]map[int64]*Ban // all recorded bans, by their beginnings
 	gone       map[priorKey]bool           // whose last word in the history is an end
 
+	ignored *Ignored // by any jail; nil: nobody asked
+
 	lengths map[string][]int // of the keys banned by the jails that close every port; see closing
 	wide    []string         // those jails
 

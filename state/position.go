@@ -22,8 +22,9 @@ type FilePosition struct {
 
 	// Print is a hash of the first Bytes bytes (at most 256) and of as many before
 	// Offset: a file that was truncated and has grown again has another.
-	Print string `json:"fingerprint"`
-	Bytes int    `json:"bytes"`
+	Print   string `json:"fingerprint"`
+	Bytes   int    `json:"bytes"`
+	Printed int64  `json:"printed,omitempty"` // an earlier offset that Print is of, plus 1: the file was truncated while it was read; 0: Offset
 
 	Size    int64  `json:"size"`             // when it was read
 	Changed int64  `json:"changed"`          // its modification time then, in nanoseconds since the Unix epoch
@@ -36,4 +37,12 @@ type FilePosition struct {
 	// package scan/logfile.
 	Stdout int64 `json:"stdout,omitempty"`
 	Stderr int64 `json:"stderr,omitempty"`
+}
+
+// PrintedAt is the offset that Print is of.
+func (p *FilePosition) PrintedAt() int64 {
+	if p.Printed > 0 {
+		return p.Printed - 1
+	}
+	return p.Offset
 }

@@ -145,9 +145,11 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 	if jail.Bans()[key] != nil || jail.covered(key, now) { // one that is over ended, whatever clock the kernel went by
 		return false
 	}
-	ignored := j.ignoredByAny()
+	var ignored *Ignored
 	if r := j.rules[name]; r != nil {
 		ignored = r.Ignored
+	} else {
+		ignored = j.ignoredByAny()
 	}
 	if _, _, ok := ignored.Touches(key); ok {
 		return false

@@ -3,8 +3,10 @@ package state
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -105,6 +107,34 @@ func TestAdoptNothingThatEnded(t *testing.T) {
 	b.state.Jail("sshd").setBan(&Ban{Jail: "sshd", Key: Key(must("203.0.113.1")), Since: T - 100, Until: T - 1, N: 1})
 	if b.Adopt("sshd", Key(must("203.0.113.1")), T, time.Minute) {
 		t.Error("taken over")
+	}
+}
+
+// TestAdoptMany: what it takes to take over a ban does not grow with what the jails ignore.
+func TestAdoptMany(t *testing.T) {
+	for _, name := range []string{"sshd", ByHand} {
+		b := newBench(nil)
+		ignored := NewIgnored()
+		for i := range 10000 {
+			ignored.Add(Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)}, "ignoreip")
+		}
+		b.rules.Ignored = ignored
+		if b.Adopt(name, Key(must("10.0.0.1")), T, time.Minute) {
+			t.Errorf("%s: what is ignored is taken over", name)
+		}
+		const n = 2000
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range n {
+			key := Key(Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)})
+			if !b.Adopt(name, key, T, time.Minute) {
+				t.Fatalf("%s: %s is not taken over", name, key)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 16<<10 {
+			t.Errorf("%s: each takes %d bytes", name, each)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *State) usual() error {
 	}
 	if s.Sources.Logs != nil {
 		for _, pos := range s.Sources.Logs.Files {
-			if pos.Offset < 0 || pos.Bytes < 0 || pos.Bytes > 256 {
+			if pos.Offset < 0 || pos.Bytes < 0 || pos.Bytes > 256 || pos.Printed < 0 || pos.PrintedAt() > pos.Offset {
 				return fmt.Errorf("the position in %s: %w", pos.Path, errSyntax)
 			}
 		}

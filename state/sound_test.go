@@ -19,7 +19,7 @@ func TestMalformed(t *testing.T) {
 	for _, text := range []string{`"pardons":null`, `"successes":null`, `"prefixes":[33,64]`, `"prefixes":[32,-1]`, `"seen":{"days":{"2026-11-22":null}}`} {
 		bodies = append(bodies, `"jails":{"sshd":{`+text+`}}`)
 	}
-	for _, text := range []string{`"bytes":-1`, `"bytes":9000000000`, `"offset":-1`} {
+	for _, text := range []string{`"bytes":-1`, `"bytes":9000000000`, `"offset":-1`, `"printed":-1`, `"offset":5,"printed":7`} {
 		bodies = append(bodies, `"sources":{"logs":{"files":[{`+text+`}]}}`)
 	}
 	bodies = append(bodies, `"history":-1`)

@@ -17,6 +17,7 @@ import (
 // file is one file that is read in this pass.
 type file struct {
 	pos    state.FilePosition // what is judged; brought up to date by commit
+	begun  state.FilePosition // where the reading begins, with the print of what is there
 	groups []int
 	log    int  // its number
 	fresh  bool // read from its beginning
@@ -67,6 +68,15 @@ func (f *file) begin(r *Reader, l *log) error {
 	f.cut.hole = f.hole
 	f.cut.buf = r.buffer(f.limit - f.cut.offset)
 	return nil
+}
+
+// printAsBegun notes what the file is while it is whole.
+func (f *file) printAsBegun() {
+	if f.begun = f.pos; f.begun.Print != "" || f.gz {
+		return
+	}
+	f.begun.Bytes = int(min(f.limit, printed))
+	f.begun.Print, _ = fingerprint(f.f, f.begun.Bytes, f.begun.Offset) // empty: it was truncated already
 }
 
 // unpackMost is how much a pass unpacks, in bytes: a thousandth of it, packed, may be what

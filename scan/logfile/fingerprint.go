@@ -33,7 +33,7 @@ func holds(f io.ReaderAt, size int64, pos *state.FilePosition) bool {
 	if size < pos.Offset || size < int64(pos.Bytes) {
 		return false
 	}
-	print, err := fingerprint(f, pos.Bytes, pos.Offset)
+	print, err := fingerprint(f, pos.Bytes, pos.PrintedAt())
 	return err == nil && print == pos.Print
 }
 
@@ -51,10 +51,10 @@ func (r *Reader) packs(f *os.File, pos *state.FilePosition) bool {
 		return false
 	}
 	h.Write(head)
-	back := min(pos.Offset, printed)
+	back := min(pos.PrintedAt(), printed)
 	tail := make([]byte, back)
 	copied := 0
-	if from := pos.Offset - back; from < int64(len(head)) {
+	if from := pos.PrintedAt() - back; from < int64(len(head)) {
 		copied = copy(tail, head[from:])
 	} else if _, err := io.CopyN(io.Discard, z, from-int64(len(head))); err != nil {
 		return false

@@ -258,6 +258,7 @@ func (p *plan) take(l *log, e *entry, groups []int) {
 	f := e.read
 	e.pos.Device, e.pos.Inode, e.pos.Born, e.pos.Changed = e.id.device, e.id.inode, e.born, e.changed
 	f.pos, f.f, f.log, f.groups, f.limit = e.pos, e.f, l.number, groups, e.size
+	f.printAsBegun()
 	f.cut.final = f.gz || !e.pos.Current && p.settled(e.status)
 	l.files = append(l.files, f)
 }
@@ -314,13 +315,17 @@ func (p *plan) positions() []state.FilePosition {
 		pos := e.pos
 		if f := e.read; f != nil {
 			pos = f.pos
-			pos.Bytes, pos.Size = int(min(f.limit, printed)), f.limit
+			pos.Bytes, pos.Size, pos.Printed = int(min(f.limit, printed)), f.limit, 0
 			print, err := fingerprint(f.f, pos.Bytes, pos.Offset)
-			if err != nil { // it was truncated while it was read: it will be read anew
-				continue
+			switch {
+			case err == nil:
+				pos.Print = print
+			case f.begun.Print == "":
+				continue // nothing is known of what it was
+			default: // it was truncated while it was read: what it was may be found in a copy
+				pos.Print, pos.Bytes, pos.Printed = f.begun.Print, f.begun.Bytes, f.begun.PrintedAt()+1
 			}
-			pos.Print = print
-			if !f.finished {
+			if err != nil || !f.finished {
 				pos.Size = -1 // whatever its size is, there is more
 			}
 		}

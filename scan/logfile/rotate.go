@@ -112,6 +112,7 @@ func ofLog(name string, pos *state.FilePosition) bool {
 func (p *plan) regain(e *entry) {
 	if !p.room(e.pos.Log, regained, true) {
 		e.left, e.kept = true, true
+		e.pos.Device, e.pos.Inode = 0, 0 // another log may have got it
 		return
 	}
 	dir := filepath.Dir(e.pos.Path)

@@ -25,8 +25,9 @@ type Taken struct {
 }
 
 const (
-	fromMost   = 64 << 20 // bytes of such a file
-	fromErrors = 10       // that are told
+	fromMost    = 64 << 20       // bytes of such a file
+	fromErrors  = 10             // that are told
+	fromLongest = 100 * 31557600 // seconds, as of a bantime: what ends later is for ever
 )
 
 // readFrom reads, from a file or, named "-", from stdin, what "scan2ban export" writes as json or csv, or one address or CIDR a line
@@ -170,7 +171,7 @@ func taken(text, until string, force bool) (t Taken, err error) {
 	if err != nil {
 		return t, fmt.Errorf("%q is not a time (RFC 3339), or permanent", until)
 	}
-	return Taken{key, end.Unix()}, nil
+	return Taken{key, max(end.Unix(), 1)}, nil // what ended before 1970 is over as well
 }
 
 // banFrom lays bans of another host with their ends, those that name none for by.For. What
@@ -183,8 +184,11 @@ func (p *Pass) banFrom(by ByHand) error {
 	protected, over, kept := p.Protected(by.Shield), 0, 0
 	for _, t := range by.List {
 		until := t.Until
-		if until < 0 {
+		switch {
+		case until < 0:
 			until = by.until(p.Now.Unix())
+		case until > p.Now.Unix()+fromLongest:
+			until = 0
 		}
 		if until != 0 && until <= p.Now.Unix() {
 			over++

@@ -1,8 +1,13 @@
 package pass
 
 import (
+	"cmp"
+	"context"
 	"strings"
 	"testing"
+	"time"
+
+	"scan2ban/ban/nftables"
 )
 
 // TestFromWide: a list that would ban a great part of all addresses bans nobody, and says
@@ -31,5 +36,51 @@ func TestFromWide(t *testing.T) {
 		if err := by.Take(nil, strings.NewReader(c.text)); err != nil && !strings.Contains(c.text, "x") {
 			t.Errorf("%s, by force: %v", name, err)
 		}
+	}
+}
+
+// TestFromEnds: whatever end another host names, the kernel holds the ban until then.
+func TestFromEnds(t *testing.T) {
+	now := time.Unix(begin, 0)
+	for end, want := range map[string]time.Duration{
+		"permanent":              0, // for ever
+		"9999-12-31T23:59:59Z":   0,
+		"2400-01-01T00:00:00Z":   0,
+		"2100-01-01T00:00:00Z":   time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC).Sub(now),
+		now.Format(time.RFC3339): -1, // over
+		"1970-01-01T00:00:00Z":   -1,
+		"1969-07-20T20:17:40Z":   -1,
+		"0001-01-01T00:00:00Z":   -1,
+	} {
+		t.Run(end, func(t *testing.T) {
+			h := newHost(t)
+			by := ByHand{From: "-"}
+			if err := by.Take(nil, strings.NewReader("key,until\n203.0.113.7,"+end+"\n")); err != nil {
+				t.Fatal(err)
+			}
+			s := h.setup
+			s.Now = now
+			p, err := Begin(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			p.Read(context.Background())
+			if err := p.Ban(by); err != nil {
+				t.Fatal(err)
+			}
+			p.Commit(context.Background())
+			kernel, err := nftables.Dump(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := time.Duration(-1)
+			for _, e := range kernel.Elements {
+				got = e.Left
+			}
+			if cmp.Compare(got, 0) != cmp.Compare(want, 0) || (got-want).Abs() > time.Hour {
+				t.Errorf("the kernel holds it for %v, want %v", got, want)
+			}
+		})
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/logfile"
+	"scan2ban/state"
 )
 
 // openFiles finds the log files, each with those that it was rotated into.
@@ -115,7 +117,12 @@ type log struct {
 	file    *os.File
 	in      *logfile.Stream // nil: not begun
 	time    int64           // µs, of the line that it stands at
+	ahead   int             // lines later than the clock, which do not count
+	latest  int64           // µs, of the last of them
 }
+
+// maxAhead is how many seconds a line may be later than the clock, as a wrong zone makes it.
+const maxAhead = 86400
 
 // open takes up a log file by the time of its first line. What is not of the span, and
 // what has no line with a time, is left.
@@ -124,16 +131,22 @@ func (r *reading) open(path string, watches []int) {
 	if !l.begin() {
 		return
 	}
-	read := false
+	why := ""
 	for l.in.Next() {
-		if read = true; l.in.Line().Time > 0 {
-			l.time = l.in.Line().Time
+		t := l.in.Line().Time
+		if t > 0 && !l.early(t/1e6) {
+			l.time = t
 			r.logs = append(r.logs, l)
 			break
 		}
+		if t > 0 {
+			why = "its lines are later than the clock"
+		} else {
+			why = cmp.Or(why, "no line of it has a time that is understood")
+		}
 	}
-	if l.end(); read && l.time == 0 {
-		r.warnings = append(r.warnings, fmt.Sprintf("log file %s is left out: no line of it has a time that is understood", path))
+	if l.end(); why != "" && l.time == 0 {
+		r.warnings = append(r.warnings, fmt.Sprintf("log file %s is left out: %s", path, why))
 	}
 }
 
@@ -146,16 +159,27 @@ func (l *log) next() bool {
 		if t := l.in.Line().Time; t > 0 {
 			l.time = t
 		}
-		if l.within(l.time / 1e6) {
+		if l.early(l.time / 1e6) {
+			l.ahead++
+			l.latest = l.time
+		} else if l.within(l.time / 1e6) {
 			return true
 		}
 	}
-	l.end()
+	if l.end(); l.ahead > 0 {
+		l.warnings = append(l.warnings, fmt.Sprintf("%s of %s %s later than the clock, the last is of %s: they do not count",
+			state.Plural(l.ahead, "line"), l.path, state.Be(l.ahead), time.UnixMicro(l.latest).UTC().Format(time.RFC3339)))
+	}
 	return false
 }
 
+// early tells whether the clock is far from that second.
+func (l *log) early(s int64) bool { return s > l.Setup.Now.Unix()+maxAhead }
+
 // within tells whether a second is of the span.
-func (l *log) within(s int64) bool { return s >= l.Since && (l.Until == 0 || s <= l.Until) }
+func (l *log) within(s int64) bool {
+	return s >= l.Since && (l.Until == 0 || s <= l.Until) && !l.early(s)
+}
 
 // begin opens the file.
 func (l *log) begin() bool {

@@ -50,7 +50,7 @@ var ErrInterrupted = errors.New("interrupted: the report is of what was read unt
 type Options struct {
 	Setup    pass.Setup // by the configuration: what the jails read; Now is the clock
 	Since    int64      // seconds since the Unix epoch; 0: from the beginning
-	Until    int64      // and to the end, that second included; 0: no end
+	Until    int64      // and to the end, that second included; 0, or far ahead of the clock: no end
 	Files    []string   // log files, plain or .gz, that are read instead of what the jails name
 	Policies []Policy   // what to compare; the first is what the report is about
 	Networks report.Networks
@@ -68,6 +68,9 @@ type Policy struct {
 // when ctx ends, what was read so far is.
 func Run(ctx context.Context, o Options) (*report.Past, error) {
 	begun := time.Now()
+	if o.Until > o.Setup.Now.Unix()+maxAhead {
+		o.Until = 0
+	}
 	s := newSurvey(o)
 	r := &reading{Options: o, ctx: ctx}
 	s.line = func() string { return r.line() }

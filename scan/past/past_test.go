@@ -306,6 +306,44 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// TestAhead: a report is of no time that has not come, whatever a line says and is asked for.
+func TestAhead(t *testing.T) {
+	line := func(at string, addr string) string { return at + " host sshd[1]: " + logged{addr: addr}.text() + "\n" }
+	at := func(s int64) string { return time.Unix(s, 0).UTC().Format(time.RFC3339) }
+	now := int64(begin + 40*86400)
+	usual := line(at(now-7200), "203.0.113.1") + line(at(now-3600), "203.0.113.1")
+	for name, c := range map[string]struct {
+		text     string
+		until    int64
+		failures int
+		warning  string
+	}{
+		"a line":        {usual + line("2999-12-31T00:00:00Z", "203.0.113.2") + line(at(now-1800), "203.0.113.1"), 0, 3, "1 line of LOG is later than the clock, the last is of 2999-12-31T00:00:00Z: they do not count"},
+		"the first":     {line("2999-12-31T00:00:00Z", "203.0.113.2") + usual, 0, 2, "1 line of LOG is later"},
+		"all":           {line("2999-12-31T00:00:00Z", "203.0.113.2"), 0, 0, "log file LOG is left out: its lines are later than the clock"},
+		"until":         {usual, 32503593600, 2, ""},
+		"another zone":  {usual + line(at(now+5*3600), "203.0.113.1"), 0, 3, ""},
+		"no time, also": {"x\n" + line("2999-12-31T00:00:00Z", "203.0.113.2"), 0, 0, "its lines are later"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "auth.log")
+			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := about(t, "", Policy{Name: "now", Rules: rules(3, time.Hour, time.Hour)})
+			o.Files, o.Until = []string{path}, c.until
+			p := run(t, o)
+			if p.Failures != c.failures || len(p.Hours) > 24 {
+				t.Errorf("%d failures in %d hours, want %d", p.Failures, len(p.Hours), c.failures)
+			}
+			warnings := strings.ReplaceAll(strings.Join(p.Warnings, "\n"), path, "LOG")
+			if (warnings == "") != (c.warning == "") || !strings.Contains(warnings, c.warning) {
+				t.Errorf("warnings %q, want %q", warnings, c.warning)
+			}
+		})
+	}
+}
+
 // TestFiles: log files, with those that they were rotated into, say what the journal says.
 func TestFiles(t *testing.T) {
 	log := some(3, 600)
