@@ -12,7 +12,7 @@ import (
 // TestHostileTextElsewhere: nor does any other command hand to a terminal what a client has
 // had logged: its names, and the lines as they stand in the log.
 func TestHostileTextElsewhere(t *testing.T) {
-	text := strings.Join(hostile, " ")
+	text := terminal + strings.Join(hostile, " ") // long ones are cut
 	p := pass()
 	p.Banned[0].Users = hostile
 	p.Banned[0].ban.Users = hostile
