@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,6 +182,22 @@ func TestEach(t *testing.T) {
 	}
 }
 
+// TestEachQuotes: the lines of the log that led to a ban, as text that a terminal may show.
+func TestEachQuotes(t *testing.T) {
+	d := newDesk(t)
+	d.Mail.To, d.Mail.When, d.Mail.Quote = Recipients{"root"}, Each, true
+	d.Evidence = func(_ context.Context, addr netip.Addr) []string {
+		return append([]string{"a line of " + addr.String()}, hostile...)
+	}
+	d.ran()
+	d.ban(1)
+	d.ran()
+	header, parts := parse(t, []byte(d.wantMails(1)[0]))
+	if text := parts["text/plain"]; len(header) != 9 || !strings.Contains(text, "\n203.0.1.0\n    a line of 203.0.1.0\n") || strings.ContainsAny(text, "\x00\x1b\u202e") {
+		t.Errorf("%v\n%q", header, text)
+	}
+}
+
 // TestDigest: at most one a span, none where nothing happened, the same one again where
 // sendmail failed.
 func TestDigest(t *testing.T) {
@@ -268,7 +285,7 @@ func TestMailGivenUp(t *testing.T) {
 // TestHook: each event once, in their order, as JSON and as environment.
 func TestHook(t *testing.T) {
 	d := newDesk(t)
-	d.hook(`cat >> events; echo "$SCAN2BAN_EVENT $SCAN2BAN_KEY $SCAN2BAN_SECONDS $SCAN2BAN_PORTS/$SCAN2BAN_PROTOCOL $SCAN2BAN_FAMILY" >> lines; printf '%s' "$SCAN2BAN_USERS" >> users; echo told; [ $# = 1 ]`)
+	d.hook(`cat >> events; echo "$SCAN2BAN_EVENT $SCAN2BAN_KEY $SCAN2BAN_SECONDS $SCAN2BAN_PORTS/$SCAN2BAN_PROTOCOL $SCAN2BAN_FAMILY" >> lines; printf '%s' "$SCAN2BAN_USERS" >> users; printf 'told\033[2J\n'; [ $# = 1 ]`)
 	d.ran()
 	d.ban(3, hostile...)
 	d.ran()
@@ -288,7 +305,7 @@ func TestHook(t *testing.T) {
 	if users := d.read("users"); strings.ContainsAny(users, "\x00\x1b\n\u202e") || users == "" {
 		t.Errorf("users %q", users)
 	}
-	if strings.Count(d.said.String(), "hook0: told") != 3 || strings.Contains(d.said.String(), "secret") {
+	if strings.Count(d.said.String(), `hook0: told\x1b[2J`) != 3 || strings.Contains(d.said.String(), "secret") {
 		t.Errorf("said %q", &d.said)
 	}
 }

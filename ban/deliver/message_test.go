@@ -80,7 +80,7 @@ func TestMessage(t *testing.T) {
 				t.Errorf("id %q", id)
 			}
 			subject, err := new(mime.WordDecoder).DecodeHeader(header.Get("Subject"))
-			if err != nil || !strings.HasPrefix(subject, "[scan2ban] host: users ") || strings.ContainsAny(subject, "\r\n\x00\x1b\u202e") {
+			if err != nil || !strings.HasPrefix(subject, "[scan2ban] host: users ") || strings.ContainsAny(subject, "\r\n\x00\x1b\u202e") || strings.Contains(subject, "From: x") {
 				t.Errorf("%q: subject %q, %v", name, subject, err)
 			}
 			for kind, want := range map[string]string{"text/plain": m.text, "text/html": m.html} {

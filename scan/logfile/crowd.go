@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -78,7 +78,7 @@ func (p *plan) news(m *member, glob string) {
 }
 
 // admit chooses the logs that are read: those of a glob that leads to few, and of others as
-// many as there is room for. Each of these has the same chance, at every second another.
+// many as there is room for. Each of these has the same chance.
 func (p *plan) admit() {
 	type named struct {
 		glob string
@@ -97,7 +97,7 @@ func (p *plan) admit() {
 		s.files = min(len(s.news), room/(len(list)-i))
 		room -= s.files
 		if s.files < len(s.news) {
-			p.shuffle(s.news)
+			shuffle(s.news)
 		}
 		for _, m := range s.news[:s.files] {
 			admitted[m] = true
@@ -123,17 +123,9 @@ func (p *plan) admit() {
 	p.members = slices.DeleteFunc(p.members, func(m *member) bool { return m.later })
 }
 
-// shuffle orders logs by a hash of the second and their names.
-func (p *plan) shuffle(list []*member) {
-	hash := map[*member]uint64{}
-	for _, m := range list {
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%s/%d", m.name, p.r.o.Now)
-		hash[m] = h.Sum64()
-	}
-	slices.SortFunc(list, func(a, b *member) int {
-		return cmp.Or(cmp.Compare(hash[a], hash[b]), strings.Compare(a.name, b.name))
-	})
+// shuffle orders logs by chance, which nobody's names can sway.
+func shuffle(list []*member) {
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
 
 // room tells whether n files more of a log may be opened. Where not, the log's current file

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // files makes mostFiles and mostGzips smaller for a test.
@@ -74,6 +76,57 @@ func TestManyLogs(t *testing.T) {
 	slices.Sort(h.read)
 	if n := len(slices.Compact(h.read)); n != 408 {
 		t.Errorf("%d lines, want 408", n)
+	}
+}
+
+// TestManyLogsInTurn: where each pass finds something new in more logs than it may open, none
+// is left for good.
+func TestManyLogsInTurn(t *testing.T) {
+	files(t, 60, 256)
+	h := newHost(t, "app/*.log")
+	h.must(os.Mkdir(h.path("app"), 0o755))
+	of, seen := map[string]int{}, map[int]bool{}
+	for range 40 {
+		for i := range 120 {
+			h.write(fmt.Sprintf("app/%d.log", i), 1)
+			of[h.lines[len(h.lines)-1]] = i
+		}
+		h.now += 61e9
+		got := h.pass()
+		if h.left() == 0 {
+			t.Fatal("all are read at once")
+		}
+		for _, line := range got {
+			seen[of[line]] = true
+		}
+	}
+	if len(seen) != 120 {
+		t.Errorf("%d of 120 logs were read", len(seen))
+	}
+}
+
+// TestLimitOf: a pass opens 4,096 files, and where the process may open few three quarters of
+// these.
+func TestLimitOf(t *testing.T) {
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+	for _, c := range []struct {
+		may     uint64
+		want    int
+		limited bool
+	}{{1000, 750, true}, {5464, 4096, false}} {
+		if c.may > was.Max {
+			continue
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: c.may, Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+		if n, limited := limitOf(); n != c.want || limited != c.limited {
+			t.Errorf("of %d files that the process may open a pass opens %d, limited: %v", c.may, n, limited)
+		}
 	}
 }
 

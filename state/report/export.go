@@ -84,7 +84,7 @@ func exportCSV(w io.Writer, bans []Ban) error {
 		if b.Until != nil {
 			until = *b.Until
 		}
-		rows = append(rows, []string{b.Key, Clean(b.Jail), b.Address, b.Since, until, strconv.Itoa(b.Failures), Clean(strings.Join(b.Users, " "))})
+		rows = append(rows, []string{b.Key, b.Jail, b.Address, b.Since, until, strconv.Itoa(b.Failures), strings.Join(b.Users, " ")})
 	}
 	return writeCSV(w, rows)
 }

@@ -18,16 +18,17 @@ func (p *Past) CSV(w io.Writer) error {
 		if a.LaterLogin != nil {
 			login = *a.LaterLogin
 		}
-		rows = append(rows, []string{a.Address, a.Jail, strconv.Itoa(a.Failures), strconv.Itoa(a.Bans), a.First, a.Last, Clean(strings.Join(a.Users, " ")), a.Country, a.ASN, login})
+		rows = append(rows, []string{a.Address, a.Jail, strconv.Itoa(a.Failures), strconv.Itoa(a.Bans), a.First, a.Last, strings.Join(a.Users, " "), a.Country, a.ASN, login})
 	}
 	return writeCSV(w, rows)
 }
 
+// writeCSV writes rows; whatever a cell holds, it is Clean.
 func writeCSV(w io.Writer, rows [][]string) error {
 	out := csv.NewWriter(w)
 	for _, row := range rows {
 		for i, cell := range row {
-			parts := strings.Split(cell, ";")
+			parts := strings.Split(Clean(cell), ";")
 			for n, part := range parts {
 				if n > 0 {
 					part = strings.TrimLeft(part, "\" ")

@@ -18,8 +18,11 @@ import (
 // hostile are texts that a client may have written.
 var hostile = []string{
 	`<script>document.title="taken"</script>`, `"><img src=x onerror="document.title='taken'">`, `</title><svg onload=document.title='taken'>`,
-	"\x1b]0;taken\x07", "=cmd|' /C calc'!A0", "\u202egnp.exe", "&lt;b&gt;", "'--", `javascript:document.title="taken"`, "</style><style>body{display:none}</style>",
+	"\x1b]0;taken\x07", "\u009b2J", "=cmd|' /C calc'!A0", "\u202egnp.exe", "&lt;b&gt;", "'--", `javascript:document.title="taken"`, "</style><style>body{display:none}</style>",
 }
+
+// terminal are characters of these that a terminal would act on.
+const terminal = "\x1b\x07\r\u009b\u202e"
 
 // attacked is a report whose every text is hostile.
 func attacked() *Past {
@@ -50,7 +53,7 @@ func TestHostileText(t *testing.T) {
 		t.Setenv("COLUMNS", width)
 		var out bytes.Buffer
 		attacked().Write(&out)
-		if i := bytes.IndexAny(out.Bytes(), "\x1b\x07\r"); i >= 0 || strings.Contains(out.String(), "\u202e") {
+		if i := bytes.IndexAny(out.Bytes(), terminal); i >= 0 {
 			t.Errorf("%s columns: a control character at %d", width, i)
 		}
 	}
@@ -58,12 +61,15 @@ func TestHostileText(t *testing.T) {
 	if err := attacked().HTML(&out); err != nil {
 		t.Fatal(err)
 	}
-	if i := bytes.IndexAny(out.Bytes(), "\x1b\x07\r"); i >= 0 || strings.Contains(out.String(), "\u202e") || strings.Contains(out.String(), "<script>document") {
+	if i := bytes.IndexAny(out.Bytes(), terminal); i >= 0 || strings.Contains(out.String(), "<script>document") {
 		t.Errorf("the page: a control character at %d, or a script", i)
 	}
 	out.Reset()
 	if err := attacked().CSV(&out); err != nil {
 		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), terminal) {
+		t.Errorf("a control character in %q", &out)
 	}
 	rows, err := csv.NewReader(&out).ReadAll()
 	if err != nil || len(rows) != len(hostile)+1 {
