@@ -165,6 +165,13 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+func TestPortsElsewhere(t *testing.T) {
+	c := healthy()
+	c.Jails[0].Place = "/etc/scan2ban/conf.d/ssh.toml"
+	c.sshPorts = func() ([]uint16, string, error) { return []uint16{2222}, "sshd -T", nil }
+	has(t, "in conf.d", look(ports, c), "in [jail.sshd] of /etc/scan2ban/conf.d/ssh.toml write\nports = [2222]")
+}
+
 // attack is a journal of sshd with four kinds of client.
 func attack(t *testing.T) string {
 	var entries []journaltest.Entry

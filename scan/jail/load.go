@@ -138,7 +138,7 @@ func (c *Config) read() ([]*file, error) {
 	text, err := trust.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Path == "":
-		path, text = "built-in configuration", []byte(builtin)
+		path, text = builtIn, []byte(builtin)
 	case err != nil:
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	default:
@@ -168,6 +168,9 @@ func (c *Config) read() ([]*file, error) {
 	}
 	return files, errors.Join(errs...)
 }
+
+// builtIn stands for a path where the host has no main file.
+const builtIn = "built-in configuration"
 
 // usual is where the main file lies where none is named; tests have their own.
 var usual = DefaultPath
@@ -236,15 +239,19 @@ func (c *Config) jails(files []*file, base Jail) (all []error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(places)) {
 		j := base.clone()
-		j.Name = name
+		j.Name, j.portsIn = name, places[name].path
 		var errs []error
 		c.failed = map[string]bool{}
 		maps.Copy(c.failed, c.unfit)
 		enforce := false
 		for _, f := range files {
 			if table, ok := f.jail[name]; ok {
-				if values, ok := table.(map[string]any); ok && values["enforce"] != nil {
+				values, _ := table.(map[string]any)
+				if values["enforce"] != nil {
 					enforce = values["enforce"] == true
+				}
+				if values["ports"] != nil || values["port"] != nil {
+					j.portsIn = f.path
 				}
 				errs = append(errs, f.decode([]string{"jail", name}, table, j, c)...)
 			}
