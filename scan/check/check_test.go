@@ -359,6 +359,10 @@ func TestPaused(t *testing.T) {
 	if found.Count(report.Fatal) > 0 {
 		t.Errorf("a paused host is no error: %s", said(found))
 	}
+	c.root, c.units = plant(t, map[string]string{cronTable: ""}), func() map[string]unit { return map[string]unit{} }
+	if text := said(look(units, c)); !strings.HasPrefix(text, "note paused: paused since") || strings.Count(text, "\n") != 1 {
+		t.Errorf("paused with cron: %s", text)
+	}
 }
 
 func TestCron(t *testing.T) {
@@ -368,6 +372,10 @@ func TestCron(t *testing.T) {
 	c.StatePath = filepath.Join(t.TempDir(), "state.json")
 	has(t, "cron", look(units, c), "ok cron: /etc/cron.d/scan2ban starts the passes", "warning last pass: none")
 	has(t, "cron runs as root", look(permissions, c))
+	c.units = func() map[string]unit {
+		return map[string]unit{"ufw.service": {"LoadState": "loaded", "ActiveState": "active"}}
+	}
+	has(t, "no unit of ours", look(firewalls, c), "note firewall: ufw may rewrite the ruleset: after that the next pass brings the bans back")
 }
 
 func TestParseUnits(t *testing.T) {

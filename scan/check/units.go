@@ -26,6 +26,9 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	case c.systemd && table == nil:
 		found.Note("timer", "systemctl does not answer: not looked at")
 		return
+	case c.root.Exists(cronTable) && c.isPaused() != nil:
+		found.Note("paused", c.isPaused().Error())
+		return
 	case c.root.Exists(cronTable):
 		found.OK("cron", cronTable+" starts the passes")
 	case !t.loaded():
