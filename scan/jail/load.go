@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 
@@ -209,6 +210,12 @@ func unquoted(text string, line int) string {
 	if m == nil || toml.Unmarshal([]byte(lines[line-1]), &map[string]any{}) == nil {
 		return ""
 	}
+	switch strings.ToLower(m[2]) {
+	case "true", "yes", "on":
+		return fmt.Sprintf(" (write %s = true)", m[1])
+	case "false", "no", "off":
+		return fmt.Sprintf(" (write %s = false)", m[1])
+	}
 	return fmt.Sprintf(" (write %s = %q)", m[1], m[2])
 }
 
@@ -395,6 +402,12 @@ func decodeValue(key string, value, into any) error {
 			return nil
 		}
 	}
+	if text, ok := value.(string); ok && key != "run" { // a list, as Fail2Ban writes it
+		if field := fieldOf(into, key); field.IsValid() && field.Type() == reflect.TypeFor[[]string]() {
+			field.Set(reflect.ValueOf(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })))
+			return nil
+		}
+	}
 	var one bytes.Buffer
 	if err := toml.NewEncoder(&one).Encode(map[string]any{key: value}); err != nil {
 		return err
@@ -427,6 +440,11 @@ func plain(err error) error {
 	text = strings.TrimPrefix(text, "toml: ")
 	if types, ok := strings.CutPrefix(text, "incompatible types: TOML value has type "); ok {
 		is, wanted, _ := strings.Cut(types, "; destination has type ")
+		text = "is " + typeWord(is) + ", not " + typeWord(wanted)
+	}
+	if types, ok := strings.CutPrefix(text, "type mismatch for "); ok {
+		_, types, _ = strings.Cut(types, ": expected ")
+		wanted, is, _ := strings.Cut(types, " but found ")
 		text = "is " + typeWord(is) + ", not " + typeWord(wanted)
 	}
 	return errors.New(text)
