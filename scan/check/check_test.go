@@ -316,6 +316,7 @@ func TestUnits(t *testing.T) {
 		"healthy":         {nil, last(time.Minute, ""), []string{"ok timer: scan2ban.timer is enabled and running", "ok last pass: 1m0s ago, 3 entries, 12 ms", "ok restore unit"}},
 		"not installed":   {map[string]map[string]string{timer: {"LoadState": "not-found"}}, nil, []string{"note timer: not installed"}},
 		"timer stopped":   {map[string]map[string]string{timer: {"ActiveState": "inactive"}}, last(time.Minute, ""), []string{"error timer: scan2ban.timer is not running"}},
+		"package alone":   {map[string]map[string]string{timer: {"ActiveState": "inactive", "UnitFileState": "disabled"}, restore: {"UnitFileState": "disabled"}}, nil, []string{"error timer: scan2ban.timer is neither running nor enabled: no pass will be made -> scan2ban install"}},
 		"timer disabled":  {map[string]map[string]string{timer: {"UnitFileState": "disabled"}}, last(time.Minute, ""), []string{"warning timer: scan2ban.timer runs and is not enabled"}},
 		"no restore":      {map[string]map[string]string{restore: {"UnitFileState": "disabled"}}, last(time.Minute, ""), []string{"warning restore unit: scan2ban-restore.service is not enabled"}},
 		"old pass":        {nil, last(time.Hour, ""), []string{"error last pass: it was 1h0m0s ago, and one is due every minute"}},

@@ -37,6 +37,9 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	case c.isPaused() != nil:
 		found.Note("paused", c.isPaused().Error())
 		return
+	case !t.active() && !t.enabled(): // as a package leaves it
+		found.Fail("timer", timer+" is neither running nor enabled: no pass will be made", "scan2ban install")
+		return
 	case !t.active():
 		found.Fail("timer", timer+" is not running: no pass will be made", "systemctl enable --now "+timer)
 	case !t.enabled():
