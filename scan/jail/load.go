@@ -157,7 +157,12 @@ func (c *Config) read() ([]*file, error) {
 	files, errs := []*file{f}, []error{err}
 	for _, entry := range more {
 		path := filepath.Join(dir, entry.Name())
-		if filepath.Ext(path) != ".toml" {
+		switch filepath.Ext(path) {
+		case ".toml":
+		case ".conf", ".local": // as Fail2Ban's are called
+			c.Notes = append(c.Notes, path+" is not read: its name does not end with .toml")
+			continue
+		default:
 			continue
 		}
 		text, err := trust.ReadFile(path)

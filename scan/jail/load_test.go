@@ -53,6 +53,8 @@ func TestWithoutMain(t *testing.T) {
 	defer func(was string) { usual = was }(usual)
 	usual = write(t, map[string]string{
 		"conf.d/10-ours.toml": "[defaults]\nenforce = false\nignoreip = [\"192.0.2.0/24\"]\n[[hook]]\nrun = [\"/bin/true\"]\n[jail.own]\nenabled = true\n",
+		"conf.d/20-ssh.conf":  "[jail.sshd]\nenabled = false\n",
+		"conf.d/ours.toml~":   "[jail.sshd]\nenabled = false\n",
 		"filters/own.toml":    "ports = [8080]\n[journal]\nmatch = [[\"_SYSTEMD_UNIT=own.service\"]]\n[[rule]]\nname = \"bad\"\npattern = '^bad login from <ADDR>$'\n",
 	})
 	c, err := Load("")
@@ -63,6 +65,9 @@ func TestWithoutMain(t *testing.T) {
 		if j.Enforce || len(j.IgnoreIP) != 1 {
 			t.Errorf("%s goes by its own: %+v", j.Name, j)
 		}
+	}
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "20-ssh.conf is not read") {
+		t.Errorf("notes: %q", c.Notes)
 	}
 	if len(c.Deliver.Hooks) != 1 {
 		t.Errorf("hooks: %+v", c.Deliver.Hooks)
