@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -91,6 +92,18 @@ func (o *Options) Look(was Known, out []nftables.Range, now int64) (known Known,
 	ranges := without(c.Ranges, out)
 	known = Known{File: file, Without: taken, Prints: nftables.PrintsOf(ranges), Samples: nftables.SamplesOf(ranges), Entries: c.Entries, Ranges: len(ranges), Bad: c.Bad, Time: now}
 	return known, &nftables.List{Prints: known.Prints, Samples: known.Samples, Read: func() ([]nftables.Range, error) { return ranges, nil }}, c.Told()
+}
+
+// Holds tells whether an address is in the file and not in out, which is what is to be
+// taken out.
+func (o *Options) Holds(addr netip.Addr, out []nftables.Range) (bool, error) {
+	c, err := o.Read()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(without(c.Ranges, out), func(r nftables.Range) bool {
+		return r.From.BitLen() == addr.BitLen() && !addr.Less(r.From) && !r.To.Less(addr)
+	}), nil
 }
 
 // none are the prints of empty sets.

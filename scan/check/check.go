@@ -52,6 +52,7 @@ type Jail struct {
 	Name     string
 	Filter   string
 	File     string         // the admin's own file of the filter; empty: it is a shipped one
+	Place    string         // the file of the configuration where its ports belong; empty: there is none yet
 	Backend  filter.Backend // as configured
 	LogPaths []string       // globs of the log files that it reads where it reads files
 	Zone     *time.Location // of times in them that name none; nil: the host's

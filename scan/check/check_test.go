@@ -165,6 +165,13 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+func TestPortsElsewhere(t *testing.T) {
+	c := healthy()
+	c.Jails[0].Place = "/etc/scan2ban/conf.d/ssh.toml"
+	c.sshPorts = func() ([]uint16, string, error) { return []uint16{2222}, "sshd -T", nil }
+	has(t, "in conf.d", look(ports, c), "in [jail.sshd] of /etc/scan2ban/conf.d/ssh.toml write\nports = [2222]")
+}
+
 // attack is a journal of sshd with four kinds of client.
 func attack(t *testing.T) string {
 	var entries []journaltest.Entry
@@ -309,6 +316,7 @@ func TestUnits(t *testing.T) {
 		"healthy":         {nil, last(time.Minute, ""), []string{"ok timer: scan2ban.timer is enabled and running", "ok last pass: 1m0s ago, 3 entries, 12 ms", "ok restore unit"}},
 		"not installed":   {map[string]map[string]string{timer: {"LoadState": "not-found"}}, nil, []string{"note timer: not installed"}},
 		"timer stopped":   {map[string]map[string]string{timer: {"ActiveState": "inactive"}}, last(time.Minute, ""), []string{"error timer: scan2ban.timer is not running"}},
+		"package alone":   {map[string]map[string]string{timer: {"ActiveState": "inactive", "UnitFileState": "disabled"}, restore: {"UnitFileState": "disabled"}}, nil, []string{"error timer: scan2ban.timer is neither running nor enabled: no pass will be made -> scan2ban install"}},
 		"timer disabled":  {map[string]map[string]string{timer: {"UnitFileState": "disabled"}}, last(time.Minute, ""), []string{"warning timer: scan2ban.timer runs and is not enabled"}},
 		"no restore":      {map[string]map[string]string{restore: {"UnitFileState": "disabled"}}, last(time.Minute, ""), []string{"warning restore unit: scan2ban-restore.service is not enabled"}},
 		"old pass":        {nil, last(time.Hour, ""), []string{"error last pass: it was 1h0m0s ago, and one is due every minute"}},
@@ -352,6 +360,10 @@ func TestPaused(t *testing.T) {
 	if found.Count(report.Fatal) > 0 {
 		t.Errorf("a paused host is no error: %s", said(found))
 	}
+	c.root, c.units = plant(t, map[string]string{cronTable: ""}), func() map[string]unit { return map[string]unit{} }
+	if text := said(look(units, c)); !strings.HasPrefix(text, "note paused: paused since") || strings.Count(text, "\n") != 1 {
+		t.Errorf("paused with cron: %s", text)
+	}
 }
 
 func TestCron(t *testing.T) {
@@ -361,6 +373,10 @@ func TestCron(t *testing.T) {
 	c.StatePath = filepath.Join(t.TempDir(), "state.json")
 	has(t, "cron", look(units, c), "ok cron: /etc/cron.d/scan2ban starts the passes", "warning last pass: none")
 	has(t, "cron runs as root", look(permissions, c))
+	c.units = func() map[string]unit {
+		return map[string]unit{"ufw.service": {"LoadState": "loaded", "ActiveState": "active"}}
+	}
+	has(t, "no unit of ours", look(firewalls, c), "note firewall: ufw may rewrite the ruleset: after that the next pass brings the bans back")
 }
 
 func TestParseUnits(t *testing.T) {

@@ -29,7 +29,7 @@ func TestContainers(t *testing.T) {
 	c.Jails[0].Containers = []string{"web"}
 	var found report.Findings
 	containertest.AsNobody(t, root, func() { found = look(containers, c) })
-	has(t, "not readable", found, "error jail sshd: containers: which there are and where they log cannot be seen", "AmbientCapabilities=CAP_DAC_READ_SEARCH")
+	has(t, "not readable", found, "error jail sshd: containers: which there are and where they log cannot be seen", "scan2ban install, once more", "AmbientCapabilities=CAP_DAC_READ_SEARCH")
 	c.root = host.Tree(t.TempDir())
 	has(t, "no engine", look(containers, c), "warning jail sshd: containers: neither Docker")
 	c.Jails[0].Containers = nil

@@ -141,7 +141,7 @@ func readable(ctx context.Context, c *checker, found *report.Findings) {
 }
 
 // readAll lets the passes read what only root may.
-const readAll = "systemctl edit " + service + ", and write\n[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH"
+const readAll = "scan2ban install, once more: it lets the passes read them\nor systemctl edit " + service + ", and write\n[Service]\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH"
 
 // logFiles says whether the log files that jails read can be opened.
 func logFiles(ctx context.Context, c *checker, found *report.Findings) {

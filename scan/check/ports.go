@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -62,10 +63,7 @@ func (c *checker) open(found *report.Findings, what string, j Jail, r state.Reac
 // line is what to write into which file; without ports which are meant is left to
 // the reader.
 func (c *checker) line(j Jail, ports []uint16) string {
-	file := c.Config
-	if file == "" {
-		file = "/etc/scan2ban/scan2ban.toml"
-	}
+	file := cmp.Or(j.Place, c.Config, "/etc/scan2ban/scan2ban.toml")
 	if len(ports) == 0 {
 		return fmt.Sprintf("in [jail.%s] of %s set ports to those that are served (ss -tulnp)", j.Name, file)
 	}

@@ -26,6 +26,9 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	case c.systemd && table == nil:
 		found.Note("timer", "systemctl does not answer: not looked at")
 		return
+	case c.root.Exists(cronTable) && c.isPaused() != nil:
+		found.Note("paused", c.isPaused().Error())
+		return
 	case c.root.Exists(cronTable):
 		found.OK("cron", cronTable+" starts the passes")
 	case !t.loaded():
@@ -33,6 +36,9 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 		return
 	case c.isPaused() != nil:
 		found.Note("paused", c.isPaused().Error())
+		return
+	case !t.active() && !t.enabled(): // as a package leaves it
+		found.Fail("timer", timer+" is neither running nor enabled: no pass will be made", "scan2ban install")
 		return
 	case !t.active():
 		found.Fail("timer", timer+" is not running: no pass will be made", "systemctl enable --now "+timer)

@@ -15,6 +15,9 @@ func Subject(path string) check.Subject {
 	s := check.Subject{Setup: c.Setup(), Config: c.Path}
 	for _, j := range c.Jails {
 		of := check.Jail{Name: j.Name, Filter: j.Filter, File: filter.Own(j.Filter, c.FilterDir()), Backend: j.Backend, Zone: j.LogTimeZone.Location, Containers: j.Container}
+		if j.portsIn != builtIn {
+			of.Place = j.portsIn
+		}
 		switch {
 		case j.Rules.Ledger:
 		case len(j.Container) > 0:

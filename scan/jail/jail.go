@@ -44,7 +44,8 @@ type Jail struct {
 	Rules   *filter.Filter  `toml:"-"`               // the filter, loaded
 	Matcher *filter.Matcher `toml:"-"`               // its rules, compiled for the mode
 
-	published bool // of a container: what a ban closes are the ports that it publishes
+	published bool   // of a container: what a ban closes are the ports that it publishes
+	portsIn   string // the last file that names its ports, or else the jail
 }
 
 // Config is all that the files say.

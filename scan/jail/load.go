@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 
@@ -138,7 +139,7 @@ func (c *Config) read() ([]*file, error) {
 	text, err := trust.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Path == "":
-		path, text = "built-in configuration", []byte(builtin)
+		path, text = builtIn, []byte(builtin)
 	case err != nil:
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	default:
@@ -156,7 +157,12 @@ func (c *Config) read() ([]*file, error) {
 	files, errs := []*file{f}, []error{err}
 	for _, entry := range more {
 		path := filepath.Join(dir, entry.Name())
-		if filepath.Ext(path) != ".toml" {
+		switch filepath.Ext(path) {
+		case ".toml":
+		case ".conf", ".local": // as Fail2Ban's are called
+			c.Notes = append(c.Notes, path+" is not read: its name does not end with .toml")
+			continue
+		default:
 			continue
 		}
 		text, err := trust.ReadFile(path)
@@ -168,6 +174,9 @@ func (c *Config) read() ([]*file, error) {
 	}
 	return files, errors.Join(errs...)
 }
+
+// builtIn stands for a path where the host has no main file.
+const builtIn = "built-in configuration"
 
 // usual is where the main file lies where none is named; tests have their own.
 var usual = DefaultPath
@@ -206,6 +215,12 @@ func unquoted(text string, line int) string {
 	if m == nil || toml.Unmarshal([]byte(lines[line-1]), &map[string]any{}) == nil {
 		return ""
 	}
+	switch strings.ToLower(m[2]) {
+	case "true", "yes", "on":
+		return fmt.Sprintf(" (write %s = true)", m[1])
+	case "false", "no", "off":
+		return fmt.Sprintf(" (write %s = false)", m[1])
+	}
 	return fmt.Sprintf(" (write %s = %q)", m[1], m[2])
 }
 
@@ -236,15 +251,19 @@ func (c *Config) jails(files []*file, base Jail) (all []error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(places)) {
 		j := base.clone()
-		j.Name = name
+		j.Name, j.portsIn = name, places[name].path
 		var errs []error
 		c.failed = map[string]bool{}
 		maps.Copy(c.failed, c.unfit)
 		enforce := false
 		for _, f := range files {
 			if table, ok := f.jail[name]; ok {
-				if values, ok := table.(map[string]any); ok && values["enforce"] != nil {
+				values, _ := table.(map[string]any)
+				if values["enforce"] != nil {
 					enforce = values["enforce"] == true
+				}
+				if values["ports"] != nil || values["port"] != nil {
+					j.portsIn = f.path
 				}
 				errs = append(errs, f.decode([]string{"jail", name}, table, j, c)...)
 			}
@@ -388,6 +407,12 @@ func decodeValue(key string, value, into any) error {
 			return nil
 		}
 	}
+	if text, ok := value.(string); ok && key != "run" { // a list, as Fail2Ban writes it
+		if field := fieldOf(into, key); field.IsValid() && field.Type() == reflect.TypeFor[[]string]() {
+			field.Set(reflect.ValueOf(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })))
+			return nil
+		}
+	}
 	var one bytes.Buffer
 	if err := toml.NewEncoder(&one).Encode(map[string]any{key: value}); err != nil {
 		return err
@@ -420,6 +445,11 @@ func plain(err error) error {
 	text = strings.TrimPrefix(text, "toml: ")
 	if types, ok := strings.CutPrefix(text, "incompatible types: TOML value has type "); ok {
 		is, wanted, _ := strings.Cut(types, "; destination has type ")
+		text = "is " + typeWord(is) + ", not " + typeWord(wanted)
+	}
+	if types, ok := strings.CutPrefix(text, "type mismatch for "); ok {
+		_, types, _ = strings.Cut(types, ": expected ")
+		wanted, is, _ := strings.Cut(types, " but found ")
 		text = "is " + typeWord(is) + ", not " + typeWord(wanted)
 	}
 	return errors.New(text)

@@ -53,6 +53,8 @@ func TestWithoutMain(t *testing.T) {
 	defer func(was string) { usual = was }(usual)
 	usual = write(t, map[string]string{
 		"conf.d/10-ours.toml": "[defaults]\nenforce = false\nignoreip = [\"192.0.2.0/24\"]\n[[hook]]\nrun = [\"/bin/true\"]\n[jail.own]\nenabled = true\n",
+		"conf.d/20-ssh.conf":  "[jail.sshd]\nenabled = false\n",
+		"conf.d/ours.toml~":   "[jail.sshd]\nenabled = false\n",
 		"filters/own.toml":    "ports = [8080]\n[journal]\nmatch = [[\"_SYSTEMD_UNIT=own.service\"]]\n[[rule]]\nname = \"bad\"\npattern = '^bad login from <ADDR>$'\n",
 	})
 	c, err := Load("")
@@ -63,6 +65,9 @@ func TestWithoutMain(t *testing.T) {
 		if j.Enforce || len(j.IgnoreIP) != 1 {
 			t.Errorf("%s goes by its own: %+v", j.Name, j)
 		}
+	}
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "20-ssh.conf is not read") {
+		t.Errorf("notes: %q", c.Notes)
 	}
 	if len(c.Deliver.Hooks) != 1 {
 		t.Errorf("hooks: %+v", c.Deliver.Hooks)
@@ -98,7 +103,7 @@ ports    = ["ssh", 2222]
 filter  = "sshd"
 enabled = false
 `,
-		"conf.d/10-more.toml": "[jail.sshd]\nports = \"2200\"\nignoreip = \"192.0.2.1 192.0.2.2\"\n[jail.other]\nenabled = true\nfilter = \"sshd\"\nport = \"all\"\n[mail]\ndestemail = \"root, a@example.org\"\nwhen = \"each\"\n[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"/bin/false\", \"x\"]\non = [\"ban\", \"expire\"]\n",
+		"conf.d/10-more.toml": "[jail.sshd]\nports = \"2200\"\nignoreip = \"192.0.2.1 192.0.2.2\"\nprotocol = \"tcp, udp\"\n[jail.other]\nenabled = true\nfilter = \"sshd\"\nport = \"all\"\n[mail]\ndestemail = \"root, a@example.org\"\nwhen = \"each\"\n[[hook]]\nrun = [\"/bin/true\"]\n[[hook]]\nrun = [\"/bin/false\", \"x\"]\non = [\"ban\", \"expire\"]\n",
 		"conf.d/20-last.toml": "[defaults]\nfindtime = 600\n",
 	}))
 	if err != nil {
@@ -108,7 +113,7 @@ enabled = false
 		t.Fatal(c.Broken)
 	}
 	sshd, other := c.Jails[1], c.Jails[0]
-	if sshd.BanTime.String() != "2h" || sshd.FindTime.String() != "10m" || sshd.MaxRetry != 3 || sshd.Ports[0].String() != "2200" || len(sshd.IgnoreIP) != 2 {
+	if sshd.BanTime.String() != "2h" || sshd.FindTime.String() != "10m" || sshd.MaxRetry != 3 || sshd.Ports[0].String() != "2200" || len(sshd.IgnoreIP) != 2 || !slices.Equal(sshd.Protocol, []string{"tcp", "udp"}) {
 		t.Errorf("sshd: %+v", sshd)
 	}
 	if !other.Ports.All() || len(other.IgnoreIP) != 1 || other.IgnoreIP[0].String() != "10.0.0.0/8" {
@@ -137,6 +142,8 @@ func TestErrors(t *testing.T) {
 		{"not TOML", "[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "expected"}},
 		{"words without quotes", "[jail.sshd]\nbantime = 1d\n", true, []string{":2:", `(write bantime = "1d")`}},
 		{"a word without quotes", "[jail.sshd]\nmode = aggressive # all\n", true, []string{":2:", `(write mode = "aggressive")`}},
+		{"a truth of Fail2Ban's", "[jail.sshd]\nenabled = True\n", true, []string{":2:", "(write enabled = true)"}},
+		{"tables that are none", "[jail.sshd]\nenabled = true\nescalation = true\nsubnets = 5\n", false, []string{":3: escalation: is true or false, not a table", ":4: subnets: is an integer, not a table"}},
 		{"a section of Fail2Ban's", "[sshd]\nenabled = true\n", true, []string{`:1: unknown key "sshd" (write [jail.sshd])`}},
 		{"unknown key", "[jail.sshd]\nenabled = true\nmaxrety = 3\n", false, []string{`:3: unknown key "maxrety" (did you mean "maxretry"?)`}},
 		{"several at once", "[jail.sshd]\nenabled = true\nbantime = \"1x\"\nmaxretry = \"five\"\nmode = \"aggresive\"\nignoreip = [\"10.0.0.0/33\", \"host.example\"]\n", false,

@@ -3,6 +3,7 @@ package pass
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"scan2ban/ban/list"
@@ -65,6 +66,27 @@ func refused(group string, err error) error {
 		return fmt.Errorf("list %q is not in the kernel as it should be: %w", name, err)
 	}
 	return fmt.Errorf("jail %q: its bans are not all enforced: %w", group, err)
+}
+
+// Listed are the lists that keep an address out, as their files are. One that cannot be read
+// is warned of.
+func (p *Pass) Listed(addr netip.Addr) (held []report.WhyList) {
+	if p.Spared == nil || p.Kernel.Backend == nftables.ByHooks {
+		return nil
+	}
+	out := list.Out(p.Spared)
+	for _, o := range p.Lists {
+		if o.Allow || !o.Enforce {
+			continue
+		}
+		in, err := o.Holds(addr, out)
+		if err != nil {
+			p.Warn("list %q may hold it: %v", o.Name, err)
+		} else if in {
+			held = append(held, report.WhyList{List: o.Name, File: o.File, Closes: o.Ports.Words()})
+		}
+	}
+	return held
 }
 
 // listsShown are the lists for status: what the last pass knew of them.

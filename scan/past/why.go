@@ -31,6 +31,7 @@ func Why(ctx context.Context, p *pass.Pass, addr netip.Addr) (*report.Why, error
 	if !slices.Contains(names, state.ByHand) { // the ledger forgets it with its last ban
 		names = append(names, state.ByHand)
 	}
+	w.Lists = p.Listed(addr)
 	from := p.Now.Unix()
 	var told []*report.WhyJail
 	for _, name := range names {

@@ -26,7 +26,15 @@ type Why struct {
 	Never   bool      `json:"never,omitempty"` // it can stand for no client: loopback, link-local, multicast, unspecified
 	Jails   []WhyJail `json:"jails"`           // that have something to say of it; empty: it was never seen
 
+	Lists     []WhyList   `json:"lists,omitempty"` // that keep it out
 	NotJudged []NotJudged `json:"not_judged,omitempty"`
+}
+
+// WhyList is a list, see [list.NAME], that an address is in.
+type WhyList struct {
+	List   string `json:"list"`
+	File   string `json:"file"`
+	Closes string `json:"closes"` // "every port", "port 22"
 }
 
 // NotJudged is a jail that bans nobody.
@@ -83,7 +91,13 @@ func (y *Why) Write(w io.Writer) {
 		fmt.Fprintf(w, "%s is not banned: an address of that kind stands for no client and is never counted.\n", y.Address)
 		return
 	}
-	if len(y.Jails) == 0 {
+	for _, l := range y.Lists {
+		fmt.Fprintln(w, Clean(fmt.Sprintf("%s is kept out of %s by list %s, for it is in %s", y.Address, l.Closes, l.List, l.File)))
+	}
+	switch {
+	case len(y.Jails) > 0 && len(y.Lists) > 0:
+		fmt.Fprintln(w)
+	case len(y.Jails) == 0 && len(y.Lists) == 0:
 		fmt.Fprintf(w, "%s is not banned: no jail has seen a failure of it within findtime.\n", y.Address)
 	}
 	out := &clipped{w: w, width: math.MaxInt} // whole where a program reads it
