@@ -70,13 +70,17 @@ func (f *file) begin(r *Reader, l *log) error {
 	return nil
 }
 
-// printAsBegun notes what the file is while it is whole.
+// printAsBegun notes what the file is while it is whole; of a packed one its first bytes tell.
 func (f *file) printAsBegun() {
-	if f.begun = f.pos; f.begun.Print != "" || f.gz {
-		return
+	f.begun = f.pos
+	switch {
+	case f.begun.Print != "":
+	case f.gz:
+		f.begun.Print, f.begun.Bytes, _ = packedPrint(f.f)
+	default:
+		f.begun.Bytes = int(min(f.limit, printed))
+		f.begun.Print, _ = fingerprint(f.f, f.begun.Bytes, f.begun.Offset) // empty: it was truncated already
 	}
-	f.begun.Bytes = int(min(f.limit, printed))
-	f.begun.Print, _ = fingerprint(f.f, f.begun.Bytes, f.begun.Offset) // empty: it was truncated already
 }
 
 // unpackMost is how much a pass unpacks, in bytes: a thousandth of it, packed, may be what

@@ -111,8 +111,7 @@ func ofLog(name string, pos *state.FilePosition) bool {
 // any more, or was truncated: a copy of it, or what it was compressed into.
 func (p *plan) regain(e *entry) {
 	if !p.room(e.pos.Log, regained, true) {
-		e.left, e.kept = true, true
-		e.pos.Device, e.pos.Inode = 0, 0 // another log may have got it
+		e.wait()
 		return
 	}
 	dir := filepath.Dir(e.pos.Path)
@@ -144,6 +143,10 @@ func (p *plan) regain(e *entry) {
 		}
 		return
 	}
+	if p.r.ctx.Err() != nil { // nor could it be looked for
+		e.wait()
+		return
+	}
 	if groups, _ := p.groups(e.pos.Log); groups != nil && e.pos.Bytes > 0 && !looksRotated(e.pos.Path) {
 		since := "its last line that was read"
 		if e.pos.Time > 0 {
@@ -151,6 +154,12 @@ func (p *plan) regain(e *entry) {
 		}
 		p.r.warn("log %s was truncated or removed: what was logged after %s and is not in it now is lost", e.pos.Log, since)
 	}
+}
+
+// wait leaves it to the next pass to look for what became of the file.
+func (e *entry) wait() {
+	e.left, e.kept = true, true
+	e.pos.Device, e.pos.Inode = 0, 0 // another log may have got it
 }
 
 // looksRotated tells whether a path is that of a rotated file, which comes to its
