@@ -73,13 +73,13 @@ func (f *file) begin(r *Reader, l *log) error {
 // printAsBegun notes what the file is while it is whole; of a packed one its first bytes tell.
 func (f *file) printAsBegun() {
 	f.begun = f.pos
-	switch {
-	case f.begun.Print != "":
-	case f.gz:
+	switch n := int(min(f.limit, printed)); {
+	case f.gz && f.pos.Print == "":
 		f.begun.Print, f.begun.Bytes, _ = packedPrint(f.f)
-	default:
-		f.begun.Bytes = int(min(f.limit, printed))
-		f.begun.Print, _ = fingerprint(f.f, f.begun.Bytes, f.begun.Offset) // empty: it was truncated already
+	case !f.gz && (f.pos.Print == "" || f.pos.Bytes < n):
+		if print, err := fingerprint(f.f, n, f.pos.Offset); err == nil { // else it was truncated already
+			f.begun.Print, f.begun.Bytes, f.begun.Printed = print, n, 0
+		}
 	}
 }
 
