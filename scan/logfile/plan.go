@@ -25,7 +25,7 @@ type plan struct {
 	strange Unreadable      // members that are no regular files, and not told of yet
 	entries []*entry
 	known   map[ident]*entry // that hold what the last pass knew of them
-	lost    []*entry         // current at the last pass, and perhaps rotated since
+	lost    []*entry         // current at the last pass, or not read to the end, and perhaps rotated or packed since
 	behind  map[int]int64    // see Reader.Behind
 	last    map[string]int64 // of each log, the time of the last line that was read of it
 	dirs    map[string][]sibling
@@ -61,8 +61,12 @@ func newPlan(r *Reader) *plan {
 			p.locate(e)
 		}
 	}
-	for _, e := range p.lost {
-		p.regain(e)
+	for _, current := range []bool{false, true} { // what is found of the older is not of the others
+		for _, e := range p.lost {
+			if e.pos.Current == current {
+				p.regain(e)
+			}
+		}
 	}
 	p.lineUp()
 	p.tellLeft()
@@ -211,7 +215,7 @@ func (p *plan) shut(f *os.File, e *entry) {
 // lose forgets a position whose file is not there, or holds something else.
 func (p *plan) lose(e *entry) {
 	delete(p.known, e.id)
-	if e.pos.Current {
+	if e.pos.Current || e.pos.Size < 0 && !strings.HasSuffix(e.pos.Path, ".gz") {
 		p.lost = append(p.lost, e)
 	}
 }

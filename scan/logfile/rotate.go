@@ -138,8 +138,10 @@ func (p *plan) regain(e *entry) {
 		if !known {
 			i = min(most, len(packed))
 		}
-		for _, newer := range packed[:i] { // came and went since
-			p.unpack(e, filepath.Join(dir, newer.name))
+		if e.pos.Current {
+			for _, newer := range packed[:i] { // came and went since
+				p.unpack(e, filepath.Join(dir, newer.name))
+			}
 		}
 		return
 	}
@@ -191,8 +193,8 @@ func (p *plan) adopt(e *entry, path string, packed bool) bool {
 			return false
 		}
 		a.kept = true
-		p.known[a.id] = a
 	}
+	p.known[a.id] = a
 	p.entries = append(p.entries, a)
 	return true
 }
@@ -206,6 +208,7 @@ func (p *plan) unpack(e *entry, path string) {
 	}
 	a.f, a.read = f, &file{gz: true, fresh: true}
 	p.share(a.pos.Log).gzips++
+	p.known[a.id] = a
 	p.entries = append(p.entries, a)
 }
 
@@ -219,7 +222,7 @@ func (p *plan) missed(name string, m *member) (list []*entry) {
 		}
 	}
 	for _, e := range p.lost {
-		lost = lost || e.pos.Log == name
+		lost = lost || e.pos.Log == name && e.pos.Current
 	}
 	if m == nil {
 		return nil

@@ -63,3 +63,31 @@ func TestStopped(t *testing.T) {
 		})
 	}
 }
+
+// TestStoppedThenPacked: what such a pass has left of a rotated log is found where that is packed.
+func TestStoppedThenPacked(t *testing.T) {
+	for n := range 5 {
+		h := newHost(t)
+		h.write("app.log", 2)
+		h.pass()
+		h.write("app.log", 4)
+		h.rename("app.log", "app.log.1")
+		h.write("app.log", 3)
+		ctx, cancel := context.WithCancel(context.Background())
+		r := h.openUntil(ctx, nil)
+		for range n {
+			r.Next()
+			h.read = append(h.read, string(r.Line().Text))
+		}
+		cancel()
+		h.saved = r.Positions()
+		r.Close()
+		h.rename("app.log.1", "app.log.2")
+		h.compress("app.log.2")
+		h.rename("app.log", "app.log.1")
+		h.write("app.log", 3)
+		h.pass()
+		h.pass()
+		h.check()
+	}
+}
