@@ -70,13 +70,17 @@ func (f *file) begin(r *Reader, l *log) error {
 	return nil
 }
 
-// printAsBegun notes what the file is while it is whole.
+// printAsBegun notes what the file is while it is whole; of a packed one its first bytes tell.
 func (f *file) printAsBegun() {
-	if f.begun = f.pos; f.begun.Print != "" || f.gz {
-		return
+	f.begun = f.pos
+	switch n := int(min(f.limit, printed)); {
+	case f.gz && f.pos.Print == "":
+		f.begun.Print, f.begun.Bytes, _ = packedPrint(f.f)
+	case !f.gz && (f.pos.Print == "" || f.pos.Bytes < n):
+		if print, err := fingerprint(f.f, n, f.pos.Offset); err == nil { // else it was truncated already
+			f.begun.Print, f.begun.Bytes, f.begun.Printed = print, n, 0
+		}
 	}
-	f.begun.Bytes = int(min(f.limit, printed))
-	f.begun.Print, _ = fingerprint(f.f, f.begun.Bytes, f.begun.Offset) // empty: it was truncated already
 }
 
 // unpackMost is how much a pass unpacks, in bytes: a thousandth of it, packed, may be what

@@ -1,7 +1,9 @@
 package logfile
 
 import (
+	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -64,6 +66,21 @@ func (r *Reader) packs(f *os.File, pos *state.FilePosition) bool {
 	}
 	h.Write(tail)
 	return fmt.Sprintf("%016x", h.Sum64()) == pos.Print
+}
+
+// errPacked says that a fingerprint takes an unpacking.
+var errPacked = errors.New("packed")
+
+// packedPrint is the fingerprint of the first n bytes that the compressed file holds.
+func packedPrint(f *os.File) (print string, n int, err error) {
+	z, err := gzip.NewReader(io.NewSectionReader(f, 0, 1<<62))
+	if err != nil {
+		return "", 0, err
+	}
+	head := make([]byte, printed)
+	n, _ = io.ReadFull(z, head) // what cannot be unpacked is told by who reads it
+	print, err = fingerprint(bytes.NewReader(head[:n]), n, 0)
+	return print, n, err
 }
 
 // isCopy tells whether one file may be a copy of the other, perhaps of its beginning.

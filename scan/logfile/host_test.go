@@ -124,12 +124,15 @@ func (h *host) copyTruncate(from, to string) {
 	h.tick(from)
 }
 
-func (h *host) open(look func(*Line) bool) *Reader {
+func (h *host) open(look func(*Line) bool) *Reader { return h.openUntil(context.Background(), look) }
+
+// openUntil is open for a pass that is to end with ctx.
+func (h *host) openUntil(ctx context.Context, look func(*Line) bool) *Reader {
 	o := Options{After: h.saved, Since: h.since, Now: h.now/1e9 + 1, Look: look}
 	for _, glob := range h.globs {
 		o.Groups = append(o.Groups, Group{Paths: []string{h.path(glob)}, Zone: time.UTC})
 	}
-	return Open(context.Background(), o)
+	return Open(ctx, o)
 }
 
 // pass reads what is new.

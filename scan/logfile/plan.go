@@ -25,7 +25,7 @@ type plan struct {
 	strange Unreadable      // members that are no regular files, and not told of yet
 	entries []*entry
 	known   map[ident]*entry // that hold what the last pass knew of them
-	lost    []*entry         // current at the last pass, and perhaps rotated since
+	lost    []*entry         // current at the last pass, or not read to the end, and perhaps rotated or packed since
 	behind  map[int]int64    // see Reader.Behind
 	last    map[string]int64 // of each log, the time of the last line that was read of it
 	dirs    map[string][]sibling
@@ -61,8 +61,12 @@ func newPlan(r *Reader) *plan {
 			p.locate(e)
 		}
 	}
-	for _, e := range p.lost {
-		p.regain(e)
+	for _, current := range []bool{false, true} { // what is found of the older is not of the others
+		for _, e := range p.lost {
+			if e.pos.Current == current {
+				p.regain(e)
+			}
+		}
 	}
 	p.lineUp()
 	p.tellLeft()
@@ -158,7 +162,19 @@ func (p *plan) locate(e *entry) {
 		e.kept = true
 		p.late(e.pos.Log, e.pos.Time)
 		p.fail(e.pos.Log, err)
-	case (e.born == e.pos.Born || e.born == 0 || e.pos.Born == 0) && holds(f, e.size, &e.pos):
+	case e.born != e.pos.Born && e.born != 0 && e.pos.Born != 0:
+		p.shut(f, e)
+		p.lose(e)
+	case strings.HasSuffix(path, ".gz") && p.byID[e.id] == nil:
+		if !p.r.packs(f, &e.pos) {
+			p.shut(f, e)
+			e.left = p.r.ctx.Err() != nil
+			e.kept = e.left
+			break
+		}
+		p.share(e.pos.Log).gzips++
+		e.f, e.read, e.pos.Path = f, &file{gz: true, fresh: e.pos.Offset == 0}, path
+	case holds(f, e.size, &e.pos):
 		e.kept, e.f, e.pos.Path = true, f, path
 		if e.pos.Current && e.pos.Bytes == 0 {
 			p.lost = append(p.lost, e) // it could have been written, copied and truncated
@@ -199,7 +215,7 @@ func (p *plan) shut(f *os.File, e *entry) {
 // lose forgets a position whose file is not there, or holds something else.
 func (p *plan) lose(e *entry) {
 	delete(p.known, e.id)
-	if e.pos.Current {
+	if e.pos.Current || e.pos.Size < 0 && !strings.HasSuffix(e.pos.Path, ".gz") {
 		p.lost = append(p.lost, e)
 	}
 }
@@ -309,20 +325,23 @@ func (p *plan) positions() []state.FilePosition {
 	}
 	list := []state.FilePosition{}
 	for _, e := range p.entries {
-		if !e.kept {
-			continue
+		if !e.kept && (e.read == nil || !e.read.gz || e.read.finished || p.r.ctx.Err() == nil) {
+			continue // a packed one is read once, unless the pass was to end before
 		}
 		pos := e.pos
 		if f := e.read; f != nil {
 			pos = f.pos
 			pos.Bytes, pos.Size, pos.Printed = int(min(f.limit, printed)), f.limit, 0
-			print, err := fingerprint(f.f, pos.Bytes, pos.Offset)
+			print, err := "", errPacked
+			if !f.gz {
+				print, err = fingerprint(f.f, pos.Bytes, pos.Offset)
+			}
 			switch {
 			case err == nil:
 				pos.Print = print
 			case f.begun.Print == "":
 				continue // nothing is known of what it was
-			default: // it was truncated while it was read: what it was may be found in a copy
+			default: // it was truncated while it was read, and what it was may be found in a copy; or it is packed
 				pos.Print, pos.Bytes, pos.Printed = f.begun.Print, f.begun.Bytes, f.begun.PrintedAt()+1
 			}
 			if err != nil || !f.finished {

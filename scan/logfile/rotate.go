@@ -111,8 +111,7 @@ func ofLog(name string, pos *state.FilePosition) bool {
 // any more, or was truncated: a copy of it, or what it was compressed into.
 func (p *plan) regain(e *entry) {
 	if !p.room(e.pos.Log, regained, true) {
-		e.left, e.kept = true, true
-		e.pos.Device, e.pos.Inode = 0, 0 // another log may have got it
+		e.wait()
 		return
 	}
 	dir := filepath.Dir(e.pos.Path)
@@ -139,9 +138,15 @@ func (p *plan) regain(e *entry) {
 		if !known {
 			i = min(most, len(packed))
 		}
-		for _, newer := range packed[:i] { // came and went since
-			p.unpack(e, filepath.Join(dir, newer.name))
+		if e.pos.Current {
+			for _, newer := range packed[:i] { // came and went since
+				p.unpack(e, filepath.Join(dir, newer.name))
+			}
 		}
+		return
+	}
+	if p.r.ctx.Err() != nil { // nor could it be looked for
+		e.wait()
 		return
 	}
 	if groups, _ := p.groups(e.pos.Log); groups != nil && e.pos.Bytes > 0 && !looksRotated(e.pos.Path) {
@@ -151,6 +156,12 @@ func (p *plan) regain(e *entry) {
 		}
 		p.r.warn("log %s was truncated or removed: what was logged after %s and is not in it now is lost", e.pos.Log, since)
 	}
+}
+
+// wait leaves it to the next pass to look for what became of the file.
+func (e *entry) wait() {
+	e.left, e.kept = true, true
+	e.pos.Device, e.pos.Inode = 0, 0 // another log may have got it
 }
 
 // looksRotated tells whether a path is that of a rotated file, which comes to its
@@ -182,8 +193,8 @@ func (p *plan) adopt(e *entry, path string, packed bool) bool {
 			return false
 		}
 		a.kept = true
-		p.known[a.id] = a
 	}
+	p.known[a.id] = a
 	p.entries = append(p.entries, a)
 	return true
 }
@@ -197,6 +208,7 @@ func (p *plan) unpack(e *entry, path string) {
 	}
 	a.f, a.read = f, &file{gz: true, fresh: true}
 	p.share(a.pos.Log).gzips++
+	p.known[a.id] = a
 	p.entries = append(p.entries, a)
 }
 
@@ -210,7 +222,7 @@ func (p *plan) missed(name string, m *member) (list []*entry) {
 		}
 	}
 	for _, e := range p.lost {
-		lost = lost || e.pos.Log == name
+		lost = lost || e.pos.Log == name && e.pos.Current
 	}
 	if m == nil {
 		return nil

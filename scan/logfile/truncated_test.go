@@ -10,20 +10,26 @@ import (
 // of its position is read on in the copy, each line once.
 func TestTruncatedWhileRead(t *testing.T) {
 	for name, after := range map[string]struct {
-		begun    bool // an earlier pass has read a part
+		empty    bool // an earlier pass has found nothing in it
+		begun    bool // and read a part
 		compress bool
 		copied   bool
 		again    int // lines that are in the truncated log by the next pass
 	}{
-		"first pass":                    {false, false, true, 1},
-		"later pass":                    {true, false, true, 1},
-		"grown beyond":                  {true, false, true, 30},
-		"compressed":                    {true, true, true, 1},
-		"compressed after a first pass": {false, true, true, 1},
-		"no copy":                       {true, false, false, 1},
+		"first pass":                    {false, false, false, true, 1},
+		"later pass":                    {false, true, false, true, 1},
+		"grown beyond":                  {false, true, false, true, 30},
+		"compressed":                    {false, true, true, true, 1},
+		"compressed after a first pass": {false, false, true, true, 1},
+		"empty before":                  {true, false, false, true, 1},
+		"no copy":                       {false, true, false, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
+			if after.empty {
+				h.append("app.log", "")
+				h.pass()
+			}
 			h.write("app.log", 10)
 			if after.begun {
 				h.pass()

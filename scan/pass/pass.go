@@ -392,7 +392,7 @@ func (p *Pass) adopt(ctx context.Context) {
 	if p.Kernel.Backend == nftables.ByHooks {
 		return
 	}
-	kernel, err := nftables.Dump(ctx)
+	kernel, err := nftables.Dump(context.WithoutCancel(ctx)) // a pass that is to end saves all the same
 	if err != nil {
 		return // Commit will name it
 	}

@@ -321,6 +321,34 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+// TestAdoptionInterrupted: so does it when the pass that makes the state anew was to end before
+// it had read all.
+func TestAdoptionInterrupted(t *testing.T) {
+	h := newHost(t)
+	journaltest.Write(t, h.journal, journaltest.Attack(begin, 60))
+	h.pass(begin + 430)
+	want := kernel(t)
+	if err := errors.Join(os.RemoveAll(filepath.Dir(h.setup.StatePath)), os.Remove(h.journal)); err != nil {
+		t.Fatal(err)
+	}
+	journaltest.Write(t, h.journal, journaltest.Attack(begin+420, 1))
+	s := h.setup
+	s.Now = time.Unix(begin+440, 0)
+	p, err := Begin(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.Read(ctx)
+	p.Commit(ctx)
+	p.Close()
+	h.pass(begin + 450)
+	if held := kernel(t); !maps.Equal(held, want) || len(want) == 0 {
+		t.Errorf("the kernel holds %v, want %v", held, want)
+	}
+}
+
 // TestEntriesFromTheFuture: a clock that was ahead cannot ban for years.
 func TestEntriesFromTheFuture(t *testing.T) {
 	h := newHost(t)

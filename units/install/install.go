@@ -137,6 +137,9 @@ func (in *Install) Run(ctx context.Context, pass func(context.Context) (readsFil
 	readsFiles, err := pass(ctx)
 	paused := (*state.PausedError)(nil)
 	if errors.As(err, &paused) {
+		if !in.Find(ctx).Enabled {
+			return unfinished(paused) // resuming does not have it started at boot
+		}
 		in.say("%v", paused)
 		return nil
 	}

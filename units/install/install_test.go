@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scan2ban/scan/jail"
+	"scan2ban/state"
 	"scan2ban/units/host"
 )
 
@@ -208,6 +209,25 @@ func TestFirstPass(t *testing.T) {
 	err := b.install(Options{}).Run(t.Context(), func(context.Context) (bool, error) { return false, ErrNoPass })
 	if !errors.Is(err, ErrNoPass) || slices.Contains(b.ran, "systemctl restart scan2ban-deliver.path scan2ban.timer") {
 		t.Errorf("no pass can begin: error %v, ran %q", err, b.ran)
+	}
+}
+
+// TestPaused: where passes are paused an upgrade leaves it so; what would not be started at
+// boot is no finished install.
+func TestPaused(t *testing.T) {
+	b := newBench(t)
+	b.must(os.MkdirAll(filepath.Join(b.root, "etc/cron.d"), 0o755))
+	paused := func(context.Context) (bool, error) {
+		return false, fmt.Errorf("%w: %w", ErrNoPass, &state.PausedError{Since: 1_795_000_000})
+	}
+	for _, o := range []Options{{}, {Cron: true}} {
+		err := b.install(o).Run(t.Context(), paused)
+		if err == nil || !strings.Contains(err.Error(), `run "scan2ban resume"`) || !strings.Contains(err.Error(), "not finished") {
+			t.Errorf("%+v: error %v", o, err)
+		}
+		b.must(b.do(o))
+		b.must(b.install(o).Run(t.Context(), paused))
+		b.must(b.install(o).Uninstall(t.Context(), How{}))
 	}
 }
 
