@@ -69,6 +69,7 @@ func TestDamageIsTold(t *testing.T) {
 		{"an older field", func(b []byte) { put(b, asked+56, 9) }, 0, "a list of entries that lacks some"},
 		{"a list to another object", func(b []byte) { b[binary.LittleEndian.Uint64(b[asked+48:])+24] ^= 8 }, 0, "a list of entries that lacks some"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
+		{"an older last number by the header", func(b []byte) { put(b, atTailSeqnum, 9); b[atState] = byte(Archived) }, len(want), "an entry that is none"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
 	}
 	eachReader(t, func(t *testing.T, kind string) {
