@@ -69,7 +69,7 @@ func (s *survey) compareLinks() error {
 			err = s.compareList(tally{}, binary.LittleEndian.Uint64(b[atEntryArray:]), binary.LittleEndian.Uint64(b[atEntries:]), l.all)
 		}
 		if err != nil {
-			return fmt.Errorf("%w: its entries: %w", errDamaged, err)
+			return fmt.Errorf("%w at byte %d: %w", errDamaged, atEntryArray, err)
 		}
 		return nil
 	}
