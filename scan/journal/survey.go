@@ -428,6 +428,9 @@ func (s *survey) items(at, n, item uint64) error {
 // array looks at the items of a list of entries: offsets that grow, and then zeros.
 func (s *survey) array(at, n, item uint64) error {
 	previous, ended, beyond := uint64(0), false, uint64(s.info.Size)
+	if s.info.State != Archived && !s.info.isUnclean() { // it may have grown meanwhile
+		beyond = 1<<64 - 1
+	}
 	for n > 0 {
 		b, err := s.bytes(at, min(n, surveyedBytes/2))
 		if err != nil {

@@ -365,6 +365,18 @@ func TestWhatIsWritten(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("it grows", func(t *testing.T) {
+		path, info := written(10)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.Size = int64(info.tailObject + (binary.LittleEndian.Uint64(b[info.tailObject+8:])+7)&^7)
+		journaltest.Write(t, path, entries(20, "m")[10:])
+		if _, err := surveyFile(&info, 0, nil); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("it is archived, and what was not used is cut off", func(t *testing.T) {
 		path, info := written(20)
 		b, err := os.ReadFile(path)
