@@ -126,8 +126,10 @@ func (x *Exhausted) keepAbsent(known *Exhausted) {
 	}
 	listed := len(x.Files)
 	for i, k := range known.Files {
-		last, ok := x.lastSeqnum(k.SeqnumID)
-		if x.file(i, FileInfo{FileID: k.ID}).ID != "" || ok && (last == 0 || 0 < k.Seqnum && k.Seqnum <= last) {
+		if x.file(i, FileInfo{FileID: k.ID}).ID != "" {
+			continue
+		}
+		if last, ok := x.lastSeqnum(k.SeqnumID); ok && (last == 0 || 0 < k.Seqnum && k.Seqnum <= last) {
 			continue
 		}
 		of := slices.IndexFunc(x.Files[listed:], func(a ExhaustedFile) bool { return a.SeqnumID == k.SeqnumID })

@@ -69,7 +69,7 @@ func (s *survey) compareLinks() error {
 			err = s.compareList(tally{}, binary.LittleEndian.Uint64(b[atEntryArray:]), binary.LittleEndian.Uint64(b[atEntries:]), l.all)
 		}
 		if err != nil {
-			return fmt.Errorf("%w: its entries: %w", errDamaged, err)
+			return fmt.Errorf("%w at byte %d: %w", errDamaged, atEntryArray, err)
 		}
 		return nil
 	}
@@ -115,7 +115,7 @@ func (s *survey) compareField(at uint64, held tally) error {
 // was written meanwhile does not count, and what was written last may not be listed yet.
 func (s *survey) compareList(listed tally, array, n uint64, held tally) error {
 	_, item := s.shape(objectArray)
-	for n > 0 && array != 0 {
+	for n > 0 && array != 0 && array <= s.info.tailObject { // one behind it was made for what was written last
 		b, err := s.read(array, arrayItems)
 		if err != nil {
 			return err

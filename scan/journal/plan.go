@@ -23,6 +23,7 @@ type plan struct {
 
 	tail  *Cursor           // the last entry of the open files at Open; nil: not known
 	tails map[string]uint64 // by seqnum id: the last sequence number, by the headers
+	over  map[string]bool   // by seqnum id: nobody writes to its files any more
 
 	gaps     []Gap
 	warnings []string
@@ -45,9 +46,11 @@ func newPlan(o *Options, l *listing) *plan {
 
 // countTails learns the last sequence numbers.
 func (p *plan) countTails() {
-	p.tails = map[string]uint64{}
+	p.tails, p.over = map[string]uint64{}, map[string]bool{}
 	for _, f := range p.files {
 		p.tails[f.SeqnumID] = max(p.tails[f.SeqnumID], f.TailSeqnum)
+		over, met := p.over[f.SeqnumID]
+		p.over[f.SeqnumID] = (over || !met) && (f.State == Archived || f.isUnclean())
 	}
 }
 

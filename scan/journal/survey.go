@@ -240,10 +240,13 @@ var (
 // isRefused tells whether the file is not to be opened.
 func isRefused(err error) bool { return errors.Is(err, errTooLarge) || errors.Is(err, errTorn) }
 
+// mostBehind bounds, in bytes, where behind looks: a file may be sparse.
+const mostBehind = 1 << 30
+
 // behind looks for what is refused from the offset on, where the walk has lost its way: lists may
 // lead there.
 func (s *survey) behind(at uint64) error {
-	for ; at <= s.info.tailObject; at += 8 {
+	for end := min(s.info.tailObject, at+mostBehind); at <= end; at += 8 {
 		b, err := s.bytes(at, objectHead)
 		if err != nil {
 			return nil
@@ -428,6 +431,9 @@ func (s *survey) items(at, n, item uint64) error {
 // array looks at the items of a list of entries: offsets that grow, and then zeros.
 func (s *survey) array(at, n, item uint64) error {
 	previous, ended, beyond := uint64(0), false, uint64(s.info.Size)
+	if s.info.State != Archived && !s.info.isUnclean() { // it may have grown meanwhile
+		beyond = 1<<64 - 1
+	}
 	for n > 0 {
 		b, err := s.bytes(at, min(n, surveyedBytes/2))
 		if err != nil {

@@ -69,6 +69,7 @@ func TestDamageIsTold(t *testing.T) {
 		{"an older field", func(b []byte) { put(b, asked+56, 9) }, 0, "a list of entries that lacks some"},
 		{"a list to another object", func(b []byte) { b[binary.LittleEndian.Uint64(b[asked+48:])+24] ^= 8 }, 0, "a list of entries that lacks some"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
+		{"an older last number by the header", func(b []byte) { put(b, atTailSeqnum, 9); b[atState] = byte(Archived) }, len(want), "an entry that is none"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
 	}
 	eachReader(t, func(t *testing.T, kind string) {
@@ -360,6 +361,18 @@ func TestWhatIsWritten(t *testing.T) {
 	t.Run("the first entry is counted before its time is in the header", func(t *testing.T) {
 		_, info := written(1)
 		info.State, info.TailRealtime, info.TailMono = Online, 0, 0
+		if _, err := surveyFile(&info, 0, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("it grows", func(t *testing.T) {
+		path, info := written(10)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.Size = int64(info.tailObject + (binary.LittleEndian.Uint64(b[info.tailObject+8:])+7)&^7)
+		journaltest.Write(t, path, entries(20, "m")[10:])
 		if _, err := surveyFile(&info, 0, nil); err != nil {
 			t.Error(err)
 		}

@@ -79,9 +79,9 @@ func (f FileInfo) tail() Cursor {
 // one, which it finds and hands out; A's, older, is then skipped by libsystemd
 // and lies before our position: lost. An entry not later than the tail has no
 // such neighbour: all that was written before it was there before the reading
-// began.
+// began. Nor has one of files that nobody writes to, whatever their headers count.
 func (p *plan) beyond(e Cursor) bool {
-	return e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail))
+	return !p.over[e.SeqnumID] && e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail))
 }
 
 // safeTail is a position at the tail of the journal: where a pass may go on
