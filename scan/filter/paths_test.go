@@ -2,6 +2,7 @@ package filter
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +21,25 @@ func TestPaths(t *testing.T) {
 		var got Paths
 		if err := got.UnmarshalTOML(text); (err != nil) != (want == nil) || want != nil && !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+// PAM writes to the files of the facility authpriv, whatever file the service's own lines
+// are in.
+func TestPathsOfPAM(t *testing.T) {
+	for _, name := range Names() {
+		f, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Ledger || len(f.File.Paths) == 0 || !slices.ContainsFunc(f.Rules(), func(r Rule) bool { return r.Kind == Failure && strings.Contains(r.Pattern, "pam_") }) {
+			continue
+		}
+		for _, path := range []string{"/var/log/auth.log", "/var/log/secure"} {
+			if !slices.Contains(f.File.Paths, path) {
+				t.Errorf("%s counts lines of PAM and does not read %s", name, path)
+			}
 		}
 	}
 }

@@ -3,8 +3,9 @@ package logfile
 import "bytes"
 
 // timeNames are the members of a JSON line that hold its time. Docker writes
-// "time", Caddy "ts", Grafana "t", Traefik "StartUTC", Elastic's "@timestamp".
-var timeNames = [...]string{"time", "ts", "timestamp", "@timestamp", "StartUTC", "t", "datetime", "date"}
+// "time", Caddy "ts", Grafana "t", Traefik "StartUTC", Elastic's "@timestamp"; nginx's are
+// mostly called as its variables are.
+var timeNames = [...]string{"time", "ts", "timestamp", "@timestamp", "StartUTC", "t", "datetime", "date", "time_iso8601", "time_local"}
 
 // readJSON finds the time of a line that is a JSON object: the first member of it,
 // not of an object inside it, that has one of timeNames and can be read.
