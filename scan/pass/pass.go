@@ -108,8 +108,7 @@ func Begin(s Setup) (p *Pass, err error) {
 			return nil, err
 		}
 	}
-	p = &Pass{Setup: s, begun: time.Now(), Trace: s.Notes, volatile: state.LoadVolatile(state.VolatilePath(s.StatePath)), Step: func(int64) {}}
-	p.LastRun = p.volatile.LastRun
+	p = &Pass{Setup: s, begun: time.Now(), Trace: s.Notes, Step: func(int64) {}}
 	p.shield()
 	p.store, err = state.OpenStore(s.StatePath, s.Write)
 	switch {
@@ -127,6 +126,8 @@ func Begin(s Setup) (p *Pass, err error) {
 		p.Warn("%v; nothing is known of earlier passes", err)
 		p.unread, p.closed, err = true, err, nil
 	}
+	p.volatile = state.LoadVolatile(state.VolatilePath(s.StatePath)) // under the lock: another pass may have ended meanwhile
+	p.LastRun = p.volatile.LastRun
 	if err == nil {
 		err = p.load()
 	}
