@@ -416,3 +416,33 @@ func TestReadingFails(t *testing.T) {
 		}
 	}
 }
+
+// What the pass before leaves is read when that has ended.
+func TestWaitsForWhatIsLeft(t *testing.T) {
+	h := newHost(t)
+	const second = 1_795_000_000
+	path := h.setup.StatePath
+	before, err := state.OpenStore(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Lock(0); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.AfterFunc(200*time.Millisecond, func() {
+		if err := (&state.Volatile{LastRun: &state.LastRun{Time: second}}).Save(state.VolatilePath(path)); err != nil {
+			t.Error(err)
+		}
+		before.Close()
+	})
+	defer ended.Stop()
+	h.setup.Now = time.Unix(second, 0)
+	p, err := Begin(h.setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if p.LastRun == nil || p.LastRun.Time != second {
+		t.Errorf("of the pass before is known: %+v", p.LastRun)
+	}
+}
