@@ -240,10 +240,14 @@ var (
 // isRefused tells whether the file is not to be opened.
 func isRefused(err error) bool { return errors.Is(err, errTooLarge) || errors.Is(err, errTorn) }
 
+// mostBehind bounds, in bytes, where behind looks, for a file may be sparse: journald makes no
+// larger files (SystemMaxFileSize=).
+const mostBehind = 128 << 20
+
 // behind looks for what is refused from the offset on, where the walk has lost its way: lists may
 // lead there.
 func (s *survey) behind(at uint64) error {
-	for ; at <= s.info.tailObject; at += 8 {
+	for end := min(s.info.tailObject, at+mostBehind); at <= end; at += 8 {
 		b, err := s.bytes(at, objectHead)
 		if err != nil {
 			return nil
