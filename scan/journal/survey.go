@@ -240,8 +240,9 @@ var (
 // isRefused tells whether the file is not to be opened.
 func isRefused(err error) bool { return errors.Is(err, errTooLarge) || errors.Is(err, errTorn) }
 
-// mostBehind bounds, in bytes, where behind looks: a file may be sparse.
-const mostBehind = 1 << 30
+// mostBehind bounds, in bytes, where behind looks, for a file may be sparse: journald makes no
+// larger files (SystemMaxFileSize=).
+const mostBehind = 128 << 20
 
 // behind looks for what is refused from the offset on, where the walk has lost its way: lists may
 // lead there.
