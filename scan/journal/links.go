@@ -13,11 +13,11 @@ import (
 // over what no list leads to without a word: a crash leaves pages of which one was written and
 // another was not.
 type links struct {
-	asked    map[string]bool   // FIELD=value; empty: all entries are read
-	lists    map[uint64]*tally // what entries hold, by the offset of the field
-	all      tally             // of the entries
-	low, top uint64            // of the offsets
-	longest  int               // of asked
+	asked   map[string]bool   // FIELD=value; empty: all entries are read
+	lists   map[uint64]*tally // what entries hold, by the offset of the field
+	all     tally             // of the entries
+	likely  [1024]bool        // by a part of the offset, whether there may be a list: most fields have none
+	longest int               // of asked
 }
 
 // tally tells one list of entries from another.
@@ -30,7 +30,7 @@ func (t *tally) add(entry uint64) {
 }
 
 func newLinks(asked []string) *links {
-	l := &links{asked: map[string]bool{}, lists: map[uint64]*tally{}, low: 1<<64 - 1}
+	l := &links{asked: map[string]bool{}, lists: map[uint64]*tally{}}
 	for _, field := range asked {
 		l.asked[field], l.longest = true, max(l.longest, len(field))
 	}
@@ -43,13 +43,13 @@ func (l *links) isAsked(n uint64) bool { return l != nil && n <= uint64(l.longes
 // field takes note of a field that was met.
 func (l *links) field(at uint64, value []byte) {
 	if l.asked[string(value)] {
-		l.lists[at], l.low, l.top = &tally{}, min(l.low, at), max(l.top, at)
+		l.lists[at], l.likely[at/8%1024] = &tally{}, true
 	}
 }
 
 // hold takes note that the entry holds the field.
 func (l *links) hold(entry, field uint64) {
-	if l == nil || field < l.low || field > l.top {
+	if l == nil || !l.likely[field/8%1024] {
 		return
 	}
 	if t := l.lists[field]; t != nil {
