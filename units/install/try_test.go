@@ -64,7 +64,8 @@ func TestTrial(t *testing.T) {
 	})
 	t.Run("without the note, which the passes' user has removed", func(t *testing.T) {
 		for name, change := range map[string]func(*bench){
-			"removed": func(b *bench) { b.must(os.Remove(b.path(notePath))) },
+			"removed":         func(b *bench) { b.must(os.Remove(b.path(notePath))) },
+			"all that is his": func(b *bench) { b.must(os.RemoveAll(b.path(stateDir))) },
 			"another": func(b *bench) {
 				b.file(notePath, `{"user": true, "trial": {"boot": "one", "end": 9000000000000000000}}`)
 			},
