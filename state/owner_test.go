@@ -43,7 +43,9 @@ func TestPlanted(t *testing.T) {
 	plants := map[string]func(victim, name string) error{
 		"a hard link": os.Link,
 		"root's":      func(_, name string) error { return os.WriteFile(name, []byte("{}"), 0o600) }, // what is left of a link that is taken away in time
-		"a fifo":      func(_, name string) error { return syscall.Mkfifo(name, 0o600) },
+		"a fifo": func(_, name string) error {
+			return errors.Join(syscall.Mkfifo(name, 0o600), os.Chown(name, 12345, 12345))
+		},
 		"a stranger's": func(_, name string) error {
 			return errors.Join(os.WriteFile(name, []byte("{}"), 0o666), os.Chown(name, 4321, 4321))
 		},
