@@ -74,7 +74,11 @@ func TestPlanted(t *testing.T) {
 		if err := s.Commit(state, decisions, T); err == nil {
 			t.Errorf("%s: the history was written", what)
 		}
+		_ = s.History(nil, func(Decision, int64) {})
 		LoadVolatile(filepath.Join(dir, "pass.json")) // ends
+		if info, err := os.Stat(filepath.Join(dir, "history.jsonl")); what == "root's" && (err != nil || owner(info) != 0) {
+			t.Errorf("%s was given away: %v", what, err)
+		}
 		info, err := os.Stat(victim)
 		if text, _ := os.ReadFile(victim); err != nil || string(text) != precious || owner(info) != 0 {
 			t.Errorf("%s: the victim holds %q and belongs to %d", what, text, owner(info))
