@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // TestMaxLedger: beyond the limit the ban that ends first gives way, those that are over
@@ -74,6 +75,25 @@ func TestNewestStays(t *testing.T) {
 	bans := j.state.Jail("a").Bans()
 	if len(bans) != 2 || bans[Key(must("203.0.113.1"))] == nil || bans[Key(must("203.0.113.3"))] == nil {
 		t.Errorf("left %v", bans)
+	}
+}
+
+// TestMaxNames: of the names that were tried a ban keeps a few, and of each its beginning.
+func TestMaxNames(t *testing.T) {
+	rules := map[string]*Rules{"a": {Policy: DefaultPolicy(), Reach: DefaultReach(), Ignored: NewIgnored()}}
+	rules["a"].MaxRetry = 20
+	j := NewJudge(New(), rules, DefaultOptions(), func() (*Prior, error) { return NewPrior(), nil })
+	for i := range int64(40) {
+		j.Event(Event{Failure: Failure{Jail: "a", Addr: netip.AddrFrom4([4]byte{203, 0, 113, 1}), Time: T + i, Weight: 1, Rule: "r", User: fmt.Sprint(i, strings.Repeat("ü", 1000))}})
+	}
+	b := j.state.Jail("a").Bans()[Key(must("203.0.113.1"))]
+	if b == nil || b.Late != 20 || len(b.Users) != MaxUsers {
+		t.Fatalf("%+v", b)
+	}
+	for _, user := range b.Users {
+		if len(user) > 64 || !utf8.ValidString(user) || strings.Trim(user, "0123456789ü") != "" {
+			t.Errorf("%q", user)
+		}
 	}
 }
 

@@ -2,10 +2,12 @@ package state
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -43,7 +45,9 @@ func TestPlanted(t *testing.T) {
 	plants := map[string]func(victim, name string) error{
 		"a hard link": os.Link,
 		"root's":      func(_, name string) error { return os.WriteFile(name, []byte("{}"), 0o600) }, // what is left of a link that is taken away in time
-		"a fifo":      func(_, name string) error { return syscall.Mkfifo(name, 0o600) },
+		"a fifo": func(_, name string) error {
+			return errors.Join(syscall.Mkfifo(name, 0o600), os.Chown(name, 12345, 12345))
+		},
 		"a stranger's": func(_, name string) error {
 			return errors.Join(os.WriteFile(name, []byte("{}"), 0o666), os.Chown(name, 4321, 4321))
 		},
@@ -72,7 +76,11 @@ func TestPlanted(t *testing.T) {
 		if err := s.Commit(state, decisions, T); err == nil {
 			t.Errorf("%s: the history was written", what)
 		}
+		_ = s.History(nil, func(Decision, int64) {})
 		LoadVolatile(filepath.Join(dir, "pass.json")) // ends
+		if info, err := os.Stat(filepath.Join(dir, "history.jsonl")); what == "root's" && (err != nil || owner(info) != 0) {
+			t.Errorf("%s was given away: %v", what, err)
+		}
 		info, err := os.Stat(victim)
 		if text, _ := os.ReadFile(victim); err != nil || string(text) != precious || owner(info) != 0 {
 			t.Errorf("%s: the victim holds %q and belongs to %d", what, text, owner(info))
@@ -83,7 +91,7 @@ func TestPlanted(t *testing.T) {
 // TestHoles: files of terabytes without a byte on the disk are not read into memory.
 func TestHoles(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"state.json", "history.jsonl", "pass.json"} {
+	for _, name := range []string{"state.json", "history.jsonl", "pass.json", "deliver.json"} {
 		if err := errors.Join(os.WriteFile(filepath.Join(dir, name), nil, 0o600), os.Truncate(filepath.Join(dir, name), 1<<42)); err != nil {
 			t.Fatal(err)
 		}
@@ -98,10 +106,26 @@ func TestHoles(t *testing.T) {
 		t.Errorf("the history: %v", err)
 	}
 	LoadVolatile(filepath.Join(dir, "pass.json"))
+	if _, err := s.Beside("deliver"); err != nil {
+		t.Errorf("the deliveries: %v", err)
+	}
+	if damaged, err := ReadHistory(io.MultiReader(io.LimitReader(endless{}, 1<<28), strings.NewReader("\n")), func(Decision, int64) { t.Error("a decision") }); damaged != 1 || err != nil {
+		t.Errorf("a line without end: %d, %v", damaged, err)
+	}
 	runtime.ReadMemStats(&after)
 	if took := after.TotalAlloc - before.TotalAlloc; took > 512<<20 {
 		t.Errorf("%d MB were taken", took>>20)
 	}
+}
+
+// endless reads as x without end.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'x'
+	}
+	return len(b), nil
 }
 
 // TestLinkTakenAway: a hard link to another's file that is there when root opens it and

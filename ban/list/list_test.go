@@ -281,6 +281,22 @@ func TestSpared(t *testing.T) {
 	}
 }
 
+// TestIgnored: what is ignored is in no list.
+func TestIgnored(t *testing.T) {
+	ignored := state.NewIgnored()
+	for _, text := range []string{"192.0.2.7", "2001:db8::/64"} {
+		p, err := state.ParsePrefix(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ignored.Add(p, "ignoreip")
+	}
+	got := text(without(ranges("192.0.2.0/29 2001:db8::/63"), Out(ignored)))
+	if want := "192.0.2.0-192.0.2.6 2001:db8:0:1::-2001:db8:0:1:ffff:ffff:ffff:ffff"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // TestEverybody: many ranges, none of them wide, hold everybody all the same.
 func TestEverybody(t *testing.T) {
 	for name, lines := range map[string][]string{

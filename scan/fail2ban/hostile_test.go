@@ -22,14 +22,22 @@ func TestHostile(t *testing.T) {
 	for _, name := range names {
 		all[name] = "[INCLUDES]\nbefore = " + strings.Join(names, "\n ") + "\n"
 	}
+	values, tags := "", ""
+	for i := 1; i < 10; i++ {
+		values += fmt.Sprintf("a%d = %s\n", i, strings.Repeat(fmt.Sprintf("%%(a%d)s", i-1), 20))
+		tags += fmt.Sprintf("a%d = %s\n", i, strings.Repeat(fmt.Sprintf("<a%d>", i-1), 20))
+	}
 	for name, row := range map[string]struct {
 		files map[string]string
 		plant func(dir string) error
 		want  string
 	}{
-		"a fifo":                         {map[string]string{"jail.conf": "[DEFAULT]\n"}, func(dir string) error { return unix.Mkfifo(filepath.Join(dir, "jail.local"), 0o600) }, "not a regular file"},
-		"a device":                       {map[string]string{"jail.conf": "[INCLUDES]\nafter = /dev/zero\n"}, func(string) error { return nil }, "not a regular file"},
-		"a hole":                         {map[string]string{"jail.conf": ""}, func(dir string) error { return os.Truncate(filepath.Join(dir, "jail.conf"), 1<<40) }, "not a regular file of at most"},
+		"a fifo":           {map[string]string{"jail.conf": "[DEFAULT]\n"}, func(dir string) error { return unix.Mkfifo(filepath.Join(dir, "jail.local"), 0o600) }, "not a regular file"},
+		"a device":         {map[string]string{"jail.conf": "[INCLUDES]\nafter = /dev/zero\n"}, func(string) error { return nil }, "not a regular file"},
+		"a hole":           {map[string]string{"jail.conf": ""}, func(dir string) error { return os.Truncate(filepath.Join(dir, "jail.conf"), 1<<40) }, "not a regular file of at most"},
+		"values that grow": {map[string]string{"jail.conf": "[DEFAULT]\na0 = x\n" + values + "[x]\nenabled = true\nfilter = %(a9)s\n"}, func(string) error { return nil }, "longer than"},
+		"tags that grow": {map[string]string{"jail.conf": "[x]\nenabled = true\nfilter = x\nlogpath = /x\n", "filter.d/x.conf": "[Definition]\na0 = x\n" + tags + "failregex = <HOST> <a9>\n"},
+			func(string) error { return nil }, "without an end"},
 		"each file includes every other": {all, func(string) error { return nil }, "again and again"},
 	} {
 		dir := lay(t, row.files)
@@ -37,7 +45,13 @@ func TestHostile(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error, 1)
-		go func() { _, err := Options{Dir: dir}.Read(); done <- err }()
+		go func() {
+			r, err := Options{Dir: dir}.Read()
+			if err == nil {
+				err = fmt.Errorf("%v", r.Left)
+			}
+			done <- err
+		}()
 		select {
 		case err := <-done:
 			if err == nil || !strings.Contains(err.Error(), row.want) {
@@ -69,5 +83,33 @@ func TestMasked(t *testing.T) {
 	}
 	if r, err := (Options{Dir: dir}).Read(); err != nil || !strings.Contains(r.Config, "sshd") {
 		t.Error(r, err)
+	}
+}
+
+// TestHostileText: whatever names and values hold, what an import prints hands nothing of it to
+// a terminal, errors aside.
+func TestHostileText(t *testing.T) {
+	const evil = "\x1b]0;taken\x07\u009b2J\u202e"
+	dir := lay(t, map[string]string{
+		"jail.conf": "[DEFAULT]\nenabled = true\nignorecommand = " + evil + "\naction = act" + evil + "\n" +
+			"[odd" + evil + "]\nfilter = x\nlogpath = /var/log/" + evil + "\nignoreip = host" + evil + " 192.0.2.1\nbantime.formula = " + evil + "\n" +
+			"[mine]\nfilter = x\nlogpath = /x\naction = iptables[protocol=" + evil + "]\nport = " + evil + "\n" +
+			"[sshd]\nlogpath = /var/log/x" + evil + "\nbackend = " + evil + "\n",
+		"filter.d/x.conf":               "[Definition]\nfailregex = ^" + evil + " from <HOST>$\nignoreregex = " + evil + "\njournalmatch = A=" + evil + "\ndatepattern = " + evil + "%%Y\n",
+		"action.d/iptables.conf":        "[Definition]\nactionban = " + evil + "\n",
+		"action.d/act" + evil + ".conf": "[Definition]\nactionban = " + evil + "\n",
+	})
+	hostile := filepath.Join(filepath.Dir(dir), "f2b"+evil)
+	if err := os.Rename(dir, hostile); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []Options{{Dir: hostile}, {Dir: hostile, KeepFilters: true}, {Dir: hostile, JSON: true}, {Dir: hostile, Write: filepath.Join(t.TempDir(), "out")}, {Dir: hostile, Filter: "x"}} {
+		var out strings.Builder
+		if err := o.Run(&out); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+		if out.Len() < 100 || strings.ContainsAny(out.String(), evil[:1]+"\x07\u009b\u202e") {
+			t.Errorf("%+v: %q", o, out.String())
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 func TestMetrics(t *testing.T) {
 	h := newHost(t)
 	h.setup.Metrics.Textfile = filepath.Join(t.TempDir(), "scan2ban.prom")
+	h.setup.Rules["sshd"].MaxRetry = 1 // so that somebody is banned
 	expect := func(lines ...string) {
 		t.Helper()
 		text, err := os.ReadFile(h.setup.Metrics.Textfile)

@@ -2,6 +2,7 @@ package past
 
 import (
 	"cmp"
+	"container/heap"
 	"fmt"
 	"maps"
 	"os"
@@ -46,11 +47,12 @@ func (r *reading) openFiles() {
 			}
 		}
 	}
+	beside := map[string][]string{}
 	for _, path := range slices.Sorted(maps.Keys(by)) {
 		if rotated(path, by) {
 			continue
 		}
-		for _, older := range rotations(path) {
+		for _, older := range rotations(path, beside) {
 			if info, err := os.Stat(older); err == nil && info.Mode().IsRegular() && info.ModTime().Unix() >= r.Since-86400 {
 				r.open(older, by[path])
 			}
@@ -61,21 +63,40 @@ func (r *reading) openFiles() {
 
 // rotated tells whether a file is an older one of another that is read.
 func rotated(path string, read map[string][]int) bool {
-	for base := range read {
-		if rest, ok := strings.CutPrefix(path, base); ok && rest != "" && (rest[0] == '.' || rest[0] == '-') {
-			return true
+	for i := range len(path) {
+		if path[i] == '.' || path[i] == '-' {
+			if _, ok := read[path[:i]]; ok {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// rotations are the files that a log was rotated into: NAME.1, NAME-20261122, NAME.2.gz.
-func rotations(path string) []string {
-	older, _ := filepath.Glob(logfile.Literal(path) + `[.\-]*`) // the pattern is well-formed
-	return slices.DeleteFunc(older, func(older string) bool {
-		name := strings.TrimSuffix(older[len(path):], ".gz")
-		return name == "" || name[len(name)-1] < '0' || name[len(name)-1] > '9'
-	})
+// rotations are the files that a log was rotated into: NAME.1, NAME-20261122, NAME.2.gz. Of
+// each directory the names are listed once, in beside.
+func rotations(path string, beside map[string][]string) (older []string) {
+	dir, base := filepath.Split(path)
+	names, listed := beside[dir]
+	if !listed {
+		entries, _ := os.ReadDir(cmp.Or(dir, ".")) // one that may not be listed shows nothing older
+		for _, e := range entries {
+			names = append(names, e.Name()) // sorted
+		}
+		beside[dir] = names
+	}
+	from, _ := slices.BinarySearch(names, base)
+	for _, name := range names[from:] {
+		rest, ok := strings.CutPrefix(name, base)
+		if !ok {
+			break
+		}
+		rest = strings.TrimSuffix(rest, ".gz")
+		if n := len(rest); n > 0 && (rest[0] == '.' || rest[0] == '-') && rest[n-1] >= '0' && rest[n-1] <= '9' {
+			older = append(older, dir+name)
+		}
+	}
+	return older
 }
 
 // filesUntil judges the lines of the log files up to that microsecond, in the order of
@@ -83,7 +104,7 @@ func rotations(path string) []string {
 func (r *reading) filesUntil(t int64) {
 	journal := r.line
 	for len(r.logs) > 0 && r.ctx.Err() == nil {
-		first := slices.MinFunc(r.logs, func(a, b *log) int { return compare(a.time, b.time) })
+		first := r.logs[0]
 		if first.time > t {
 			break
 		}
@@ -93,26 +114,40 @@ func (r *reading) filesUntil(t int64) {
 				r.Step(first.time/1e6, -1)
 			}
 		}
-		if !first.next() {
-			r.logs = slices.DeleteFunc(r.logs, func(l *log) bool { return l == first })
+		if first.next() {
+			heap.Fix(&r.logs, 0)
+		} else {
+			heap.Pop(&r.logs)
 		}
 	}
 	r.line = journal
 }
 
-func compare(a, b int64) int {
-	if a < b {
-		return -1
-	} else if a > b {
-		return 1
+// byTime is a container/heap of logs.
+type byTime []*log
+
+func (h byTime) Len() int { return len(h) }
+func (h byTime) Less(i, j int) bool {
+	if h[i].time != h[j].time {
+		return h[i].time < h[j].time
 	}
-	return 0
+	return h[i].number < h[j].number
+}
+func (h byTime) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *byTime) Push(x any)   { *h = append(*h, x.(*log)) }
+func (h *byTime) Pop() any {
+	last := len(*h) - 1
+	l := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return l
 }
 
 // log is one log file. It is open from its first line's turn to its last.
 type log struct {
 	*reading
 	path    string
+	number  int   // of the logs, in the order in which they were found
 	watches []int // by index, whose log it is
 	file    *os.File
 	in      *logfile.Stream // nil: not begun
@@ -135,8 +170,8 @@ func (r *reading) open(path string, watches []int) {
 	for l.in.Next() {
 		t := l.in.Line().Time
 		if t > 0 && !l.early(t/1e6) {
-			l.time = t
-			r.logs = append(r.logs, l)
+			l.time, l.number = t, len(r.logs)
+			heap.Push(&r.logs, l)
 			break
 		}
 		if t > 0 {

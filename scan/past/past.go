@@ -99,7 +99,7 @@ type reading struct {
 	ctx      context.Context
 	take     func(host string, f scan.Finding)
 	line     func() string // what the finding was read from
-	logs     []*log
+	logs     byTime
 	warnings []string
 	gaps     []string
 	errs     []error

@@ -25,6 +25,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{name: "as it should be"},
 		{name: "everybody's file", do: func(d string) error { return os.Chmod(d+"/etc/a.toml", 0o666) }, want: "chmod o-w "},
+		{name: "everybody's file, sticky", do: func(d string) error { return os.Chmod(d+"/etc/a.toml", os.ModeSticky|0o666) }, want: "chmod o-w "},
 		{name: "root's group", do: func(d string) error { return os.Chmod(d+"/etc/a.toml", 0o664) }},
 		{name: "root's group, and a user listed beside it", do: func(d string) error { return list(d+"/etc/a.toml", bob, 6) }, want: "setfacl -b "},
 		{name: "a user listed who may read", do: func(d string) error { return list(d+"/etc/a.toml", bob, 4) }},

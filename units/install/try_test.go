@@ -64,7 +64,8 @@ func TestTrial(t *testing.T) {
 	})
 	t.Run("without the note, which the passes' user has removed", func(t *testing.T) {
 		for name, change := range map[string]func(*bench){
-			"removed": func(b *bench) { b.must(os.Remove(b.path(notePath))) },
+			"removed":         func(b *bench) { b.must(os.Remove(b.path(notePath))) },
+			"all that is his": func(b *bench) { b.must(os.RemoveAll(b.path(stateDir))) },
 			"another": func(b *bench) {
 				b.file(notePath, `{"user": true, "trial": {"boot": "one", "end": 9000000000000000000}}`)
 			},
@@ -135,19 +136,23 @@ func TestNote(t *testing.T) {
 		t.Errorf("a link was followed: %+v", n)
 	}
 	b.must(errors.Join(os.Remove(b.path(notePath)), syscall.Mkfifo(b.path(notePath), 0o600)))
+	ends := func(what string) {
+		read := make(chan note, 1)
+		go func() { read <- b.install(Options{}).note }()
+		select {
+		case n := <-read:
+			if !n.User {
+				t.Errorf("of %s: %+v", what, n)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("waits at %s", what)
+		}
+	}
+	ends("a fifo")
 	held, err := os.OpenFile(b.path(notePath), os.O_RDWR, 0)
 	b.must(err)
 	defer held.Close()
-	read := make(chan note, 1)
-	go func() { read <- b.install(Options{}).note }()
-	select {
-	case n := <-read:
-		if !n.User {
-			t.Errorf("of a fifo: %+v", n)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("waits for who holds a fifo open")
-	}
+	ends("a fifo that somebody holds open")
 }
 
 func TestCron(t *testing.T) {
