@@ -39,8 +39,7 @@ func (e *engine) Match(message []byte) bool {
 	case e.linear != nil:
 		return e.linear.match(message)
 	case e.split != nil:
-		var at [maxGroups]int
-		return e.split.find(message, at[:0]) != nil
+		return e.split.match(message)
 	}
 	return e.re.Match(message)
 }
@@ -182,6 +181,20 @@ func (s *split) last(text []byte) int {
 		end = i + s.mark
 	}
 	return -1
+}
+
+// match is find without the places.
+func (s *split) match(message []byte) bool {
+	for end := len(message); ; {
+		i := s.last(message[:end])
+		if i < 0 {
+			return false
+		}
+		if s.tail.Match(message[i:]) {
+			return s.head.Match(message[:i]) // if not, nor in less of the message
+		}
+		end = i + len(s.literal) - 1
+	}
 }
 
 func (s *split) find(message []byte, into []int) []int {

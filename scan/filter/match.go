@@ -43,6 +43,12 @@ type candidate struct {
 	rule   int
 }
 
+// begins looks at the end of the prefix first: many begin alike.
+func (c *candidate) begins(message []byte) bool {
+	n := len(c.prefix)
+	return n == 0 || n <= len(message) && message[n-1] == c.prefix[n-1] && bytes.HasPrefix(message, c.prefix)
+}
+
 type compiled struct {
 	*Rule
 	part
@@ -187,8 +193,9 @@ func (m *Matcher) MatchInto(v *Verdict, message []byte, program func() string) {
 		*v = m.matchObject(message, program)
 		return
 	}
-	for _, c := range m.byFirst[message[0]] {
-		if !bytes.HasPrefix(message, c.prefix) {
+	for i := range m.byFirst[message[0]] {
+		c := &m.byFirst[message[0]][i]
+		if !c.begins(message) {
 			continue
 		}
 		r := &m.rules[c.rule]
