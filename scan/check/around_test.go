@@ -219,7 +219,7 @@ func TestBrokenHost(t *testing.T) {
 	})
 	table := map[string]unit{
 		service: {"LoadState": "loaded"}, restore: {"LoadState": "loaded"},
-		timer:              {"LoadState": "loaded", "ActiveState": "inactive"},
+		timer:              {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "enabled"},
 		"nftables.service": {"LoadState": "loaded", "UnitFileState": "enabled"},
 	}
 	c.units = func() map[string]unit { return table }
