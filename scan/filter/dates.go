@@ -133,7 +133,7 @@ func newDates(patterns []string) (*Dates, error) {
 		patterns = []string{"{DEFAULT}"}
 	}
 	for _, pattern := range patterns {
-		all, err := usualOr(pattern)
+		all, err := dateTemplates(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("date pattern %q: %w", pattern, err)
 		}
@@ -146,15 +146,31 @@ func newDates(patterns []string) (*Dates, error) {
 	return d, nil
 }
 
-// usualTemplates are those of {DEFAULT}: every script without patterns has them, and is
-// read twice, once to be checked.
-var usualTemplates = sync.OnceValues(func() ([]*dateTemplate, error) { return dateTemplates("{DEFAULT}") })
+// datesRead are the templates of the patterns that were read: a script is read when it is checked, and
+// again when it is opened, and most have the same few.
+var datesRead struct {
+	sync.Mutex
+	of map[string][]*dateTemplate
+}
 
-func usualOr(pattern string) ([]*dateTemplate, error) {
-	if strings.EqualFold(pattern, "{DEFAULT}") {
-		return usualTemplates()
+// datesReadMost bounds them.
+const datesReadMost = 256
+
+// dateTemplates gives those of a pattern, which several scripts may share.
+func dateTemplates(pattern string) (all []*dateTemplate, err error) {
+	datesRead.Lock()
+	defer datesRead.Unlock()
+	if all = datesRead.of[pattern]; all != nil {
+		return all, nil
 	}
-	return dateTemplates(pattern)
+	if all, err = readTemplates(pattern); err != nil {
+		return nil, err
+	}
+	if datesRead.of == nil || len(datesRead.of) >= datesReadMost {
+		datesRead.of = map[string][]*dateTemplate{}
+	}
+	datesRead.of[pattern] = all
+	return all, nil
 }
 
 // Undatable are the script's date patterns that say of no line on which day it was
@@ -177,7 +193,7 @@ func (t *dateTemplate) days() bool {
 	return t.kind != dateFields || has("d") && has("m", "b", "B") || has("j") && has("Y", "y")
 }
 
-func dateTemplates(pattern string) (all []*dateTemplate, err error) {
+func readTemplates(pattern string) (all []*dateTemplate, err error) {
 	key := pattern
 	if !strings.Contains(pattern, "%") {
 		key = strings.ToUpper(pattern)
