@@ -263,10 +263,6 @@ func (f *form) innocent(t *testing.T, name string, rules *filter.Filter, m *filt
 
 var hosts = []string{"203.0.113.7", "2001:db8::7", "scanner.example.net"}
 
-// most is how many forged lines are tried for a filter, spread evenly over all that
-// there are; with FORGED=all in the environment all are.
-const most = 4_000
-
 // No verdict names an address that stands only in a client's text.
 func TestNeverFooled(t *testing.T) {
 	for _, rules := range inCatalogue(t) {

@@ -2,5 +2,8 @@
 
 package scan
 
-// eachForm is how many each form of a line is tried with: the race detector makes them slow.
-const eachForm = 5
+// eachForm and most are a part of what they are without the race detector, which makes lines slow.
+const (
+	eachForm = 5
+	most     = 400
+)
