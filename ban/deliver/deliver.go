@@ -133,11 +133,12 @@ func look(o Options) (*round, error) {
 	}
 	defer store.Close()
 	r := &round{Options: o, store: store, host: hostname()}
-	return r, r.read(0)
+	return r, r.read(0, nil)
 }
 
-// read reads the ledger, and the history after seq.
-func (r *round) read(seq int64) (err error) {
+// read reads the ledger, and the history: what stands after seq, and of the rest what also
+// asks for.
+func (r *round) read(seq int64, also func(state.Decision) bool) (err error) {
 	if r.ledger == nil {
 		if r.ledger, err = r.store.Load(); errors.Is(err, fs.ErrNotExist) {
 			r.ledger = state.New()
@@ -146,11 +147,11 @@ func (r *round) read(seq int64) (err error) {
 		}
 		r.seq = r.ledger.History.Seq
 	}
-	if seq >= r.seq {
+	if seq >= r.seq && also == nil {
 		return nil
 	}
 	return r.store.History(&r.ledger.History, func(d state.Decision, _ int64) {
-		if d.Seq > seq {
+		if d.Seq > seq || also != nil && also(d) {
 			r.list = append(r.list, d)
 		}
 	})
@@ -163,12 +164,13 @@ func begin(store *state.Store, o Options) (r *round, err error) {
 	if r.at, r.damaged, err = load(store); err != nil {
 		return nil, err
 	}
-	if err := r.read(math.MaxInt64); err != nil {
+	if err := r.read(math.MaxInt64, nil); err != nil {
 		return nil, err
 	}
 	r.standing = stands(r.ledger, o.Now, o.letGo || store.Paused() != nil)
 	known, from := map[string]*position{}, r.seq
 	left := r.at.left(o.sinks(), r.seq)
+	var also func(state.Decision) bool
 	for _, s := range o.sinks() {
 		p := r.at.of(s).copy()
 		if p == nil || p.Seq > r.seq { // new, or the history was begun anew
@@ -179,15 +181,15 @@ func begin(store *state.Store, o Options) (r *round, err error) {
 		}
 		known[s.name()] = p
 		from = min(from, p.Seq)
-		if _, digest := s.(*digestMail); digest && s.due(p, r.standing) { // it compares with the span before
-			from = 0
+		if m, ok := s.(*digestMail); ok && m.due(p, r.standing) {
+			also = m.before(r, p)
 		}
 	}
 	r.at.Sinks = known
 	if err := r.save(); err != nil {
 		return nil, fmt.Errorf("nothing is delivered: %w", err)
 	}
-	return r, r.read(from)
+	return r, r.read(from, also)
 }
 
 // after are the decisions after seq, up to the last one or to upto where that is not 0.

@@ -245,6 +245,33 @@ func TestHookFails(t *testing.T) {
 	}
 }
 
+// TestDigestHolds: of the history a digest holds its own span and the bans of the one before,
+// not the ninety days that there may be.
+func TestDigestHolds(t *testing.T) {
+	d := newDesk(t)
+	d.Mail.To, d.Mail.When = Recipients{"root"}, Daily
+	d.ran()
+	for _, n := range []int{20, 3, 2} {
+		d.ban(n)
+		d.decide(state.Decision{Verb: state.Warned, Text: "a warning"})
+		d.later(24 * time.Hour)
+		if n != 2 {
+			d.ran()
+		}
+	}
+	r, err := begin(d.store, d.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.list); n != 3+2+1 {
+		t.Errorf("%d decisions are held, want 3 bans of the span before and 2 with a warning", n)
+	}
+	d.ran()
+	if header, _ := parse(t, []byte(d.wantMails(3)[2])); !strings.Contains(header.Get("Subject"), "2 bans (3 the time before)") {
+		t.Errorf("the digest: %v", header)
+	}
+}
+
 // TestParallel: with several at a time nothing is lost and nothing twice, though some fail.
 func TestParallel(t *testing.T) {
 	d := newDesk(t)

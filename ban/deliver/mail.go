@@ -226,21 +226,34 @@ func (m *digestMail) digest(r *round, p *position, upto, made int64) (*report.Di
 	if err != nil {
 		return nil, err
 	}
-	from := p.Last
-	if from > made { // the clock was set back
-		from = made - m.every()
-	}
-	before := 0
+	before, isBefore := 0, m.before(r, p)
 	for _, d := range r.list {
-		if d.Seq <= p.Seq && d.Verb == state.Banned && !d.Summed && d.Time >= from-m.every() {
+		if isBefore(d) {
 			before++
 		}
 	}
 	r.asking.Lock()
 	defer r.asking.Unlock()
-	d := report.NewDigest(r.after(p.Seq, upto), r.ledger, from, made)
+	d := report.NewDigest(r.after(p.Seq, upto), r.ledger, m.from(p, made), made)
 	d.Host, d.Before, d.Status, d.Was, d.Where = r.host, before, status, p.Health, r.Where
 	return d, nil
+}
+
+// from is where the span of a digest begins that is made then.
+func (m *digestMail) from(p *position, made int64) int64 {
+	if p.Last > made { // the clock was set back
+		return made - m.every()
+	}
+	return p.Last
+}
+
+// before tells the bans of the span before, with which a digest compares its own.
+func (m *digestMail) before(r *round, p *position) func(state.Decision) bool {
+	_, made := p.upto(r)
+	since := m.from(p, made.Unix()) - m.every()
+	return func(d state.Decision) bool {
+		return d.Seq <= p.Seq && d.Verb == state.Banned && !d.Summed && d.Time >= since
+	}
 }
 
 func (m *digestMail) compose(r *round, d *report.Digest, p *position, upto int64) *message {
