@@ -139,20 +139,24 @@ func (j *Judge) prune(now int64) {
 		if !known {
 			return
 		}
-		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon })
+		r, findtime := j.rules[name], int64(0)
+		if r != nil {
+			findtime = r.FindTime.Seconds()
+		}
+		// Lines may be written long after what they tell of: nginx buffers its access log.
+		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon-findtime })
 		if jail.Through != nil && horizon-jail.Through.Last >= ThroughShown {
 			jail.Through = nil
 		}
-		r := j.rules[name]
 		if r == nil || !jail.changed {
 			continue
 		}
 		maps.DeleteFunc(jail.Successes, func(_ Key, t int64) bool { return t <= horizon-r.remembers })
-		jail.pruneNetworks(horizon, r.FindTime.Seconds())
+		jail.pruneNetworks(horizon, findtime)
 		maps.DeleteFunc(jail.Bans(), func(_ Key, b *Ban) bool { return b.Ended && b.Over(horizon) })
 		jail.sessions.get().prune(horizon)
 		for _, w := range jail.windows.get() {
-			if w.last() <= horizon-r.FindTime.Seconds() {
+			if w.last() <= horizon-findtime {
 				jail.forget(w)
 			}
 		}

@@ -338,6 +338,25 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+// TestWrittenLate: what failed before an unban is void though its line is written after later
+// ones were read, as nginx does with buffer=.
+func TestWrittenLate(t *testing.T) {
+	for _, late := range []int64{60, 3500} {
+		b := newBench(func(r *Rules) { r.FindTime = Duration(time.Hour) })
+		if _, err := b.UnbanByHand([]string{"sshd"}, Key(must("203.0.113.1")), T+10); err != nil {
+			t.Fatal(err)
+		}
+		b.state.Sources.Logs = &LogPosition{Time: (T + late) * 1e6}
+		b.Finish(T+late, nil)
+		for s := range int64(3) {
+			b.Event(fail("203.0.113.1", s))
+		}
+		if n := len(b.state.Jail("sshd").Bans()); n != 0 {
+			t.Errorf("%d s later it is banned for what was forgiven", late)
+		}
+	}
+}
+
 func TestByHand(t *testing.T) {
 	key := func(text string) Key { return Key(must(text)) }
 	b := newBench(nil)
