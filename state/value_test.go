@@ -60,6 +60,16 @@ func TestParseIPv4(t *testing.T) {
 	}
 }
 
+func TestPlural(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 ban": Plural(1, "ban"), "0 bans": Plural(0, "ban"), "1 try": Plural(1, "try"), "2 tries": Plural(2, "try"), "3 keys": Plural(3, "key"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestPorts(t *testing.T) {
 	tests := []struct {
 		value any

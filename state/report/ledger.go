@@ -142,7 +142,7 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 	if r := s.LastRun; s.Known == NoPass {
 		fmt.Fprintln(w, "\nNo pass has run yet (scan2ban run --dry-run shows whom it would ban).")
 	} else if r != nil {
-		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), entries(r.Entries), r.Seconds*1000)
+		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), state.Plural(r.Entries, "entry"), r.Seconds*1000)
 		if s.now-r.LastRun.Time >= overdue {
 			fmt.Fprintf(w, "None for %s: is the timer running (systemctl status scan2ban.timer)?\n", state.Duration(time.Duration(s.now-r.LastRun.Time)*time.Second))
 		}
