@@ -360,7 +360,7 @@ var ErrHeld = errors.New("hooks may still hold bans")
 
 // Held tells whether hooks may hold bans by what the deliveries of the state have noted.
 func Held(statePath string) bool {
-	for _, p := range (&Config{}).positions(statePath).Sinks {
+	for _, p := range savedPositions(statePath).Sinks {
 		if p.Boot != "" || p.Kept != nil && len(p.Kept.Refused) > 0 {
 			return true
 		}

@@ -28,14 +28,14 @@ func (h *How) Flags(flags *pflag.FlagSet) {
 func (h *How) Do(ctx context.Context, w io.Writer, o Options) error {
 	o.Out = os.Stderr
 	if h.test != "" {
-		return Test(ctx, w, o, h.test)
+		return try(ctx, w, o, h.test)
 	}
 	return Run(ctx, o)
 }
 
-// Test tries a way of delivery, "mail" or "hook", whatever is due, moves no position,
+// try tries a way of delivery, "mail" or "hook", whatever is due, moves no position,
 // and says on w what came of it. The mail is a digest of the last span.
-func Test(ctx context.Context, w io.Writer, o Options, what string) error {
+func try(ctx context.Context, w io.Writer, o Options, what string) error {
 	switch {
 	case what == "mail" && len(o.Mail.To) > 0:
 		return testMail(ctx, w, o)
