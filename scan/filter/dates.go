@@ -268,7 +268,7 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 		}
 	}
 	t.bound(regex, word, wordEnd, start)
-	translated, _, err := dialectBacktracking(t.regex)
+	translated, err := dialectBacktracking(t.regex)
 	if err != nil {
 		return nil, err
 	}
