@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -74,7 +75,7 @@ func (cs *Containers) UnmarshalTOML(value any) error {
 		*cs = append(*cs, name)
 	}
 	if len(*cs) == 0 {
-		return fmt.Errorf("no container is named (leave the key out to read the service's own logs)")
+		return errors.New("no container is named (leave the key out to read the service's own logs)")
 	}
 	return nil
 }
