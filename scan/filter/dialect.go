@@ -108,38 +108,27 @@ func (t *translator) run() error {
 			g := t.open[len(t.open)-1]
 			t.open = t.open[:len(t.open)-1]
 			verbose = g.verbose
-			t.out.WriteByte(')')
-			t.at++
+			t.put(1, ")")
 			t.atom = g.start
 		case c == '*' || c == '+' || c == '?' || c == '{':
 			if err := t.repeat(); err != nil {
 				return err
 			}
-		case c == '$':
+		case c == '$' || c == '^':
 			t.atom = t.out.Len()
-			t.out.WriteByte('$')
-			t.at++
-		case c == '|' || c == '^':
+			t.put(1, string(c))
+		case c == '|':
 			t.atom = -1
-			if c == '^' {
-				t.atom = t.out.Len()
-			}
-			t.out.WriteByte(c)
-			t.at++
+			t.put(1, "|")
 		default:
 			if tag := scriptTag().FindString(t.rest()); tag != "" {
 				t.atom = t.out.Len()
-				t.out.WriteString(tag)
-				t.at += len(tag)
+				t.put(len(tag), tag)
 				continue
 			}
 			_, n := utf8.DecodeRuneInString(t.rest())
 			t.atom = t.out.Len()
-			if verbose && c == '#' {
-				t.out.WriteByte('\\')
-			}
-			t.out.WriteString(t.in[t.at : t.at+n])
-			t.at += n
+			t.put(n, t.in[t.at:t.at+n])
 		}
 	}
 	if len(t.open) > 0 {
@@ -185,8 +174,7 @@ func (t *translator) group(verbose *bool) error {
 		}
 		t.linear = false
 		t.atom = t.out.Len()
-		t.out.WriteString(`\k<` + rest[4:end] + ">")
-		t.at += end + 1
+		t.put(end+1, `\k<`+rest[4:end]+">")
 	case strings.HasPrefix(rest, "(?#"):
 		end := strings.IndexByte(rest, ')')
 		if end < 0 {
@@ -217,8 +205,7 @@ func (t *translator) group(verbose *bool) error {
 // enter opens a group that begins with in, and is to begin with out.
 func (t *translator) enter(in, out string, verbose bool) {
 	t.open = append(t.open, openGroup{t.out.Len(), verbose})
-	t.out.WriteString(out)
-	t.at += len(in)
+	t.put(len(in), out)
 	t.atom = -1
 }
 
@@ -281,8 +268,7 @@ func (t *translator) repeat() error {
 		m := counts().FindStringSubmatch(rest)
 		if m == nil || m[1] == "" && m[3] == "" { // "{" itself
 			t.atom = t.out.Len()
-			t.out.WriteString(`\{`)
-			t.at++
+			t.put(1, `\{`)
 			return nil
 		}
 		least := m[1]
@@ -301,12 +287,10 @@ func (t *translator) repeat() error {
 		t.linear = false
 		atom := t.out.String()
 		t.out.Reset()
-		t.out.WriteString(atom[:t.atom] + "(?>" + atom[t.atom:] + quantifier + ")")
-		t.at += n + 1
+		t.put(n+1, atom[:t.atom]+"(?>"+atom[t.atom:]+quantifier+")")
 		return nil
 	}
-	t.out.WriteString(quantifier)
-	t.at += n
+	t.put(n, quantifier)
 	return nil
 }
 
@@ -438,11 +422,9 @@ func escapeRune(r rune, inClass bool) string {
 // class reads a class of characters.
 func (t *translator) class() error {
 	t.atom = t.out.Len()
-	t.out.WriteByte('[')
-	t.at++
+	t.put(1, "[")
 	if strings.HasPrefix(t.rest(), "^") {
-		t.out.WriteByte('^')
-		t.at++
+		t.put(1, "^")
 	}
 	for first := true; ; first = false {
 		if t.at >= len(t.in) {
@@ -450,23 +432,19 @@ func (t *translator) class() error {
 		}
 		switch c := t.in[t.at]; {
 		case c == ']' && !first:
-			t.out.WriteByte(']')
-			t.at++
+			t.put(1, "]")
 			return nil
 		case c == '\\':
 			if err := t.escape(true); err != nil {
 				return err
 			}
 		case c == '[' || c == ']':
-			t.out.WriteString(`\` + string(c))
-			t.at++
+			t.put(1, `\`+string(c))
 		case c == '-' && (first || strings.HasPrefix(t.rest(), "-]") || isSet(t.out.String())):
-			t.out.WriteString(`\-`)
-			t.at++
+			t.put(1, `\-`)
 		default:
 			_, n := utf8.DecodeRuneInString(t.rest())
-			t.out.WriteString(t.in[t.at : t.at+n])
-			t.at += n
+			t.put(n, t.in[t.at:t.at+n])
 		}
 	}
 }
