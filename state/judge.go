@@ -324,7 +324,7 @@ func (r *Rules) Span(memory int64) int64 {
 	}
 	span := r.FindTime.Seconds() + longest
 	if r.Subnets.Count > 0 { // log-ins that speak for a network
-		span = max(span, GuestSpan)
+		span = max(span, guestSpan)
 	}
 	return min(span, memory)
 }

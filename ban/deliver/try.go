@@ -13,8 +13,8 @@ import (
 	"scan2ban/state/report"
 )
 
-// ErrNothing says that the configuration names nobody to deliver to.
-var ErrNothing = errors.New("the configuration names nobody to be told: neither [mail] with to = [...] nor [[hook]]")
+// errNothing says that the configuration names nobody to deliver to.
+var errNothing = errors.New("the configuration names nobody to be told: neither [mail] with to = [...] nor [[hook]]")
 
 // How is what a round can be told on the command line.
 type How struct{ test string }
@@ -42,7 +42,7 @@ func try(ctx context.Context, w io.Writer, o Options, what string) error {
 	case what == "hook" && len(o.Hooks) > 0:
 		return testHooks(ctx, w, o)
 	case what == "mail" || what == "hook":
-		return ErrNothing
+		return errNothing
 	}
 	return fmt.Errorf("--test %s: there is mail and hook", what)
 }
