@@ -20,10 +20,21 @@ const Version = 1
 // ErrNewer says that a newer scan2ban wrote the state.
 var ErrNewer = errors.New("written by a newer scan2ban")
 
-// The last member of the object is a CRC-32C of all bytes before it.
+// The last member of the object is the CRC-32 (IEEE) of all bytes before it.
 const checksum = `,"checksum":"`
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// vouches tells whether sum is that of the parts, one after the other. A CRC-32C is one
+// too, and is asked for last: making its table takes longer than reading most states.
+func vouches(sum uint32, parts ...[]byte) bool {
+	is := func(table *crc32.Table) bool {
+		have := uint32(0)
+		for _, part := range parts {
+			have = crc32.Update(have, table, part)
+		}
+		return have == sum
+	}
+	return is(crc32.IEEETable) || is(crc32.MakeTable(crc32.Castagnoli))
+}
 
 // encode writes the state as one JSON object, piece by piece: of a flood's state there is
 // never a second copy in memory. Layout, with times in seconds since the Unix epoch unless
@@ -38,7 +49,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	   "networks":{NETWORK:[[T,1,KEY],...]},
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
 //	   "window":{KEY:[[T,WEIGHT,USER],...]}}},
-//	 "checksum":"CRC32C"}
+//	 "checksum":"CRC32"}
 func (s *State) encode(w io.Writer) error {
 	out := &pieces{w: w}
 	b := fmt.Appendf(nil, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
@@ -192,8 +203,8 @@ func Decode(data []byte) (*State, error) {
 	}
 	digits, whole := bytes.CutSuffix(body[at+len(checksum):], []byte(`"}`))
 	want, err := strconv.ParseUint(string(digits), 16, 32)
-	if !whole || err != nil || uint32(want) != crc32.Checksum(body[:at], castagnoli) {
-		if number := bytes.IndexByte(body, ','); err == nil && uint32(want) == crc32.Update(crc32.Checksum(fmt.Appendf(nil, `{"version":%d`, Version), castagnoli), castagnoli, body[number:at]) {
+	if !whole || err != nil || !vouches(uint32(want), body[:at]) {
+		if number := bytes.IndexByte(body, ','); err == nil && vouches(uint32(want), fmt.Appendf(nil, `{"version":%d`, Version), body[number:at]) {
 			return nil, errors.New("the number of its version is damaged") // and is no newer one
 		}
 		return nil, cmpVersion(data, errors.New("the checksum does not match: the file was altered or damaged"))

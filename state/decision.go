@@ -120,10 +120,13 @@ func Hash(text string) string {
 	return hex.EncodeToString(sum[:10])
 }
 
-// Plural writes "1 ban", "2 bans".
+// Plural writes "1 ban", "2 bans", "2 tries".
 func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok && !strings.HasSuffix(stem, "e") { // "keys"
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

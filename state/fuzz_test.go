@@ -13,7 +13,7 @@ import (
 
 // sealed is a file that the checksum vouches for, of that object without its last brace.
 func sealed(body []byte) []byte {
-	return fmt.Appendf(bytes.Clone(body), "%s%08x\"}\n", checksum, crc32.Checksum(body, castagnoli))
+	return fmt.Appendf(bytes.Clone(body), "%s%08x\"}\n", checksum, crc32.ChecksumIEEE(body))
 }
 
 // readAll reads the parts of a state that stay unread until they are asked for.

@@ -220,20 +220,53 @@ func (s *Store) Shrink(state *State, o Options, now int64) error {
 // says. Bans still in force stay, and those that were so at the cutoff: a rebuild judges
 // what was logged under them.
 func (s *Store) Prune(state *State, cutoff, latest int64) error {
-	type laid struct {
-		jail string
-		key  Key
+	live, err := s.outliving(state, cutoff)
+	if err != nil {
+		return err
 	}
-	live := map[laid][]int64{}
+	var length int64
+	var failed error
+	out := io.Discard
+	from := state.History.Length - latest
+	keep := func(d Decision, end int64) {
+		if d.Time >= cutoff && end > from || d.Key != nil && slices.Contains(live[priorKey{d.Jail, *d.Key}], d.Seq) {
+			n, err := writeDecisions(out, []Decision{d}, d.Seq-1)
+			length, failed = length+n, cmp.Or(failed, err)
+		}
+	}
+	// Once to see whether anything goes, once more to write: a long history is not held in memory.
+	if err := s.History(&state.History, keep); err != nil || failed != nil {
+		return cmp.Or(err, failed)
+	}
+	if length == state.History.Length {
+		return nil
+	}
+	err = s.replaceWith(s.history, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, piece)
+		out, length = buffered, 0
+		err := s.History(&state.History, keep)
+		return cmp.Or(err, failed, buffered.Flush())
+	})
+	if err != nil {
+		return fmt.Errorf("prune the history: %w", err)
+	}
+	state.History.Length = length
+	return nil
+}
+
+// outliving gives the numbers of the bans from before cutoff that are in force, or were so
+// then; where all of the history may go for want of room, those in force at the horizon.
+func (s *Store) outliving(state *State, cutoff int64) (map[priorKey][]int64, error) {
+	live := map[priorKey][]int64{}
 	sized, over := cutoff == math.MinInt64, cutoff
-	if sized { // for want of room: a rebuild will know less
+	if sized { // a rebuild will know less
 		over = state.horizon
 	}
-	note := func(d Decision, _ int64) {
+	err := s.History(&state.History, func(d Decision, _ int64) {
 		if d.Key == nil {
 			return
 		}
-		k := laid{d.Jail, *d.Key}
+		k := priorKey{d.Jail, *d.Key}
 		switch d.Verb {
 		case Banned:
 			if (sized || d.Time < cutoff) && d.Until != nil && (*d.Until == 0 || *d.Until > over) {
@@ -246,38 +279,8 @@ func (s *Store) Prune(state *State, cutoff, latest int64) error {
 		case Unbanned, Released:
 			delete(live, k)
 		}
-	}
-	if err := s.History(&state.History, note); err != nil {
-		return err
-	}
-	var length int64
-	var failed error
-	out := io.Discard
-	from := state.History.Length - latest
-	keep := func(d Decision, end int64) {
-		if d.Time >= cutoff && end > from || d.Key != nil && slices.Contains(live[laid{d.Jail, *d.Key}], d.Seq) {
-			n, err := writeDecisions(out, []Decision{d}, d.Seq-1)
-			length, failed = length+n, cmp.Or(failed, err)
-		}
-	}
-	// Once to see whether anything goes, once more to write: a long history is not held in memory.
-	if err := s.History(&state.History, keep); err != nil || failed != nil {
-		return cmp.Or(err, failed)
-	}
-	if length == state.History.Length {
-		return nil
-	}
-	err := s.replaceWith(s.history, func(w io.Writer) error {
-		buffered := bufio.NewWriterSize(w, piece)
-		out, length = buffered, 0
-		err := s.History(&state.History, keep)
-		return cmp.Or(err, failed, buffered.Flush())
 	})
-	if err != nil {
-		return fmt.Errorf("prune the history: %w", err)
-	}
-	state.History.Length = length
-	return nil
+	return live, err
 }
 
 // writeDecisions writes one line each, numbered from seq+1 on, and gives their length.

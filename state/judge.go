@@ -324,7 +324,7 @@ func (r *Rules) Span(memory int64) int64 {
 	}
 	span := r.FindTime.Seconds() + longest
 	if r.Subnets.Count > 0 { // log-ins that speak for a network
-		span = max(span, GuestSpan)
+		span = max(span, guestSpan)
 	}
 	return min(span, memory)
 }
@@ -376,8 +376,7 @@ func (j *Judge) full(jail *Jail, r *Rules, t int64) {
 
 // Warn puts a message for the admin among the decisions.
 func (j *Judge) Warn(jail string, t int64, text string) {
-	d := Warning(t, jail, text)
-	j.Decisions = append(j.Decisions, d)
+	j.Decisions = append(j.Decisions, Warning(t, jail, text))
 }
 
 // cleanUser bounds what a client wrote as its name, and keeps it valid UTF-8.

@@ -15,7 +15,7 @@ type pieces struct {
 const piece = 256 << 10
 
 func (p *pieces) write(b []byte) []byte {
-	p.sum = crc32.Update(p.sum, castagnoli, b)
+	p.sum = crc32.Update(p.sum, crc32.IEEETable, b)
 	if p.err == nil {
 		_, p.err = p.w.Write(b)
 	}

@@ -68,9 +68,7 @@ func (s *Store) Recall(now, from int64) (*State, *Recorded, error) {
 	})
 	for _, b := range live {
 		if !b.Over(now) {
-			j := state.Jail(ByHand)
-			j.Reach, j.Prefixes = byHandReach(), [2]int{32, 128}
-			j.setBan(b)
+			state.Jail(ByHand).setBan(b)
 		}
 	}
 	recorded.bans = slices.DeleteFunc(recorded.bans, func(b *Ban) bool { return taken[b] })
@@ -137,7 +135,6 @@ func (j *Judge) Adopt(name string, key Key, now int64, left time.Duration) bool 
 	jail := j.state.Jails[name]
 	if name == ByHand && jail == nil {
 		jail = j.state.Jail(name)
-		jail.Reach, jail.Prefixes = byHandReach(), [2]int{32, 128}
 	}
 	if jail == nil || j.gone[priorKey{name, key}] {
 		return false

@@ -92,23 +92,10 @@ func (s *scanner) keys(member func(key Key) error) error {
 
 // parseKey is Key.UnmarshalText with a short way for IPv4 addresses.
 func parseKey(text []byte) (key Key, err error) {
-	var octets [4]byte
-	place, value, digits := 0, 0, 0
-	for _, c := range text {
-		switch {
-		case c-'0' <= 9 && digits < 3:
-			value, digits = value*10+int(c-'0'), digits+1
-		case c == '.' && digits > 0 && value < 256 && place < 3:
-			octets[place], place, value, digits = byte(value), place+1, 0, 0
-		default:
-			return key, key.UnmarshalText(text)
-		}
+	if addr, ok := ParseIPv4(text); ok {
+		return Key{netip.PrefixFrom(addr, 32)}, nil
 	}
-	if place != 3 || digits == 0 || value > 255 {
-		return key, key.UnmarshalText(text)
-	}
-	octets[3] = byte(value)
-	return Key{netip.PrefixFrom(netip.AddrFrom4(octets), 32)}, nil
+	return key, key.UnmarshalText(text)
 }
 
 // array calls element at each value of an array; element must consume it.

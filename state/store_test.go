@@ -105,10 +105,21 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	}
 }
 
+func TestChecksums(t *testing.T) {
+	s, _ := sample(t)
+	body, _, _ := strings.Cut(string(s.Encode()), checksum)
+	for polynomial, want := range map[uint32]bool{crc32.IEEE: true, crc32.Castagnoli: true, crc32.Koopman: false} {
+		text := fmt.Sprintf("%s%s%08x\"}\n", body, checksum, crc32.Checksum([]byte(body), crc32.MakeTable(polynomial)))
+		if _, err := Decode([]byte(text)); (err == nil) != want {
+			t.Errorf("CRC-32 by %#x: %v", polynomial, err)
+		}
+	}
+}
+
 func TestNewerVersionIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	body, _, _ := strings.Cut(strings.Replace(string(New().Encode()), `"version":1`, `"version":7`, 1), checksum)
-	like := fmt.Sprintf("%s%s%08x\"}\n", body, checksum, crc32.Checksum([]byte(body), castagnoli))
+	like := fmt.Sprintf("%s%s%08x\"}\n", body, checksum, crc32.ChecksumIEEE([]byte(body)))
 	for _, text := range []string{`{"version":2,"anything":[]}`, `{"version":2` + checksum + `of another kind"}`, like} {
 		if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -67,9 +67,9 @@ func (s Subnets) Words() string {
 	return text + fmt.Sprintf("/%d or /%d", s.IPv4, s.IPv6)
 }
 
-// GuestSpan is how many seconds after a log-in no network is banned that it came from;
+// guestSpan is how many seconds after a log-in no network is banned that it came from;
 // or as long as Spare says, if that is longer.
-const GuestSpan = 7 * 24 * 3600
+const guestSpan = 7 * 24 * 3600
 
 // Network is the network that addr is counted in; ok is false where there is none: they
 // are off, or addr stands behind NAT64, where neighbours have nothing in common.
@@ -107,7 +107,7 @@ func remember(rules map[string]*Rules) {
 	least := int64(0)
 	for _, r := range rules {
 		if r.Subnets.Count > 0 {
-			least = GuestSpan
+			least = guestSpan
 		}
 	}
 	for _, r := range rules {

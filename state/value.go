@@ -144,6 +144,28 @@ func ParsePrefix(text string) (Prefix, error) {
 	return Prefix{p.Masked()}, nil
 }
 
+// ParseIPv4 reads what netip.ParseAddr reads of IPv4, without a string made of each address.
+func ParseIPv4(text []byte) (addr netip.Addr, ok bool) {
+	var octets [4]byte
+	n, digits, value := 0, 0, 0
+	for _, c := range text {
+		switch {
+		case c-'0' <= 9 && (digits == 0 || value > 0) && value*10+int(c-'0') <= 255:
+			digits, value = digits+1, value*10+int(c-'0')
+		case c == '.' && digits > 0 && n < 3:
+			octets[n] = byte(value)
+			n, digits, value = n+1, 0, 0
+		default:
+			return netip.Addr{}, false
+		}
+	}
+	if n != 3 || digits == 0 {
+		return netip.Addr{}, false
+	}
+	octets[3] = byte(value)
+	return netip.AddrFrom4(octets), true
+}
+
 // UnmarshalText reads what ParsePrefix reads.
 func (p *Prefix) UnmarshalText(text []byte) (err error) {
 	*p, err = ParsePrefix(string(text))

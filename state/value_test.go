@@ -1,6 +1,7 @@
 package state
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -41,6 +42,30 @@ func TestParsePrefix(t *testing.T) {
 		got, err := ParsePrefix(test.text)
 		if test.want == "" && err == nil || test.want != "" && (err != nil || got.String() != test.want) {
 			t.Errorf("%q: %v, %v; want %q", test.text, got, err, test.want)
+		}
+	}
+}
+
+func TestParseIPv4(t *testing.T) {
+	for _, text := range []string{"192.0.2.1", "0.0.0.0", "255.255.255.255", "010.0.0.1", "1.2.3.256", "1.2.3", "1.2.3.4.5", "1..2.3", "1.2.3.4 ", "::1", ""} {
+		want, err := netip.ParseAddr(text)
+		if got, ok := ParseIPv4([]byte(text)); ok != (err == nil && want.Is4()) || ok && got != want {
+			t.Errorf("%q is %v (%v), not %v (%v)", text, got, ok, want, err)
+		}
+		var key Key
+		fails := key.UnmarshalText([]byte(text))
+		if got, err := parseKey([]byte(text)); got != key || (err == nil) != (fails == nil) {
+			t.Errorf("%q is the key %v (%v), not %v (%v)", text, got, err, key, fails)
+		}
+	}
+}
+
+func TestPlural(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 ban": Plural(1, "ban"), "0 bans": Plural(0, "ban"), "1 try": Plural(1, "try"), "2 tries": Plural(2, "try"), "3 keys": Plural(3, "key"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

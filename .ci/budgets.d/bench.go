@@ -106,3 +106,12 @@ func (b *bench) state() (string, error) {
 	dir, err := os.MkdirTemp(b.path(), "state-")
 	return filepath.Join(dir, "state.json"), err
 }
+
+// forget gives a state's directory anew.
+func forget(state string) error {
+	dir := filepath.Dir(state)
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
+}

@@ -47,12 +47,7 @@ func (b *bench) floodRow(journal bool) func(build) error {
 			return err
 		}
 		files := float64(length(state) + length(filepath.Join(filepath.Dir(state), "history.jsonl")))
-		_, anonymous, err := peak(1, build, side{args: args, before: func() error {
-			if err := os.RemoveAll(filepath.Dir(state)); err != nil {
-				return err
-			}
-			return os.Mkdir(filepath.Dir(state), 0o700)
-		}})
+		_, anonymous, err := peak(1, build, side{args: args, before: func() error { return forget(state) }})
 		if err == nil {
 			b.table.size(fmt.Sprintf("flood: %d failures from as many addresses in one pass, %s, anonymous memory", n, from), build, anonymous, 128e6)
 			b.table.size("the same, state and history", build, files, 0)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -139,15 +140,6 @@ func (b *bench) logPass(build build, log string, lines int) (side, error) {
 	if err != nil {
 		return side{}, err
 	}
-	forget := func() error {
-		if err := os.RemoveAll(filepath.Dir(state)); err != nil {
-			return err
-		}
-		if err := os.Mkdir(filepath.Dir(state), 0o700); err != nil {
-			return err
-		}
-		return noTable()
-	}
 	args := []string{build.scan2ban, "run", "--state", state, "-c", config}
 	out, err := output(append(args, "--json")...)
 	var p passed
@@ -157,7 +149,7 @@ func (b *bench) logPass(build build, log string, lines int) (side, error) {
 	if err == nil && (p.Entries < lines*9/10 || p.Failures == 0) {
 		err = fmt.Errorf("a pass read %d of %d lines and counted %d failures", p.Entries, lines, p.Failures)
 	}
-	return side{args: args, before: forget}, err
+	return side{args: args, before: func() error { return errors.Join(forget(state), noTable()) }}, err
 }
 
 // fetched is a file of a Debian package: the host's where it is installed, else of

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -148,13 +147,6 @@ func (b *bench) catchUpRow(build build) error {
 	if err != nil {
 		return err
 	}
-	forget := func() error {
-		err := os.RemoveAll(filepath.Dir(state))
-		if err == nil {
-			err = os.Mkdir(filepath.Dir(state), 0o700)
-		}
-		return errors.Join(err, noTable())
-	}
 	seen, err := b.look(build, dir, state)
 	if err != nil {
 		return err
@@ -166,7 +158,7 @@ func (b *bench) catchUpRow(build build) error {
 	if err != nil {
 		return err
 	}
-	p, err := compare(b.slow, side{args: b.pass(build, dir, state), before: forget}, peer)
+	p, err := compare(b.slow, side{args: b.pass(build, dir, state), before: func() error { return errors.Join(forget(state), noTable()) }}, peer)
 	if err == nil {
 		b.table.add(fmt.Sprintf("catch-up, %d sshd entries, against `journalctl -o cat` of the same matches", b.catchUp), build, p, map[string]float64{"cgo": 1, "static": 2.5}[build.name])
 	}

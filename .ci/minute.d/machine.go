@@ -132,26 +132,26 @@ func (m *machine) spent(group string) time.Duration {
 }
 
 // cost is of one start of a pass.
-type cost struct{ all, init, own time.Duration }
+type cost struct{ all, init time.Duration }
 
-func (a cost) minus(b cost) cost { return cost{a.all - b.all, a.init - b.init, a.own - b.own} }
+func (a cost) minus(b cost) cost { return cost{a.all - b.all, a.init - b.init} }
 
 func (m *machine) cost() cost { return cost{all: m.spent(""), init: m.spent("init.scope")} }
 
 // passes lets the timer start n passes, a second apart, and gives the cost of each.
 func (m *machine) passes(ctx context.Context, n int) ([]cost, error) {
 	mark := "/proc/" + m.leader + "/root/run/scan2ban/pass.json" // every pass renews it
-	renewed := func() (time.Time, error) {
+	renewed := func() error {
 		var was time.Time
 		if info, err := os.Stat(mark); err == nil {
 			was = info.ModTime()
 		}
 		for until := time.Now().Add(20 * time.Second); time.Now().Before(until) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 			if info, err := os.Stat(mark); err == nil && !info.ModTime().Equal(was) {
-				return info.ModTime(), nil
+				return nil
 			}
 		}
-		return was, errors.New("no pass ended in 20 s:\n" + m.said(ctx, "journalctl", "-n", "20", "--no-pager", "-o", "cat"))
+		return errors.New("no pass ended in 20 s:\n" + m.said(ctx, "journalctl", "-n", "20", "--no-pager", "-o", "cat"))
 	}
 	if err := m.do(ctx, "systemctl", "start", "scan2ban.timer"); err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (m *machine) passes(ctx context.Context, n int) ([]cost, error) {
 	var list []cost
 	var before cost
 	for i := range n + 3 { // the first three: files are read, and the timer settles
-		if _, err := renewed(); err != nil {
+		if err := renewed(); err != nil {
 			return nil, err
 		}
 		time.Sleep(400 * time.Millisecond) // PID 1 is done with it too, and the next has not begun

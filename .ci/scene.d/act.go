@@ -239,7 +239,7 @@ func (a *act) restart(cut bool) {
 
 // A line is an echo over ssh: what is typed comes back.
 type line struct {
-	type_ func(string)
+	send  func(string)
 	back  <-chan string
 	close func()
 }
@@ -265,12 +265,12 @@ func (a *act) echo(from string) line {
 			back <- string(buffer[:n])
 		}
 	}()
-	return line{type_: func(s string) { fmt.Fprintln(in, s) }, back: back, close: func() { cmd.Process.Kill() }}
+	return line{send: func(s string) { fmt.Fprintln(in, s) }, back: back, close: func() { cmd.Process.Kill() }}
 }
 
 // answers says whether what is typed comes back in time.
 func (l line) answers(within time.Duration) bool {
-	l.type_("anybody there?")
+	l.send("anybody there?")
 	select {
 	case text, open := <-l.back:
 		return open && strings.Contains(text, "anybody")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -419,5 +418,5 @@ func (a *act) asBefore() {
 		slices.Sort(left)
 		a.fail("this is not as before the installation:\n%s", strings.Join(left, "\n"))
 	}
-	a.say("%d files and lists as before", len(slices.Collect(maps.Keys(a.past.files))))
+	a.say("%d files and lists as before", len(a.past.files))
 }

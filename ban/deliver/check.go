@@ -18,7 +18,7 @@ import (
 // Look puts into found whether what is to be delivered can be, by this process, and
 // what has failed of late.
 func (c *Config) Look(statePath string, found *report.Findings) {
-	at := c.positions(statePath)
+	at := savedPositions(statePath)
 	for _, s := range c.sinks() {
 		program := c.Mail.Sendmail
 		if h, ok := s.(*hookSink); ok {
@@ -36,7 +36,7 @@ func (c *Config) Look(statePath string, found *report.Findings) {
 		case err != nil:
 			found.Fail(s.title(), fmt.Sprintf("%s: %v", program, err), "chmod 755 "+program+"; every directory on the way must be open to the unit's user")
 		case t != nil:
-			found.Warn(s.title(), fmt.Sprintf("fails since %s (%d tries): %s", report.Local(t.Failing), t.Tries, report.Clean(t.Error)), "scan2ban deliver --test "+strings.Fields(s.title())[0])
+			found.Warn(s.title(), fmt.Sprintf("fails since %s (%s): %s", report.Local(t.Failing), state.Plural(t.Tries, "try"), report.Clean(t.Error)), "scan2ban deliver --test "+strings.Fields(s.title())[0])
 		case s.title() == "mail":
 			found.OK("mail", fmt.Sprintf("%s to %s, by %s", c.Mail.When, c.Mail.names(), program))
 		default:
@@ -59,8 +59,8 @@ func (m *Mail) names() string {
 	return strings.Join(names, ", ")
 }
 
-// positions are those on disk; none where they cannot be read.
-func (c *Config) positions(statePath string) *positions {
+// savedPositions are those on disk; none where they cannot be read.
+func savedPositions(statePath string) *positions {
 	store, err := state.OpenStore(filepath.Clean(statePath), false)
 	if err != nil {
 		return newPositions()

@@ -227,12 +227,6 @@ func (r *round) say(level int, format string, args ...any) {
 	Tell(r.Out, []report.Line{line})
 }
 
-// The levels of syslog(3) that are said here.
-const (
-	levelWarning = 4
-	levelNotice  = 5
-)
-
 // Wake writes the file that starts the deliveries, if something is due at now by the
 // ledger. Failing it, the next pass tries again.
 func (c *Config) Wake(statePath string, ledger *state.State, now time.Time) {

@@ -125,7 +125,7 @@ func (h *hookSink) news(ctx context.Context, r *round, p *position) error {
 	now := r.standing.now
 	events := h.waiting(r, p)
 	if over := len(events) - hookMost; over > 0 {
-		r.say(levelWarning, "%s: %d events waited, the oldest %d are given up", h.title(), len(events), over)
+		r.say(report.LevelWarning, "%s: %d events waited, the oldest %d are given up", h.title(), len(events), over)
 		events = events[over:]
 	}
 	if len(events) > 0 && p.hopeless(now, hookTries, hookAge) {
@@ -158,7 +158,7 @@ func (h *hookSink) giveUp(r *round, p *position, events []*Event) []*Event {
 	for n < len(events) && events[n].Time < oldest {
 		n++
 	}
-	r.say(levelWarning, "%s: %s given up after %s (%s)", h.title(), state.Plural(n, "event"), state.Plural(p.Tries, "try"), p.Error)
+	r.say(report.LevelWarning, "%s: %s given up after %s (%s)", h.title(), state.Plural(n, "event"), state.Plural(p.Tries, "try"), p.Error)
 	p.went()
 	p.Seq = events[n-1].seq
 	return events[n:]
@@ -246,7 +246,7 @@ func (h *hookSink) passes(r *round, p *position, e *Event) bool {
 			p.Kept.never(name)
 		}
 		if p.Kept.refused(name) {
-			r.say(levelWarning, "%s: more than %d bans are refused, the oldest is given up", h.title(), refusedMost)
+			r.say(report.LevelWarning, "%s: more than %d bans are refused, the oldest is given up", h.title(), refusedMost)
 		}
 		return true
 	case "expire", "unban", "release":
@@ -301,7 +301,7 @@ func (h *hookSink) run(ctx context.Context, r *round, e *Event) error {
 		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // what it left behind
 	}
 	for line := range strings.Lines(out.String()) {
-		r.say(levelNotice, "%s: %s", filepath.Base(h.Run[0]), strings.TrimRight(line, "\r\n"))
+		r.say(report.LevelNotice, "%s: %s", filepath.Base(h.Run[0]), strings.TrimRight(line, "\r\n"))
 	}
 	switch took := time.Since(begun); {
 	case err != nil && round.Err() != nil && (took < min(time.Duration(h.Timeout), longest/2) || errors.Is(round.Err(), context.Canceled)):

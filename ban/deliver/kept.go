@@ -149,7 +149,7 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 		}
 	}
 	if len(k.Refused) > 0 && k.hopeless(at.now, hookTries, hookAge) {
-		r.say(levelWarning, "%s: of the bans in force %d given up after %s (%s)", h.title(), len(k.Refused), state.Plural(k.Tries, "try"), k.Error)
+		r.say(report.LevelWarning, "%s: of the bans in force %d given up after %s (%s)", h.title(), len(k.Refused), state.Plural(k.Tries, "try"), k.Error)
 		k.Refused = nil
 		k.went()
 	}
@@ -160,7 +160,7 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 	t.jails()
 	t.again()
 	if t.full > 0 {
-		r.say(levelWarning, "%s: more than %d of the bans in force are refused, the oldest %d are given up", h.title(), refusedMost, t.full)
+		r.say(report.LevelWarning, "%s: more than %d of the bans in force are refused, the oldest %d are given up", h.title(), refusedMost, t.full)
 	}
 	return errors.Join(t.failed, r.set(p, func() {
 		if t.told > 0 || t.failed == nil && len(k.Refused) == 0 {
@@ -360,7 +360,7 @@ var ErrHeld = errors.New("hooks may still hold bans")
 
 // Held tells whether hooks may hold bans by what the deliveries of the state have noted.
 func Held(statePath string) bool {
-	for _, p := range (&Config{}).positions(statePath).Sinks {
+	for _, p := range savedPositions(statePath).Sinks {
 		if p.Boot != "" || p.Kept != nil && len(p.Kept.Refused) > 0 {
 			return true
 		}

@@ -13,8 +13,8 @@ import (
 	"scan2ban/state/report"
 )
 
-// ErrNothing says that the configuration names nobody to deliver to.
-var ErrNothing = errors.New("the configuration names nobody to be told: neither [mail] with to = [...] nor [[hook]]")
+// errNothing says that the configuration names nobody to deliver to.
+var errNothing = errors.New("the configuration names nobody to be told: neither [mail] with to = [...] nor [[hook]]")
 
 // How is what a round can be told on the command line.
 type How struct{ test string }
@@ -28,21 +28,21 @@ func (h *How) Flags(flags *pflag.FlagSet) {
 func (h *How) Do(ctx context.Context, w io.Writer, o Options) error {
 	o.Out = os.Stderr
 	if h.test != "" {
-		return Test(ctx, w, o, h.test)
+		return try(ctx, w, o, h.test)
 	}
 	return Run(ctx, o)
 }
 
-// Test tries a way of delivery, "mail" or "hook", whatever is due, moves no position,
+// try tries a way of delivery, "mail" or "hook", whatever is due, moves no position,
 // and says on w what came of it. The mail is a digest of the last span.
-func Test(ctx context.Context, w io.Writer, o Options, what string) error {
+func try(ctx context.Context, w io.Writer, o Options, what string) error {
 	switch {
 	case what == "mail" && len(o.Mail.To) > 0:
 		return testMail(ctx, w, o)
 	case what == "hook" && len(o.Hooks) > 0:
 		return testHooks(ctx, w, o)
 	case what == "mail" || what == "hook":
-		return ErrNothing
+		return errNothing
 	}
 	return fmt.Errorf("--test %s: there is mail and hook", what)
 }

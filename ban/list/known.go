@@ -63,7 +63,7 @@ func (o *Options) Look(was Known, out []nftables.Range, now int64) (known Known,
 	}
 	if was.File == file && file != "" && was.Without == taken {
 		if was.Problem != "" {
-			problem := fmt.Errorf("%s", was.Problem)
+			problem := errors.New(was.Problem)
 			read = func() ([]nftables.Range, error) { return nil, problem }
 			if was.Prints == none {
 				read = func() ([]nftables.Range, error) { return nil, nil }

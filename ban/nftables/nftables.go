@@ -166,24 +166,11 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 		result.Memory = memory
 		return result, nil
 	}
-	wanted.fill()
-	if known != nil {
-		known.fill()
+	result.Dumped = reason != ""
+	result.Plan, err = link.plan(known, wanted, reason, memory != nil && memory.Structure == now.Structure)
+	if err != nil {
+		return result, err
 	}
-	if reason == "" {
-		result.Plan = planFromLedger(known, wanted)
-	} else {
-		result.Dumped = true
-		live, err := link.readTable()
-		if err != nil {
-			return result, err
-		}
-		if err := link.confirm(live, wanted); err != nil {
-			return result, err
-		}
-		result.Plan = planFromKernel(live, known, wanted, memory != nil && memory.Structure == now.Structure)
-	}
-	result.Plan.Reason = reason
 	for group, err := range result.Plan.Unread {
 		result.Failed[group] = err
 	}
@@ -209,6 +196,28 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 		result.Memory = &now
 	}
 	return result, nil
+}
+
+// plan fills the arrangements and gives what makes the kernel hold what is wanted: by what
+// the ledger said, or where there is a reason against that, by what the kernel holds.
+func (l *link) plan(known, wanted *arrangement, reason string, expected bool) (Plan, error) {
+	wanted.fill()
+	if known != nil {
+		known.fill()
+	}
+	if reason == "" {
+		return planFromLedger(known, wanted), nil
+	}
+	live, err := l.readTable()
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := l.confirm(live, wanted); err != nil {
+		return Plan{}, err
+	}
+	p := planFromKernel(live, known, wanted, expected)
+	p.Reason = reason
+	return p, nil
 }
 
 // Untouched tells whether nobody has committed anything since memory was taken, no clock

@@ -33,18 +33,18 @@ func firewalls(_ context.Context, c *checker, found *report.Findings) {
 		case short == "crowdsec" || short == "sshguard":
 			found.Note("firewall", short+" bans here too: an address may be banned by both, and each lets go by itself")
 		case restored:
-			found.Note("firewall", fmt.Sprintf("%s%s: a start of it is followed by %s; after a reload the next pass mends what is gone", short, c.does(short), restore))
+			found.Note("firewall", fmt.Sprintf("%s%s: a start of it is followed by %s; after a reload the next pass mends what is gone", short, does(short), restore))
 		case c.root.Exists(cronTable):
-			found.Note("firewall", fmt.Sprintf("%s%s: after that the next pass brings the bans back", short, c.does(short)))
+			found.Note("firewall", fmt.Sprintf("%s%s: after that the next pass brings the bans back", short, does(short)))
 		case !table[timer].loaded():
-			found.Note("firewall", fmt.Sprintf("%s%s: the install adds a unit that brings the bans back after it", short, c.does(short)))
+			found.Note("firewall", fmt.Sprintf("%s%s: the install adds a unit that brings the bans back after it", short, does(short)))
 		default:
-			found.Warn("firewall", fmt.Sprintf("%s%s: after each start of it the bans are gone until the next pass", short, c.does(short)), "systemctl enable "+restore)
+			found.Warn("firewall", fmt.Sprintf("%s%s: after each start of it the bans are gone until the next pass", short, does(short)), "systemctl enable "+restore)
 		}
 	}
 }
 
-func (c *checker) does(firewall string) string {
+func does(firewall string) string {
 	if firewall == "nftables" {
 		return " empties the whole ruleset (flush ruleset in /etc/nftables.conf)"
 	}

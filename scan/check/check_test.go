@@ -314,6 +314,7 @@ func TestUnits(t *testing.T) {
 		want   []string
 	}{
 		"healthy":         {nil, last(time.Minute, ""), []string{"ok timer: scan2ban.timer is enabled and running", "ok last pass: 1m0s ago, 3 entries, 12 ms", "ok restore unit"}},
+		"one entry":       {nil, &state.LastRun{Time: now.Add(-time.Minute).Unix(), Seconds: 0.012, Entries: 1}, []string{"ok last pass: 1m0s ago, 1 entry, 12 ms"}},
 		"not installed":   {map[string]map[string]string{timer: {"LoadState": "not-found"}}, nil, []string{"note timer: not installed"}},
 		"timer stopped":   {map[string]map[string]string{timer: {"ActiveState": "inactive"}}, last(time.Minute, ""), []string{"error timer: scan2ban.timer is not running"}},
 		"package alone":   {map[string]map[string]string{timer: {"ActiveState": "inactive", "UnitFileState": "disabled"}, restore: {"UnitFileState": "disabled"}}, nil, []string{"error timer: scan2ban.timer is neither running nor enabled: no pass will be made -> scan2ban install"}},

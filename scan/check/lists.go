@@ -13,7 +13,7 @@ func lists(_ context.Context, c *checker, found *report.Findings) {
 	for _, o := range c.Lists {
 		what := "list " + o.Name
 		content, err := o.Read()
-		text := fmt.Sprintf("%s: %d entries, %s", o.File, content.Entries, state.Plural(len(content.Ranges), "range"))
+		text := fmt.Sprintf("%s: %s, %s", o.File, state.Plural(content.Entries, "entry"), state.Plural(len(content.Ranges), "range"))
 		for _, told := range content.Told() {
 			text += "\n" + told.Error()
 		}

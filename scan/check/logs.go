@@ -175,7 +175,7 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 	what := "jail " + j.Name
 	if len(j.Containers) > 0 {
 		c.listenFiles(ctx, j, h)
-		c.understood(found, j, h, when, "reads "+c.ofContainers(j))
+		understood(found, j, h, when, "reads "+c.ofContainers(j))
 		return
 	}
 	held := h.Entries > 0
@@ -211,14 +211,14 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 		found.Warn(what, reads+", which holds no entry of it: is the service installed, and does it log to the journal?",
 			"scan2ban filters "+j.Filter+" (what it looks for)")
 	default:
-		c.understood(found, j, h, when, reads)
+		understood(found, j, h, when, reads)
 	}
 }
 
 // understood says what a filter made of what its jail reads.
-func (c *checker) understood(found *report.Findings, j Jail, h *heard, when, reads string) {
+func understood(found *report.Findings, j Jail, h *heard, when, reads string) {
 	what, try := "jail "+j.Name, "scan2ban match "+j.Filter
-	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, entries(h.Entries), h.Understood, state.Plural(int(h.Failures), "failure"))
+	numbers := fmt.Sprintf("%s: %s, %d understood, %s", when, state.Plural(int(h.Entries), "entry"), h.Understood, state.Plural(int(h.Failures), "failure"))
 	refused, reason := h.Refusals()
 	switch {
 	case refused == 0:
@@ -274,13 +274,6 @@ func (c *checker) listenFiles(ctx context.Context, j Jail, h *heard) {
 func (c *checker) listens() bool {
 	_, _, err := c.sshPorts()
 	return err == nil
-}
-
-func entries(n int64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }
 
 // suppressed tells of what journald dropped in floods.

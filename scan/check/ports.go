@@ -40,7 +40,7 @@ func ports(_ context.Context, c *checker, found *report.Findings) {
 			found.OK(what, r.Reach.Ports.List()+", published by container "+j.Published)
 			continue
 		}
-		if r.Ledger || c.served(r.Reach, sockets) {
+		if r.Ledger || served(r.Reach, sockets) {
 			found.OK(what, r.Reach.Ports.List())
 			continue
 		}
@@ -55,7 +55,7 @@ func (c *checker) open(found *report.Findings, what string, j Jail, r state.Reac
 	if len(missing) == 0 {
 		return false
 	}
-	found.Fail(what, fmt.Sprintf("a ban closes %s, but sshd is reached on %s too (%s): who is banned goes on there", r.Ports.List(), list(missing), from),
+	found.Fail(what, fmt.Sprintf("a ban closes %s, but sshd is reached on %s too (%s): who is banned goes on there", r.Ports.List(), list(missing, " and "), from),
 		c.line(j, ports))
 	return true
 }
@@ -67,11 +67,7 @@ func (c *checker) line(j Jail, ports []uint16) string {
 	if len(ports) == 0 {
 		return fmt.Sprintf("in [jail.%s] of %s set ports to those that are served (ss -tulnp)", j.Name, file)
 	}
-	words := make([]string, len(ports))
-	for i, p := range ports {
-		words[i] = strconv.Itoa(int(p))
-	}
-	return fmt.Sprintf("in [jail.%s] of %s write\nports = [%s]", j.Name, file, strings.Join(words, ", "))
+	return fmt.Sprintf("in [jail.%s] of %s write\nports = [%s]", j.Name, file, list(ports, ", "))
 }
 
 func closes(r state.Reach, network string, port uint16) bool {
@@ -81,16 +77,16 @@ func closes(r state.Reach, network string, port uint16) bool {
 }
 
 // served tells whether anybody but this host itself can reach one of the ports.
-func (c *checker) served(r state.Reach, sockets []host.Socket) bool {
+func served(r state.Reach, sockets []host.Socket) bool {
 	return slices.ContainsFunc(sockets, func(s host.Socket) bool {
 		return !s.AddrPort.Addr().IsLoopback() && closes(r, s.Network, s.AddrPort.Port())
 	})
 }
 
-func list(ports []uint16) string {
+func list(ports []uint16, separator string) string {
 	words := make([]string, len(ports))
 	for i, p := range ports {
 		words[i] = strconv.Itoa(int(p))
 	}
-	return strings.Join(words, " and ")
+	return strings.Join(words, separator)
 }

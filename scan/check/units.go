@@ -96,7 +96,7 @@ func (c *checker) lastRun(found *report.Findings) {
 	case last.Error != "":
 		found.Fail(what, fmt.Sprintf("it failed %s ago: %s", age, last.Error), c.why("journalctl -u "+service))
 	default:
-		found.OK(what, fmt.Sprintf("%s ago, %d entries, %.0f ms", age, last.Entries, last.Seconds*1000))
+		found.OK(what, fmt.Sprintf("%s ago, %s, %.0f ms", age, state.Plural(last.Entries, "entry"), last.Seconds*1000))
 	}
 }
 

@@ -27,6 +27,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -114,13 +115,7 @@ func Find(root string, want []string) *Host {
 	}
 	h.share(docker)
 	order.By(h.Containers, func(a, b Container) int {
-		switch {
-		case a.Name < b.Name, a.Name == b.Name && a.ID < b.ID:
-			return -1
-		case a.Name == b.Name && a.ID == b.ID:
-			return 0
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	return h
 }

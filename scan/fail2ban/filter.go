@@ -14,9 +14,7 @@ import (
 // filterSource is one of Fail2Ban's filters with all options put in. Only the tags that
 // stand for a part of an expression (<HOST>, <F-USER> ...) are left in it.
 type filterSource struct {
-	Name    string
-	Options map[string]string // as in filter = NAME[OPTION=VALUE]
-
+	Name         string
 	Prefregex    string
 	Failregex    []string
 	Ignoreregex  []string
@@ -85,25 +83,15 @@ func convert(src *filterSource) (text string, warnings []string, err error) {
 	if ofSSHD {
 		b.WriteString("max_length = 500 # sshd cuts its lines here: a longer one may have lost the true address\n")
 	}
-	if src.Journalmatch != "" {
-		terms, warned := journalTerms(src.Journalmatch)
-		warnings = append(warnings, warned...)
-		if len(terms) > 0 {
-			b.WriteString("\n[journal]\nmatch = [\n")
-			for _, term := range terms {
-				b.WriteString("  [")
-				for i, match := range term {
-					if i > 0 {
-						b.WriteString(", ")
-					}
-					b.WriteString(quote(match))
-				}
-				b.WriteString("],\n")
-			}
-			b.WriteString("]\n")
-			if ofSSHD {
-				b.WriteString("require = ['_TRANSPORT=syslog', '_UID=0'] # a client can begin lines on its standard error\n")
-			}
+	terms, warnings := journalTerms(src.Journalmatch)
+	if len(terms) > 0 {
+		b.WriteString("\n[journal]\nmatch = [\n")
+		for _, term := range terms {
+			fmt.Fprintf(&b, "  %s,\n", tomlList(term))
+		}
+		b.WriteString("]\n")
+		if ofSSHD {
+			b.WriteString("require = ['_TRANSPORT=syslog', '_UID=0'] # a client can begin lines on its standard error\n")
 		}
 	}
 	b.WriteString("\n[script]\n")
@@ -135,30 +123,9 @@ func convert(src *filterSource) (text string, warnings []string, err error) {
 	if src.Maxlines > 1 {
 		fmt.Fprintf(&b, "lines = %d\n", src.Maxlines)
 	}
-	var dates []string
-	for _, pattern := range strings.Split(src.Datepattern, "\n") {
-		if pattern = strings.TrimSpace(pattern); pattern != "" {
-			dates = append(dates, pattern)
-		}
-	}
-	list(&b, "dates", dates)
-	n := 0
-	for i, pattern := range src.Failregex {
-		if strings.TrimSpace(pattern) == "" {
-			continue
-		}
-		translated, slow, err := expression(pattern, src.Usedns)
-		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("%sfailregex %d is left out: %v", src.place("failregex", pattern), i+1, err))
-			continue
-		}
-		n++
-		fmt.Fprintf(&b, "\n[[script.failure]]\nname = \"failure-%d\"\n", i+1)
-		if slow {
-			b.WriteString("backtracks = true # lookaround, a backreference or a condition: not linear, has a time limit\n")
-		}
-		fmt.Fprintf(&b, "pattern = %s\n", quote(translated))
-	}
+	list(&b, "dates", patterns(src.Datepattern))
+	n, warned := src.failures(&b)
+	warnings = append(warnings, warned...)
 	if n == 0 {
 		return "", warnings, src.faults()
 	}
@@ -167,6 +134,24 @@ func convert(src *filterSource) (text string, warnings []string, err error) {
 		return "", warnings, cmp.Or(src.faults(), fmt.Errorf("filter %s, converted: %w", src.Name, err))
 	}
 	return text, warnings, nil
+}
+
+// failures writes the failregexes that can be read, and gives their number.
+func (src *filterSource) failures(b *strings.Builder) (n int, warnings []string) {
+	for i, pattern := range src.Failregex {
+		translated, slow, err := expression(pattern, src.Usedns)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%sfailregex %d is left out: %v", src.place("failregex", pattern), i+1, err))
+			continue
+		}
+		n++
+		fmt.Fprintf(b, "\n[[script.failure]]\nname = \"failure-%d\"\n", i+1)
+		if slow {
+			b.WriteString("backtracks = true # lookaround, a backreference or a condition: not linear, has a time limit\n")
+		}
+		fmt.Fprintf(b, "pattern = %s\n", quote(translated))
+	}
+	return n, warnings
 }
 
 func list(b *strings.Builder, key string, values []string) {

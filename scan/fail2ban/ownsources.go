@@ -112,14 +112,14 @@ func (t *tree) leaves(section string, v value, depth int) (all []value) {
 // anotherLogs are the files whose lines scan2ban's filter refuses, or cannot tell
 // anything by, and what it reads instead.
 var anotherLogs = map[string]struct {
-	paths *regexp.Regexp
+	paths func() *regexp.Regexp
 	reads string
 }{
-	"asterisk":   {regexp.MustCompile(`/asterisk/[^/]*$`), "our filter reads Asterisk's security events in syslog or the journal (logger.conf: syslog.local0 => security)"},
-	"gitea":      {regexp.MustCompile(`gitea[^/]*\.log$`), readsAccess},
-	"mariadb":    {regexp.MustCompile(`error[^/]*$|mysqld\.log$`), "our filter reads syslog or the journal, where the plugin server_audit writes"},
-	"phpmyadmin": {regexp.MustCompile(`/(?:auth\.log|secure|syslog|messages|user\.log)$|error[^/]*$`), readsAccess},
-	"proftpd":    {regexp.MustCompile(`/proftpd/[^/]*$`), "our filter reads syslog or the journal, where ProFTPD writes without SystemLog"},
+	"asterisk":   {lazy.Regexp(`/asterisk/[^/]*$`), "our filter reads Asterisk's security events in syslog or the journal (logger.conf: syslog.local0 => security)"},
+	"gitea":      {lazy.Regexp(`gitea[^/]*\.log$`), readsAccess},
+	"mariadb":    {lazy.Regexp(`error[^/]*$|mysqld\.log$`), "our filter reads syslog or the journal, where the plugin server_audit writes"},
+	"phpmyadmin": {lazy.Regexp(`/(?:auth\.log|secure|syslog|messages|user\.log)$|error[^/]*$`), readsAccess},
+	"proftpd":    {lazy.Regexp(`/proftpd/[^/]*$`), "our filter reads syslog or the journal, where ProFTPD writes without SystemLog"},
 }
 
 const readsAccess = "our filter reads the access log"
@@ -131,7 +131,7 @@ func anotherLog(f *filter.Filter, path string) string {
 	accessible := func(p string) bool { return strings.Contains(p, "access") }
 	all := len(f.File.Paths) > 0 && !slices.ContainsFunc(f.File.Paths, func(p string) bool { return !accessible(p) })
 	other, ok := anotherLogs[f.Name]
-	if !(ok && other.paths.MatchString(path) || all && !accessible(filepath.Base(path)) && errorLog().MatchString(path)) {
+	if !(ok && other.paths().MatchString(path) || all && !accessible(filepath.Base(path)) && errorLog().MatchString(path)) {
 		return ""
 	}
 	if ok && other.reads != readsAccess {

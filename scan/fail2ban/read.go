@@ -49,7 +49,7 @@ func readFilter(dir, name string, options map[string]string) (*filterSource, err
 	if err != nil {
 		return nil, err
 	}
-	src := &filterSource{Name: name, Options: options, Prefregex: all["prefregex"], Failregex: patterns(all["failregex"]), Ignoreregex: patterns(all["ignoreregex"]),
+	src := &filterSource{Name: name, Prefregex: all["prefregex"], Failregex: patterns(all["failregex"]), Ignoreregex: patterns(all["ignoreregex"]),
 		Datepattern: all["datepattern"], Journalmatch: all["journalmatch"], Usedns: all["usedns"],
 		places: map[string]value{}}
 	for _, option := range []string{"prefregex", "failregex", "ignoreregex", "datepattern"} {

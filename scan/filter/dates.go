@@ -32,14 +32,12 @@ type Dates struct {
 }
 
 type dateTemplate struct {
-	kind       int // dateFields, dateEpoch, dateTAI
-	pattern    string
-	regex      string
-	e          *expression
-	lineBegin  bool
-	anchored   bool // at the beginning or the end
-	epochGroup int
-	long       bool
+	kind      int // dateFields, dateEpoch, dateTAI
+	regex     string
+	e         *expression
+	lineBegin bool
+	anchored  bool // at the beginning or the end
+	long      bool // LEPOCH
 }
 
 // dateHeld is which pattern of a log held last, and where in the line.
@@ -101,14 +99,6 @@ var dateDirectives = map[string]string{
 	"Exd": `(?P<d>[1-2]\d|0[1-9]|3[0-1])`, "Exm": `(?P<m>0[1-9]|1[0-2])`, "ExH": `(?P<H>[0-1]\d|2[0-3])`,
 	"Exk": ` ?(?P<H>[0-1]?\d|2[0-3])`, "Exl": ` ?(?P<I>1[0-2]|\d)`, "ExM": `(?P<M>[0-5]\d)`, "ExS": `(?P<S>[0-5]\d|6[0-1])`,
 	"ExY": `(?P<Y>20\d\d)`, "Exy": `(?P<y>\d{2})`,
-}
-
-func init() {
-	composed := strings.NewReplacer("%a", dateDirectives["a"], "%b", dateDirectives["b"], "%d", dateDirectives["d"], "%H", dateDirectives["H"],
-		"%M", dateDirectives["M"], "%S", dateDirectives["S"], "%Y", dateDirectives["Y"], "%m", dateDirectives["m"], "%y", dateDirectives["y"])
-	dateDirectives["c"] = composed.Replace(`%a %b %d %H:%M:%S %Y`)
-	dateDirectives["x"] = composed.Replace(`%m/%d/%y`)
-	dateDirectives["X"] = composed.Replace(`%H:%M:%S`)
 }
 
 var (
@@ -237,7 +227,7 @@ func readTemplates(pattern string) (all []*dateTemplate, err error) {
 }
 
 func newDateTemplate(pattern string) (*dateTemplate, error) {
-	t := &dateTemplate{pattern: pattern, epochGroup: 1}
+	t := &dateTemplate{}
 	word, wordEnd, start := true, true, false
 	key := strings.ToUpper(pattern)
 	if strings.Contains(pattern, "%") {
@@ -249,7 +239,6 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 	switch m := epochInside().FindStringSubmatch(pattern); {
 	case m != nil:
 		t.kind, t.long = dateEpoch, m[1] != ""
-		t.epochGroup = 2
 		regex = "(" + epochInside().ReplaceAllLiteralString(edgeBegin().ReplaceAllString(pattern, ""), "("+epochDigits(t.long)+")") + ")"
 		start = strings.HasPrefix(key, "{^LN-BEG}")
 		regex = dateRegex(regex)
@@ -279,7 +268,7 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 		}
 	}
 	t.bound(regex, word, wordEnd, start)
-	translated, _, err := dialectBacktracking(t.regex)
+	translated, err := dialectBacktracking(t.regex)
 	if err != nil {
 		return nil, err
 	}
@@ -293,8 +282,15 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 // captured once.
 func dateRegex(pattern string) string {
 	return dateDirective().ReplaceAllStringFunc(pattern, func(d string) string {
-		if d == "%%" {
+		switch d {
+		case "%%":
 			return "%"
+		case "%c":
+			return dateRegex(`%a %b %d %H:%M:%S %Y`)
+		case "%x":
+			return dateRegex(`%m/%d/%y`)
+		case "%X":
+			return dateRegex(`%H:%M:%S`)
 		}
 		if re, ok := dateDirectives[d[1:]]; ok {
 			return re

@@ -23,22 +23,19 @@ func Dialect(pattern string) (translated string, linear bool, err error) {
 			return t.finish(), true, nil
 		}
 	}
-	t = translator{in: pattern, names: map[string]int{}}
-	if err := t.run(); err != nil {
-		return "", false, err
+	if translated, err = dialectBacktracking(pattern); err == nil {
+		_, err = compileBacktracking(translated)
 	}
-	translated = t.finish()
-	_, err = compileBacktracking(translated)
 	return translated, false, err
 }
 
-// dialectBacktracking is Dialect for an expression that runs on regexp2 in any case.
-func dialectBacktracking(pattern string) (translated string, linear bool, err error) {
+// dialectBacktracking translates an expression of Python's re into one of regexp2's.
+func dialectBacktracking(pattern string) (string, error) {
 	t := translator{in: pattern, names: map[string]int{}}
 	if err := t.run(); err != nil {
-		return "", false, err
+		return "", err
 	}
-	return t.finish(), false, nil
+	return t.finish(), nil
 }
 
 // translator copies an expression token by token.
@@ -111,38 +108,27 @@ func (t *translator) run() error {
 			g := t.open[len(t.open)-1]
 			t.open = t.open[:len(t.open)-1]
 			verbose = g.verbose
-			t.out.WriteByte(')')
-			t.at++
+			t.put(1, ")")
 			t.atom = g.start
 		case c == '*' || c == '+' || c == '?' || c == '{':
 			if err := t.repeat(); err != nil {
 				return err
 			}
-		case c == '$':
+		case c == '$' || c == '^':
 			t.atom = t.out.Len()
-			t.out.WriteByte('$')
-			t.at++
-		case c == '|' || c == '^':
+			t.put(1, string(c))
+		case c == '|':
 			t.atom = -1
-			if c == '^' {
-				t.atom = t.out.Len()
-			}
-			t.out.WriteByte(c)
-			t.at++
+			t.put(1, "|")
 		default:
 			if tag := scriptTag().FindString(t.rest()); tag != "" {
 				t.atom = t.out.Len()
-				t.out.WriteString(tag)
-				t.at += len(tag)
+				t.put(len(tag), tag)
 				continue
 			}
 			_, n := utf8.DecodeRuneInString(t.rest())
 			t.atom = t.out.Len()
-			if verbose && c == '#' {
-				t.out.WriteByte('\\')
-			}
-			t.out.WriteString(t.in[t.at : t.at+n])
-			t.at += n
+			t.put(n, t.in[t.at:t.at+n])
 		}
 	}
 	if len(t.open) > 0 {
@@ -160,12 +146,7 @@ var (
 // group reads what begins with "(".
 func (t *translator) group(verbose *bool) error {
 	rest := t.rest()
-	enter := func(in, out string) {
-		t.open = append(t.open, openGroup{t.out.Len(), *verbose})
-		t.out.WriteString(out)
-		t.at += len(in)
-		t.atom = -1
-	}
+	enter := func(in, out string) { t.enter(in, out, *verbose) }
 	switch {
 	case !strings.HasPrefix(rest, "(?"):
 		t.groups++
@@ -193,8 +174,7 @@ func (t *translator) group(verbose *bool) error {
 		}
 		t.linear = false
 		t.atom = t.out.Len()
-		t.out.WriteString(`\k<` + rest[4:end] + ">")
-		t.at += end + 1
+		t.put(end+1, `\k<`+rest[4:end]+">")
 	case strings.HasPrefix(rest, "(?#"):
 		end := strings.IndexByte(rest, ')')
 		if end < 0 {
@@ -217,38 +197,52 @@ func (t *translator) group(verbose *bool) error {
 		t.linear = false
 		enter(rest[:end+1], rest[:end+1])
 	default:
-		m := groupFlags().FindStringSubmatch(rest)
-		if m == nil {
-			return t.fail("%q is not known", rest[:min(4, len(rest))])
+		return t.setFlags(verbose)
+	}
+	return nil
+}
+
+// enter opens a group that begins with in, and is to begin with out.
+func (t *translator) enter(in, out string, verbose bool) {
+	t.open = append(t.open, openGroup{t.out.Len(), verbose})
+	t.put(len(in), out)
+	t.atom = -1
+}
+
+// setFlags reads "(?i)", or the beginning of a group that has flags of its own.
+func (t *translator) setFlags(verbose *bool) error {
+	rest := t.rest()
+	m := groupFlags().FindStringSubmatch(rest)
+	if m == nil {
+		return t.fail("%q is not known", rest[:min(4, len(rest))])
+	}
+	on, off := flagsOf(m[1]), flagsOf(m[2])
+	if m[3] == ":" {
+		flags := on
+		if off != "" {
+			flags += "-" + off
 		}
-		on, off := flagsOf(m[1]), flagsOf(m[2])
-		if m[3] == ":" {
-			flags := on
-			if off != "" {
-				flags += "-" + off
-			}
-			if flags != "" {
-				flags = "(?" + flags + ":"
-			} else {
-				flags = "(?:"
-			}
-			enter(m[0], flags)
-			*verbose = *verbose && !strings.Contains(m[2], "x") || strings.Contains(m[1], "x")
-			return nil
+		if flags != "" {
+			flags = "(?" + flags + ":"
+		} else {
+			flags = "(?:"
 		}
-		t.at += len(m[0])
-		*verbose = *verbose || strings.Contains(m[1], "x")
-		// Right at the beginning of a group the flags are that group's, else the expression's.
-		if n := len(t.open); n > 0 && strings.HasSuffix(t.out.String(), "(?:") && t.atom == -1 {
-			if on != "" {
-				t.out.WriteString("(?" + on + ")")
-			}
-			return nil
+		t.enter(m[0], flags, *verbose)
+		*verbose = *verbose && !strings.Contains(m[2], "x") || strings.Contains(m[1], "x")
+		return nil
+	}
+	t.at += len(m[0])
+	*verbose = *verbose || strings.Contains(m[1], "x")
+	// Right at the beginning of a group the flags are that group's, else the expression's.
+	if n := len(t.open); n > 0 && strings.HasSuffix(t.out.String(), "(?:") && t.atom == -1 {
+		if on != "" {
+			t.out.WriteString("(?" + on + ")")
 		}
-		for _, flag := range on {
-			if !strings.ContainsRune(t.flags, flag) {
-				t.flags += string(flag)
-			}
+		return nil
+	}
+	for _, flag := range on {
+		if !strings.ContainsRune(t.flags, flag) {
+			t.flags += string(flag)
 		}
 	}
 	return nil
@@ -274,8 +268,7 @@ func (t *translator) repeat() error {
 		m := counts().FindStringSubmatch(rest)
 		if m == nil || m[1] == "" && m[3] == "" { // "{" itself
 			t.atom = t.out.Len()
-			t.out.WriteString(`\{`)
-			t.at++
+			t.put(1, `\{`)
 			return nil
 		}
 		least := m[1]
@@ -294,12 +287,10 @@ func (t *translator) repeat() error {
 		t.linear = false
 		atom := t.out.String()
 		t.out.Reset()
-		t.out.WriteString(atom[:t.atom] + "(?>" + atom[t.atom:] + quantifier + ")")
-		t.at += n + 1
+		t.put(n+1, atom[:t.atom]+"(?>"+atom[t.atom:]+quantifier+")")
 		return nil
 	}
-	t.out.WriteString(quantifier)
-	t.at += n
+	t.put(n, quantifier)
 	return nil
 }
 
@@ -316,81 +307,100 @@ func (t *translator) escape(inClass bool) error {
 		t.atom = t.out.Len()
 	}
 	c := rest[1]
-	put := func(n int, text string) { t.out.WriteString(text); t.at += n }
 	switch {
 	case c == 'Z' && !inClass:
-		put(2, `\z`)
+		t.put(2, `\z`)
 	case c == 'w' && t.linear && inClass:
-		put(2, wordClass)
+		t.put(2, wordClass)
 	case c == 'w' && t.linear:
-		put(2, "["+wordClass+"]")
+		t.put(2, "["+wordClass+"]")
 	case c == 'W' && t.linear && !inClass:
-		put(2, "[^"+wordClass+"]")
+		t.put(2, "[^"+wordClass+"]")
 	case c == 's' && t.linear && inClass:
-		put(2, `\s\v`)
+		t.put(2, `\s\v`)
 	case c == 's' && t.linear:
-		put(2, `[\s\v]`)
+		t.put(2, `[\s\v]`)
 	case c == 'S' && t.linear && !inClass:
-		put(2, `[^\s\v]`)
+		t.put(2, `[^\s\v]`)
 	case (c == 'W' || c == 'S') && t.linear: // a complement within a class
 		t.linear = false
-		put(2, rest[:2])
+		t.put(2, rest[:2])
 	case c == 'd' && !t.linear && inClass:
-		put(2, "0-9")
+		t.put(2, "0-9")
 	case c == 'd' && !t.linear:
-		put(2, "[0-9]")
+		t.put(2, "[0-9]")
 	case c == '0':
 		n := 2
 		for n < 4 && n < len(rest) && rest[n] >= '0' && rest[n] <= '7' {
 			n++
 		}
 		v, _ := strconv.ParseUint(rest[1:n], 8, 32)
-		put(n, fmt.Sprintf(`\x%02x`, v&0xff))
+		t.put(n, fmt.Sprintf(`\x%02x`, v&0xff))
 	case c >= '1' && c <= '9':
-		n := 2
-		for n < 4 && n < len(rest) && isDigit(rest[n]) {
-			n++
-		}
-		if octal := rest[1:n]; inClass || n == 4 && strings.Trim(octal, "01234567") == "" && c <= '3' {
-			v, err := strconv.ParseUint(octal, 8, 32)
-			if err != nil {
-				return t.fail(`\%s is no octal number`, octal)
-			}
-			put(n, fmt.Sprintf(`\x%02x`, v&0xff))
-			return nil
-		}
-		n = min(n, 3)
-		number, _ := strconv.Atoi(rest[1:n])
-		if number > t.groups {
-			return t.fail("there is no group %d", number)
-		}
-		t.linear = false
-		put(n, fmt.Sprintf(`(?:\%d)`, number))
+		return t.number(inClass)
 	case c == 'u' || c == 'U' || c == 'x':
-		n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]
-		if len(rest) < 2+n {
-			return t.fail(`\%c wants %d digits`, c, n)
-		}
-		v, err := strconv.ParseUint(rest[2:2+n], 16, 32)
-		if err != nil || v > utf8.MaxRune {
-			return t.fail(`\%c wants %d digits`, c, n)
-		}
-		if t.linear {
-			put(2+n, fmt.Sprintf(`\x{%x}`, v))
-		} else {
-			put(2+n, escapeRune(rune(v), inClass))
-		}
+		return t.codePoint(inClass)
 	case strings.IndexByte("AbBdDsSwWafnrtv", c) >= 0:
 		if c == 'b' && inClass {
-			put(2, `\x08`)
+			t.put(2, `\x08`)
 			return nil
 		}
-		put(2, rest[:2])
+		t.put(2, rest[:2])
 	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
 		return t.fail(`\%c is not known`, c)
 	default:
 		r, n := utf8.DecodeRuneInString(rest[1:])
-		put(1+n, escapeRune(r, inClass))
+		t.put(1+n, escapeRune(r, inClass))
+	}
+	return nil
+}
+
+// put writes text for the next n bytes.
+func (t *translator) put(n int, text string) {
+	t.out.WriteString(text)
+	t.at += n
+}
+
+// number reads a backreference, or a character by its octal number.
+func (t *translator) number(inClass bool) error {
+	rest, n := t.rest(), 2
+	for n < 4 && n < len(rest) && isDigit(rest[n]) {
+		n++
+	}
+	if octal := rest[1:n]; inClass || n == 4 && strings.Trim(octal, "01234567") == "" && rest[1] <= '3' {
+		v, err := strconv.ParseUint(octal, 8, 32)
+		if err != nil {
+			return t.fail(`\%s is no octal number`, octal)
+		}
+		t.put(n, fmt.Sprintf(`\x%02x`, v&0xff))
+		return nil
+	}
+	n = min(n, 3)
+	number, _ := strconv.Atoi(rest[1:n])
+	if number > t.groups {
+		return t.fail("there is no group %d", number)
+	}
+	t.linear = false
+	t.put(n, fmt.Sprintf(`(?:\%d)`, number))
+	return nil
+}
+
+// codePoint reads \xHH, \uHHHH or \UHHHHHHHH.
+func (t *translator) codePoint(inClass bool) error {
+	rest := t.rest()
+	c := rest[1]
+	n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]
+	if len(rest) < 2+n {
+		return t.fail(`\%c wants %d digits`, c, n)
+	}
+	v, err := strconv.ParseUint(rest[2:2+n], 16, 32)
+	if err != nil || v > utf8.MaxRune {
+		return t.fail(`\%c wants %d digits`, c, n)
+	}
+	if t.linear {
+		t.put(2+n, fmt.Sprintf(`\x{%x}`, v))
+	} else {
+		t.put(2+n, escapeRune(rune(v), inClass))
 	}
 	return nil
 }
@@ -412,11 +422,9 @@ func escapeRune(r rune, inClass bool) string {
 // class reads a class of characters.
 func (t *translator) class() error {
 	t.atom = t.out.Len()
-	t.out.WriteByte('[')
-	t.at++
+	t.put(1, "[")
 	if strings.HasPrefix(t.rest(), "^") {
-		t.out.WriteByte('^')
-		t.at++
+		t.put(1, "^")
 	}
 	for first := true; ; first = false {
 		if t.at >= len(t.in) {
@@ -424,23 +432,19 @@ func (t *translator) class() error {
 		}
 		switch c := t.in[t.at]; {
 		case c == ']' && !first:
-			t.out.WriteByte(']')
-			t.at++
+			t.put(1, "]")
 			return nil
 		case c == '\\':
 			if err := t.escape(true); err != nil {
 				return err
 			}
 		case c == '[' || c == ']':
-			t.out.WriteString(`\` + string(c))
-			t.at++
+			t.put(1, `\`+string(c))
 		case c == '-' && (first || strings.HasPrefix(t.rest(), "-]") || isSet(t.out.String())):
-			t.out.WriteString(`\-`)
-			t.at++
+			t.put(1, `\-`)
 		default:
 			_, n := utf8.DecodeRuneInString(t.rest())
-			t.out.WriteString(t.in[t.at : t.at+n])
-			t.at += n
+			t.put(n, t.in[t.at:t.at+n])
 		}
 	}
 }

@@ -62,7 +62,7 @@ func compileExpression(pattern string, backtracks, multiline bool) (e *expressio
 	}
 	linear, err := regexp.Compile(expandScript(pattern))
 	if err != nil {
-		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return &expression{linear: linear, names: linear.SubexpNames()}, nil
 }

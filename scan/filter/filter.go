@@ -104,6 +104,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -207,7 +208,7 @@ func (f *Filter) Matches() [][]string {
 // take either value.
 func CheckTerm(term, require []string) error {
 	if len(term) == 0 {
-		return fmt.Errorf("empty match term: it would take every entry")
+		return errors.New("empty match term: it would take every entry")
 	}
 	seen := map[string]bool{}
 	for _, match := range slices.Concat(term, require) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -60,8 +61,9 @@ func (d *decoder) checkScript(f *Filter, rules []Rule) {
 		d.fail(toml.Key{"script", "lines"}, "lines = %d is out of range (1 to %d)", s.Lines, maxScriptLines)
 	}
 	for _, name := range s.Backtracks {
-		n, _ := strconv.Atoi(trimIgnore(name))
-		if name != "prefix" && (n < 1 || n > len(s.Ignore)) {
+		number, ignores := strings.CutPrefix(name, ignorePrefix)
+		n, _ := strconv.Atoi(number)
+		if name != "prefix" && (!ignores || n < 1 || n > len(s.Ignore)) {
 			d.fail(toml.Key{"script", "backtracks"}, `backtracks holds "prefix" and "ignore-1" to "ignore-%d", not %q`, len(s.Ignore), name)
 		}
 	}
@@ -73,13 +75,6 @@ func (d *decoder) checkScript(f *Filter, rules []Rule) {
 	if _, err := s.Open(); err != nil {
 		d.fail(at, "%v", err)
 	}
-}
-
-func trimIgnore(name string) string {
-	if len(name) > len("ignore-") && name[:len("ignore-")] == "ignore-" {
-		return name[len("ignore-"):]
-	}
-	return ""
 }
 
 // WholeLine tells whether the filter wants lines with the prefix of the syslog daemon:

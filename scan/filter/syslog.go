@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -162,31 +163,28 @@ func skipPriority(line []byte) int {
 
 // The names of facilities and levels that busybox's syslogd writes (syslog(3)).
 var (
-	facilities = words("kern user mail daemon auth syslog lpr news uucp cron authpriv ftp local0 local1 local2 local3 local4 local5 local6 local7")
-	levels     = words("emerg alert crit err warn notice info debug")
+	facilities = []string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+		"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
+	levels = []string{"emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"}
 )
 
-const longestFacility = len("authpriv")
-
-func words(list string) [][]byte { return bytes.Fields([]byte(list)) }
+const (
+	longestFacility = len("authpriv")
+	longestLevel    = len("notice")
+)
 
 // skipSelector gives the length of "auth.info ".
 func skipSelector(line []byte) int {
-	if i := bytes.IndexByte(line[:min(len(line), longestFacility+1)], '.'); i < 0 {
+	point := bytes.IndexByte(line[:min(len(line), longestFacility+1)], '.')
+	if point < 0 || !slices.Contains(facilities, string(line[:point])) {
 		return 0
 	}
-	for _, facility := range facilities {
-		rest, ok := bytes.CutPrefix(line, facility)
-		if !ok || len(rest) == 0 || rest[0] != '.' {
-			continue
-		}
-		for _, level := range levels {
-			if after, ok := bytes.CutPrefix(rest[1:], level); ok && len(after) > 0 && after[0] == ' ' {
-				return len(line) - len(after) + 1
-			}
-		}
+	level := line[point+1:]
+	end := bytes.IndexByte(level[:min(len(level), longestLevel+1)], ' ')
+	if end < 0 || !slices.Contains(levels, string(level[:end])) {
+		return 0
 	}
-	return 0
+	return point + 1 + end + 1
 }
 
 // skipLogread gives the length of "Sun Nov 22 08:14:01 2026 auth.info ".

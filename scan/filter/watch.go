@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -74,7 +75,7 @@ func (cs *Containers) UnmarshalTOML(value any) error {
 		*cs = append(*cs, name)
 	}
 	if len(*cs) == 0 {
-		return fmt.Errorf("no container is named (leave the key out to read the service's own logs)")
+		return errors.New("no container is named (leave the key out to read the service's own logs)")
 	}
 	return nil
 }
@@ -145,15 +146,12 @@ const (
 	File    Backend = "file"
 )
 
-// Backends are the valid backends.
-var Backends = []Backend{Auto, Journal, File}
-
-// UnmarshalText accepts the Backends, and "systemd" as Fail2Ban calls the journal.
+// UnmarshalText accepts these, and "systemd" as Fail2Ban calls the journal.
 func (b *Backend) UnmarshalText(text []byte) error {
 	if string(text) == "systemd" {
 		text = []byte(Journal)
 	}
-	return oneOf(b, text, Backends, "backend")
+	return oneOf(b, text, []Backend{Auto, Journal, File}, "backend")
 }
 
 // oneOf sets value to text when valid holds it.

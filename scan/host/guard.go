@@ -12,7 +12,7 @@ func Fail2Ban() (running bool, detail string) {
 	t, ctx := Tree(""), context.Background()
 	const socket = "/run/fail2ban/fail2ban.sock"
 	switch {
-	case Active(ctx, "fail2ban.service"):
+	case active(ctx, "fail2ban.service"):
 		detail = "fail2ban.service is active"
 	case t.runs("fail2ban-server"):
 		detail = "a process fail2ban-server runs"
@@ -38,8 +38,8 @@ func f2bJails(out string) string {
 	return ""
 }
 
-// Active tells whether a unit of systemd is active.
-func Active(ctx context.Context, unit string) bool {
+// active tells whether a unit of systemd is active.
+func active(ctx context.Context, unit string) bool {
 	if !Systemd() {
 		return false
 	}

@@ -98,7 +98,7 @@ func Ask(ctx context.Context, name string, args ...string) (string, error) {
 // Command is a program of this host that speaks English, yet to be run. One that is not there
 // is exec.ErrNotFound.
 func Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
-	path, err := Program(name)
+	path, err := find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +108,8 @@ func Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error
 	return c, nil
 }
 
-// Program finds a program in $PATH or where administrators' programs lie.
-func Program(name string) (string, error) {
+// find finds a program in $PATH or where administrators' programs lie.
+func find(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err == nil {
 		return path, nil

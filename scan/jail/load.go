@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +21,7 @@ import (
 	"scan2ban/scan/filter"
 	"scan2ban/scan/trust"
 	"scan2ban/state"
+	"scan2ban/state/lazy"
 )
 
 // file is one TOML file, with the sections of the top level kept apart.
@@ -202,7 +202,7 @@ func parse(path, text string) (*file, error) {
 }
 
 // bare is a key with a value that TOML takes neither for text nor for anything else.
-var bare = regexp.MustCompile(`^\s*([\w-]+)\s*=\s*([^\s"'\\#\[{][^"'\\#]*?)\s*(?:#.*)?$`)
+var bare = lazy.Regexp(`^\s*([\w-]+)\s*=\s*([^\s"'\\#\[{][^"'\\#]*?)\s*(?:#.*)?$`)
 
 // unquoted is how to write the value of a line that is no TOML, where quotes are all that
 // it lacks: Fail2Ban's have none.
@@ -211,7 +211,7 @@ func unquoted(text string, line int) string {
 	if line < 1 || line > len(lines) {
 		return ""
 	}
-	m := bare.FindStringSubmatch(lines[line-1])
+	m := bare().FindStringSubmatch(lines[line-1])
 	if m == nil || toml.Unmarshal([]byte(lines[line-1]), &map[string]any{}) == nil {
 		return ""
 	}

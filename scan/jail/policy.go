@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -44,7 +45,7 @@ func Report(path string, ask *past.Flags) (o past.Options, err error) {
 		o.Until = ask.Until.Unix()
 	}
 	if o.Until != 0 && o.Until < o.Since {
-		return o, fmt.Errorf("--until is before --since: nothing lies between")
+		return o, errors.New("--until is before --since: nothing lies between")
 	}
 	where, warnings := geo.Open(c.Geo)
 	if where != nil {
@@ -88,12 +89,12 @@ func (c *Config) policy(rules map[string]*state.Rules, text string, only []strin
 		own := j.clone()
 		md, err := toml.Decode(lines, &own.Policy)
 		if err != nil {
-			return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "toml: "))
+			return nil, errors.New(strings.TrimPrefix(err.Error(), "toml: "))
 		}
 		for _, key := range md.Undecoded() {
 			return nil, fmt.Errorf("unknown key %q%s", key, filter.DidYouMean(key.String(), policyKeys))
 		}
-		own.check(func(_, problem string) { err = fmt.Errorf("%s", problem) })
+		own.check(func(_, problem string) { err = errors.New(problem) })
 		if err != nil {
 			return nil, err
 		}

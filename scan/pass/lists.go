@@ -2,6 +2,7 @@ package pass
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -37,7 +38,7 @@ func (s *Setup) look(was lists, warn func(error)) (want, before []nftables.Group
 			continue
 		}
 		share := &nftables.List{Prints: was[o.Name].Prints, Samples: was[o.Name].Samples, Read: func() ([]nftables.Range, error) {
-			return nil, fmt.Errorf("it is not known who is to be ignored: a jail or an allow list is broken")
+			return nil, errors.New("it is not known who is to be ignored: a jail or an allow list is broken")
 		}}
 		known[o.Name] = was[o.Name]
 		if s.Spared != nil {

@@ -307,7 +307,7 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	})
 	p.Warnings = append(p.Warnings, r.Warnings()...)
 	p.Gaps = append(p.Gaps, r.Gaps()...)
-	p.Trace = append(p.Trace, fmt.Sprintf("journal: %d entries by %s", p.Entries, cmp.Or(r.Source(), "the file headers alone: nothing is new")))
+	p.Trace = append(p.Trace, fmt.Sprintf("journal: %s by %s", state.Plural(p.Entries, "entry"), cmp.Or(r.Source(), "the file headers alone: nothing is new")))
 	p.Ledger.Sources.Journal, p.Ledger.Sources.Path, p.Ledger.Sources.Streams = r.Position(), p.JournalPath, streams.Open()
 	// What was read is judged, so the position goes with it even where reading ended
 	// in an error.

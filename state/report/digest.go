@@ -216,16 +216,7 @@ func (d *Digest) jailTable() table {
 		fresh[d.Bans[i].Jail]++
 	}
 	for _, j := range d.Status.Jails {
-		health := string(j.Health)
-		if !j.Enabled {
-			health = "off"
-		} else if !j.Enforce {
-			health += ", observing"
-		}
-		if j.Message != "" {
-			health += ": " + j.Message
-		}
-		t.rows = append(t.rows, []string{j.Name, grouped(fresh[j.Name]), grouped(j.Banned), grouped(int(j.Failures)), health})
+		t.rows = append(t.rows, []string{j.Name, grouped(fresh[j.Name]), grouped(j.Banned), grouped(int(j.Failures)), j.condition()})
 	}
 	return t
 }

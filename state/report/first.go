@@ -13,7 +13,7 @@ const firstRows = 20
 // WriteFirst says what the first pass on a host found in the log: who is banned by
 // it, until when, and why.
 func (p *Pass) WriteFirst(w io.Writer) {
-	fmt.Fprintf(w, "Read %s of the past, found %s.\n", entries(p.Entries), state.Plural(p.Failures, "failure"))
+	fmt.Fprintf(w, "Read %s of the past, found %s.\n", state.Plural(p.Entries, "entry"), state.Plural(p.Failures, "failure"))
 	live := *p
 	live.Banned = nil
 	over, observed := 0, 0

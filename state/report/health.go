@@ -35,11 +35,9 @@ type Condition struct {
 	Most    int     // bans in its ledger (max_ledger); 0: not known
 }
 
-const (
-	// enoughEntries is how many entries without one that is understood make a
-	// filter blind: a service that has just started writes a few of its own.
-	enoughEntries = 20
-)
+// enoughEntries is how many entries without one that is understood make a filter blind: a
+// service that has just started writes a few of its own.
+const enoughEntries = 20
 
 // health judges a jail at now and tells the likely cause; week is what it has seen in
 // seven days.
@@ -68,16 +66,16 @@ func health(j *state.Jail, week *state.Tally, is Condition, now int64) (Health, 
 
 // blindness says what a jail that understands nothing has read.
 func blindness(week *state.Tally, jail string) string {
-	try := fmt.Sprintf("; try \"scan2ban match %s\"", jail)
+	try := fmt.Sprintf("try \"scan2ban match %s\"", jail)
 	switch refused, why := week.Refusals(); {
 	case refused == 0:
-		return fmt.Sprintf("%d entries and none understood: another version or another language of the service? try \"scan2ban match %s\"", week.Entries, jail)
+		return fmt.Sprintf("%d entries and none understood: another version or another language of the service? %s", week.Entries, try)
 	case refused < week.Entries:
-		return fmt.Sprintf("%d entries and none understood; %d were refused, most because: %s%s", week.Entries, refused, Clean(why), try)
+		return fmt.Sprintf("%d entries and none understood; %d were refused, most because: %s; %s", week.Entries, refused, Clean(why), try)
 	case week.Refused[why] < refused:
-		return fmt.Sprintf("all of %d entries were refused, most because: %s%s", week.Entries, Clean(why), try)
+		return fmt.Sprintf("all of %d entries were refused, most because: %s; %s", week.Entries, Clean(why), try)
 	default:
-		return fmt.Sprintf("all of %d entries were refused: %s%s", week.Entries, Clean(why), try)
+		return fmt.Sprintf("all of %d entries were refused: %s; %s", week.Entries, Clean(why), try)
 	}
 }
 

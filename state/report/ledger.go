@@ -98,6 +98,20 @@ func FromJail(j *state.Jail, now int64, is Condition) Jail {
 	return shown
 }
 
+// condition is the jail's health in a table, with what there is to say of it.
+func (j *Jail) condition() string {
+	health := string(j.Health)
+	if !j.Enabled {
+		health = "off"
+	} else if !j.Enforce {
+		health += ", observing"
+	}
+	if j.Message != "" {
+		health += ": " + j.Message
+	}
+	return health
+}
+
 // Full says that a jail has all the bans that it keeps.
 func Full(most int) string {
 	return fmt.Sprintf("its ledger is full: of more than %d bans (max_ledger) those that end first are taken back", most)
@@ -111,38 +125,27 @@ func (s *Status) Write(w io.Writer, addresses bool) {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	for _, j := range s.Jails {
-		health := string(j.Health)
-		if !j.Enabled {
-			health = "off"
-		} else if !j.Enforce {
-			health += ", observing"
-		}
-		if j.Message != "" {
-			health += ": " + j.Message
-		}
 		t.rows = append(t.rows, []string{j.Name, j.Backend, number(j.Entries), number(j.Failures), number(j.FailuresTotal),
-			strconv.Itoa(j.Banned), number(j.BannedTotal), health})
+			strconv.Itoa(j.Banned), number(j.BannedTotal), j.condition()})
 	}
 	t.write(w)
 	if !addresses {
 		writeLists(w, s.Lists, s.now)
 	}
-	if addresses {
-		for _, j := range s.Jails {
+	pending := 0
+	for _, j := range s.Jails {
+		pending += j.Pending
+		if addresses {
 			for _, a := range j.Addresses {
 				fmt.Fprintln(w, a)
 			}
 		}
 	}
-	pending := 0
-	for _, j := range s.Jails {
-		pending += j.Pending
-	}
 	writePending(w, pending, s.Known)
 	if r := s.LastRun; s.Known == NoPass {
 		fmt.Fprintln(w, "\nNo pass has run yet (scan2ban run --dry-run shows whom it would ban).")
 	} else if r != nil {
-		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), entries(r.Entries), r.Seconds*1000)
+		fmt.Fprintf(w, "\nLast pass %s: %s in %.0f ms.\n", Local(r.LastRun.Time), state.Plural(r.Entries, "entry"), r.Seconds*1000)
 		if s.now-r.LastRun.Time >= overdue {
 			fmt.Fprintf(w, "None for %s: is the timer running (systemctl status scan2ban.timer)?\n", state.Duration(time.Duration(s.now-r.LastRun.Time)*time.Second))
 		}

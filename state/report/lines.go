@@ -20,22 +20,22 @@ type Line struct {
 
 // The levels of syslog(3) that lines have. The unit hides what is below a notice.
 const (
-	levelWarning = 4
-	levelNotice  = 5
+	LevelWarning = 4
+	LevelNotice  = 5
 )
 
 // Lines say what happened, one for each thing that did; an idle pass says nothing.
 // A rebuild is one line however many bans it found.
 func (p *Pass) Lines() (lines []Line) {
 	say := func(verb state.Verb, format string, args ...any) *Line {
-		lines = append(lines, Line{Verb: verb, Level: levelNotice, Text: Clean(fmt.Sprintf(format, args...))})
+		lines = append(lines, Line{Verb: verb, Level: LevelNotice, Text: Clean(fmt.Sprintf(format, args...))})
 		return &lines[len(lines)-1]
 	}
-	of := func(list []Ban, level int, text func(b *Ban) (state.Verb, string)) {
+	of := func(list []Ban, text func(b *Ban) (state.Verb, string)) {
 		for i := range list {
 			verb, told := text(&list[i])
 			l := say(verb, "%s: %s", list[i].Jail, told)
-			l.Level, l.ID, l.Ban = level, list[i].id, &list[i]
+			l.ID, l.Ban = list[i].id, &list[i]
 		}
 	}
 	banned := p.Banned
@@ -48,7 +48,7 @@ func (p *Pass) Lines() (lines []Line) {
 			}
 		}
 	}
-	of(banned, levelNotice, func(b *Ban) (state.Verb, string) {
+	of(banned, func(b *Ban) (state.Verb, string) {
 		verb := "banned"
 		if b.Observed {
 			verb = "observed, not banned:"
@@ -61,11 +61,11 @@ func (p *Pass) Lines() (lines []Line) {
 		}
 		return ""
 	}
-	of(p.Expired, levelNotice, func(b *Ban) (state.Verb, string) {
+	of(p.Expired, func(b *Ban) (state.Verb, string) {
 		return state.Expired, fmt.Sprintf("%sban of %s is over (%s while it lasted)", seen(b), b.Key, state.Plural(b.Late, "failure"))
 	})
-	of(p.Released, levelNotice, func(b *Ban) (state.Verb, string) { return state.Released, seen(b) + "released " + b.Key })
-	of(p.Unbanned, levelNotice, func(b *Ban) (state.Verb, string) { return state.Unbanned, seen(b) + "unbanned " + b.Key })
+	of(p.Released, func(b *Ban) (state.Verb, string) { return state.Released, seen(b) + "released " + b.Key })
+	of(p.Unbanned, func(b *Ban) (state.Verb, string) { return state.Unbanned, seen(b) + "unbanned " + b.Key })
 	for _, line := range p.spared {
 		say(state.Spared, "%s", line)
 	}
@@ -78,7 +78,7 @@ func (p *Pass) Lines() (lines []Line) {
 // Warnings are lines that warn of these.
 func Warnings(texts []string) (lines []Line) {
 	for _, text := range texts {
-		lines = append(lines, Line{Verb: state.Warned, Level: levelWarning, Text: "scan2ban: warning: " + Clean(text)})
+		lines = append(lines, Line{Verb: state.Warned, Level: LevelWarning, Text: "scan2ban: warning: " + Clean(text)})
 	}
 	return lines
 }

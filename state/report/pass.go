@@ -129,7 +129,7 @@ func why(b *state.Ban) string {
 // WriteDry draws the table of a dry run: who would be banned, until when, why.
 func (p *Pass) WriteDry(w io.Writer) {
 	fmt.Fprintf(w, "Read %s, found %s, as of %s. Nothing was changed.\n",
-		entries(p.Entries), state.Plural(p.Failures, "failure"), Local(p.now))
+		state.Plural(p.Entries, "entry"), state.Plural(p.Failures, "failure"), Local(p.now))
 	for _, b := range p.Expired {
 		fmt.Fprintf(w, "%s: the ban of %s would end\n", Clean(b.Jail), b.Key)
 	}
@@ -159,11 +159,4 @@ func (p *Pass) writeTable(w io.Writer) {
 // sortBans puts bans in the order of their beginnings.
 func sortBans(bans []Ban) {
 	order.By(bans, func(a, b Ban) int { return cmp.Compare(a.ban.Since, b.ban.Since) })
-}
-
-func entries(n int) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }

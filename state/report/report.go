@@ -132,11 +132,7 @@ const longestName = 20
 func users(names []string) string {
 	shown := make([]string, len(names))
 	for i, name := range names {
-		runes := []rune(Clean(name))
-		if len(runes) > longestName {
-			runes = append(runes[:longestName-1], '…')
-		}
-		shown[i] = string(runes)
+		shown[i] = cut(Clean(name), longestName)
 	}
 	return strings.Join(shown, ", ")
 }

@@ -120,6 +120,36 @@ func (y *Why) Write(w io.Writer) {
 
 func (j *WhyJail) write(out *clipped, address string) {
 	say := func(format string, args ...any) { fmt.Fprintln(out.w, Clean(fmt.Sprintf(format, args...))) }
+	j.verdict(say, address)
+	if strings.Contains(j.Key, "/") && (j.Ban == nil || !j.Ban.ByHand) {
+		say("  all addresses of %s are counted and banned together", j.Key)
+	}
+	if len(j.Lines) == 0 {
+		if j.State != IsIgnored && j.State != IsPardoned && j.OfNetwork == "" && (j.Ban != nil || j.Network == nil) && j.MaxRetry > 0 && (j.Ban == nil || !j.Ban.ByHand) {
+			what := "what led to it"
+			if j.State == IsStale || j.State == IsCounted {
+				what = "its failures"
+			}
+			say("  the log no longer holds %s", what)
+		}
+		return
+	}
+	say("")
+	if j.More > 0 {
+		say("  %d earlier lines, then", j.More)
+	}
+	for _, e := range j.Lines {
+		rule := e.Rule
+		if e.Weight > 1 {
+			rule += fmt.Sprintf(" x%d", e.Weight)
+		}
+		say("  %s  %s", local(e.Time), Clean(rule))
+		out.line("    " + Clean(e.Line))
+	}
+}
+
+// verdict says whether the jail bans the address, why, and what the next failures lead to.
+func (j *WhyJail) verdict(say func(string, ...any), address string) {
 	failure := "failure"
 	if j.Recidive {
 		failure = "ban"
@@ -168,31 +198,6 @@ func (j *WhyJail) write(out *clipped, address string) {
 		again("", " again")
 	case IsStale:
 		say("%s is not banned in jail %s: its last failure, at %s, is older than %s", address, j.Jail, local(j.Last), j.FindTime)
-	}
-	if strings.Contains(j.Key, "/") && (j.Ban == nil || !j.Ban.ByHand) {
-		say("  all addresses of %s are counted and banned together", j.Key)
-	}
-	if len(j.Lines) == 0 {
-		if j.State != IsIgnored && j.State != IsPardoned && j.OfNetwork == "" && (j.Ban != nil || j.Network == nil) && j.MaxRetry > 0 && (j.Ban == nil || !j.Ban.ByHand) {
-			what := "what led to it"
-			if j.State == IsStale || j.State == IsCounted {
-				what = "its failures"
-			}
-			say("  the log no longer holds %s", what)
-		}
-		return
-	}
-	say("")
-	if j.More > 0 {
-		say("  %d earlier lines, then", j.More)
-	}
-	for _, e := range j.Lines {
-		rule := e.Rule
-		if e.Weight > 1 {
-			rule += fmt.Sprintf(" x%d", e.Weight)
-		}
-		say("  %s  %s", local(e.Time), Clean(rule))
-		out.line("    " + Clean(e.Line))
 	}
 }
 

@@ -92,7 +92,7 @@ func play(kind, state, log string) error {
 		sum.Failures, sum.Banned = seen.Failures, seen.Bans
 		p.Close()
 		if err != nil || len(p.Warnings) > 0 {
-			return fmt.Errorf("minute %d: %w %q", minute, err, p.Warnings)
+			return fmt.Errorf("minute %d: %v %q", minute, err, p.Warnings)
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(sum)
