@@ -198,7 +198,7 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 		return err
 	}
 	defer p.Close()
-	if closed := p.Closed(); closed != nil && c.Name() != "status" { // which tells of the rest
+	if closed := p.Closed(); closed != nil {
 		return closed
 	}
 	console.Read(c.Context(), p)
