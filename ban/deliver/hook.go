@@ -158,7 +158,7 @@ func (h *hookSink) giveUp(r *round, p *position, events []*Event) []*Event {
 	for n < len(events) && events[n].Time < oldest {
 		n++
 	}
-	r.say(levelWarning, "%s: %s given up after %s (%s)", h.title(), state.Plural(n, "event"), state.Plural(p.Tries, "try"), p.Error)
+	r.say(levelWarning, "%s: %s given up, tried %s (%s)", h.title(), state.Plural(n, "event"), state.Plural(p.Tries, "time"), p.Error)
 	p.went()
 	p.Seq = events[n-1].seq
 	return events[n:]

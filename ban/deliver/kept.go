@@ -149,7 +149,7 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 		}
 	}
 	if len(k.Refused) > 0 && k.hopeless(at.now, hookTries, hookAge) {
-		r.say(levelWarning, "%s: of the bans in force %d given up after %s (%s)", h.title(), len(k.Refused), state.Plural(k.Tries, "try"), k.Error)
+		r.say(levelWarning, "%s: of the bans in force %d given up, tried %s (%s)", h.title(), len(k.Refused), state.Plural(k.Tries, "time"), k.Error)
 		k.Refused = nil
 		k.went()
 	}
