@@ -11,11 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -35,6 +33,7 @@ import (
 	"scan2ban/state"
 	"scan2ban/state/report"
 	"scan2ban/units"
+	"scan2ban/units/console"
 	"scan2ban/units/install"
 	"scan2ban/units/manual"
 )
@@ -44,77 +43,34 @@ func main() {
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	c, out := command(), report.NewOutput(os.Stdout)
 	c.SetOut(out)
-	os.Exit(exitCode(out.Check(c.ExecuteContext(ctx)), os.Stderr))
-}
-
-// exitCode says on w what failed, a line an error, and what code tells it.
-func exitCode(err error, w io.Writer) int {
-	if err == nil {
-		return 0
-	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(w, "%sscan2ban: %s\n", report.Level(w, 3), report.Clean(strings.TrimSuffix(line, "\n")))
-	}
-	switch {
-	case errors.Is(err, state.ErrLocked):
-		return 3
-	case errors.As(err, new(usage)):
-		return 2
-	}
-	return 1
-}
-
-// usage marks an error as one of usage or configuration: exit code 2.
-type usage struct{ error }
-
-// wrong is usage of an error, and nil of none; a file that takes no more is no such error.
-func wrong(err error) error {
-	if writing := (*fs.PathError)(nil); err == nil || errors.As(err, &writing) && writing.Op == "write" {
-		return err
-	}
-	return usage{err}
+	os.Exit(console.ExitCode(out.Check(c.ExecuteContext(ctx)), os.Stderr))
 }
 
 // options are the global flags.
 type options struct {
+	console.Console
 	config, state, journal string
-	json, quiet, verbose   bool
-	guards                 bool // say also what the first pass found and what is guarded
 }
 
 func command() *cobra.Command {
 	o := &options{}
 	root := units.Describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in", SilenceErrors: true, SilenceUsage: true,
-		Args: known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, wrong)
+		Args: console.Known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, console.Wrong)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage{fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath())}
+		return console.Usage(fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath()))
 	})
 	flags := root.PersistentFlags()
 	flags.StringVarP(&o.config, "config", "c", "", "configuration `FILE`; conf.d beside it is read too (default "+jail.DefaultPath+")")
 	flags.StringVar(&o.state, "state", state.DefaultPath, "state `FILE`; the history lies beside it")
 	flags.StringVar(&o.journal, "journal", "", "read this journal `PATH`, a directory or a file, instead of the host's")
-	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what is done")
+	o.Flags(flags)
 	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), exportCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), deliverCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
-		units.Describe(c, wrong)
+		units.Describe(c, console.Wrong)
 		units.Complete(c, func() []string { return jail.Names(o.config) }, func() []string { return jail.Filters(o.config) })
 	}
 	return root
-}
-
-// known finds that a first argument names no command.
-func known(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var names []string
-	for _, of := range c.Commands() {
-		names = append(names, of.Name())
-	}
-	return fmt.Errorf("unknown command %q%s", args[0], filter.DidYouMean(args[0], names))
 }
 
 func runCommand(o *options) *cobra.Command {
@@ -122,18 +78,18 @@ func runCommand(o *options) *cobra.Command {
 	at := time.Now()
 	c := &cobra.Command{Use: "run", Short: "One pass: read, judge, ban, save", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		if restoring && dry {
-			return usage{errors.New("--restore reads nothing that could be tried: leave --dry-run away")}
+			return console.Usage(errors.New("--restore reads nothing that could be tried: leave --dry-run away"))
 		} else if restoring {
 			return restore(c.Context(), o)
 		}
 		then := c.Flags().Changed("now")
 		if then && !dry {
-			return usage{errors.New("--now goes with --dry-run")}
+			return console.Usage(errors.New("--now goes with --dry-run"))
 		}
 		p, err := begin(o, at, !dry, then, nil)
 		if paused := (*state.PausedError)(nil); errors.As(err, &paused) {
 			if report.Level(os.Stderr, 4) == "" { // the journal need not hear it every minute
-				warn(o, false, []string{paused.Error()}, nil)
+				o.Warn(false, []string{paused.Error()}, nil)
 			}
 			return nil
 		}
@@ -151,11 +107,11 @@ func runCommand(o *options) *cobra.Command {
 // finish ends a pass that has begun: reads, judges, bans, saves and tells.
 func finish(ctx context.Context, w io.Writer, o *options, p *pass.Pass, dry bool) error {
 	defer p.Close()
-	read(ctx, p)
+	console.Read(ctx, p)
 	if !dry {
 		p.Commit(ctx)
 	}
-	return tell(w, o, p, dry)
+	return o.Tell(w, p, dry)
 }
 
 // restore needs no configuration, but for [kernel] and the lists.
@@ -163,8 +119,8 @@ func restore(ctx context.Context, o *options) error {
 	setup := jail.Restoring(o.config)
 	setup.StatePath, setup.Now = o.state, time.Now()
 	bans, warnings, err := pass.Restore(ctx, setup)
-	warn(o, false, warnings, nil)
-	if o.verbose {
+	o.Warn(false, warnings, nil)
+	if o.Verbose {
 		fmt.Fprintf(os.Stderr, "%s in the kernel\n", state.Plural(bans, "ban"))
 	}
 	return err
@@ -175,7 +131,7 @@ func restore(ctx context.Context, o *options) error {
 func begin(o *options, now time.Time, write, past bool, shield *state.Ignored) (*pass.Pass, error) {
 	config, err := jail.Load(o.config)
 	if err != nil {
-		return nil, usage{err}
+		return nil, console.Usage(err)
 	}
 	setup := config.Setup()
 	setup.StatePath, setup.JournalPath, setup.Now, setup.Past, setup.Write, setup.Shield = o.state, o.journal, now, past, write, shield
@@ -183,64 +139,20 @@ func begin(o *options, now time.Time, write, past bool, shield *state.Ignored) (
 	return pass.Begin(setup)
 }
 
-// tell prints what a pass did and gives the error of all that failed.
-func tell(w io.Writer, o *options, p *pass.Pass, dry bool) error {
-	r := p.Report(dry)
-	var err error
-	switch {
-	case o.json:
-		err = report.JSON(w, r)
-	case o.quiet:
-	case dry:
-		r.WriteDry(w)
-	case o.guards:
-		r.WriteFirst(w)
-		report.Each(w, p.Guards())
-	default:
-		deliver.Tell(w, r.Lines())
-	}
-	if o.verbose {
-		for _, line := range p.Trace {
-			fmt.Fprintln(os.Stderr, report.Clean(line))
-		}
-	}
-	warn(o, true, r.Warnings, r.Gaps)
-	return errors.Join(append(p.Errs, err)...)
-}
-
-// warn puts warnings on standard error, unless JSON is printed that holds them.
-func warn(o *options, held bool, warnings []string, gaps []report.Gap) {
-	if o.json && held || o.quiet {
-		return
-	}
-	for _, g := range gaps {
-		warnings = append(warnings, g.String())
-	}
-	deliver.Tell(os.Stderr, report.Warnings(warnings))
-}
-
-// read reads and judges, and shows on a terminal how far it is.
-func read(ctx context.Context, p *pass.Pass) {
-	progress := report.NewProgress(os.Stderr)
-	p.Step = progress.Step
-	p.Read(ctx)
-	progress.Done()
-}
-
 func reportCommand(o *options) *cobra.Command {
 	var ask past.Flags
 	c := &cobra.Command{Use: "report", Short: "What happened, and what a policy would have done", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		options, err := jail.Report(o.config, &ask)
 		if err != nil {
-			return usage{err}
+			return console.Usage(err)
 		}
 		options.Setup.JournalPath, options.Setup.Now = o.journal, time.Now()
 		progress := report.NewProgress(os.Stderr)
 		options.Step = progress.Share
 		found, err := past.Run(c.Context(), options)
 		progress.Done()
-		warn(o, true, found.Warnings, nil)
-		return errors.Join(ask.Print(c.OutOrStdout(), found, o.json), err)
+		o.Warn(true, found.Warnings, nil)
+		return errors.Join(ask.Print(c.OutOrStdout(), found, o.JSON), err)
 	}}
 	ask.Add(c.Flags())
 	return c
@@ -250,7 +162,7 @@ func whyCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "why ADDRESS", Short: "Why an address is banned, or is not", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		addr, err := netip.ParseAddr(args[0])
 		if err != nil {
-			return usage{fmt.Errorf("%q is not an address (as 203.0.113.7 or 2001:db8::1)", args[0])}
+			return console.Usage(fmt.Errorf("%q is not an address (as 203.0.113.7 or 2001:db8::1)", args[0]))
 		}
 		return show(c, o, func(p *pass.Pass) (any, func(io.Writer), error) {
 			w, err := past.Why(c.Context(), p, addr)
@@ -286,21 +198,21 @@ func show(c *cobra.Command, o *options, what func(*pass.Pass) (any, func(io.Writ
 		return err
 	}
 	defer p.Close()
-	if closed := p.Closed(); closed != nil && c.Name() != "status" { // which tells of the rest
+	if closed := p.Closed(); closed != nil {
 		return closed
 	}
-	read(c.Context(), p)
+	console.Read(c.Context(), p)
 	value, text, err := what(p)
 	if err != nil {
-		return usage{err}
+		return console.Usage(err)
 	}
-	if o.json {
+	if o.JSON {
 		err = report.JSON(c.OutOrStdout(), value)
 	} else {
 		text(c.OutOrStdout())
 	}
 	_, held := value.(*report.Status)
-	warn(o, held, p.Warnings, nil)
+	o.Warn(held, p.Warnings, nil)
 	return errors.Join(append(p.Errs, err)...)
 }
 
@@ -338,19 +250,19 @@ func unbanCommand(o *options) *cobra.Command {
 // byHand is a pass with decisions of an admin in it.
 func byHand(c *cobra.Command, o *options, args []string, by *pass.ByHand, decide func(*pass.Pass, pass.ByHand) error) error {
 	if err := by.Take(args, c.InOrStdin()); err != nil {
-		return usage{err}
+		return console.Usage(err)
 	}
 	p, err := begin(o, time.Now(), true, false, nil)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	read(c.Context(), p)
+	console.Read(c.Context(), p)
 	if err := decide(p, *by); err != nil {
-		return usage{err}
+		return console.Usage(err)
 	}
 	p.Commit(c.Context())
-	return tell(c.OutOrStdout(), o, p, false)
+	return o.Tell(c.OutOrStdout(), p, false)
 }
 
 func matchCommand(o *options) *cobra.Command {
@@ -360,11 +272,11 @@ func matchCommand(o *options) *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var err error
 		if try.Filter, err = filter.Open(args[0], jail.FilterDir(o.config)); err != nil {
-			return usage{err}
+			return console.Usage(err)
 		}
-		try.Paths, try.Journal, try.Now, try.JSON, try.Lines = args[1:], o.journal, time.Now(), o.json, o.verbose
+		try.Paths, try.Journal, try.Now, try.JSON, try.Lines = args[1:], o.journal, time.Now(), o.JSON, o.Verbose
 		warnings, err := trial.Run(c.Context(), try, c.OutOrStdout())
-		warn(o, false, warnings, nil)
+		o.Warn(false, warnings, nil)
 		return err
 	}
 	return c
@@ -376,15 +288,15 @@ func filtersCommand(o *options) *cobra.Command {
 	c.Flags().BoolVar(&text, "toml", false, "print the filter's file")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if text {
-			return wrong(filter.Print(c.OutOrStdout(), args, jail.FilterDir(o.config)))
+			return console.Wrong(filter.Print(c.OutOrStdout(), args, jail.FilterDir(o.config)))
 		}
 		subject := jail.Subject(o.config)
 		subject.JournalPath, subject.Now = o.journal, time.Now()
 		list, err := check.Services(c.Context(), subject, jail.FilterDir(o.config), args...)
 		if err != nil {
-			return usage{err}
+			return console.Usage(err)
 		}
-		return report.Show(c.OutOrStdout(), list, o.json)
+		return report.Show(c.OutOrStdout(), list, o.JSON)
 	}
 	return c
 }
@@ -394,7 +306,7 @@ func checkCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "check", Short: "What would fail tonight", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		subject := jail.Subject(o.config)
 		subject.StatePath, subject.JournalPath, subject.Now, subject.AsUnit = o.state, o.journal, time.Now(), asUnit
-		return check.Run(c.Context(), subject).Write(c.OutOrStdout(), o.json)
+		return check.Run(c.Context(), subject).Write(c.OutOrStdout(), o.JSON)
 	}}
 	c.Flags().BoolVar(&asUnit, "as-unit", false, "this process has the rights of the unit's user")
 	c.Flags().Lookup("as-unit").Hidden = true
@@ -416,7 +328,7 @@ func installCommand(o *options) *cobra.Command {
 				if err != nil {
 					return false, fmt.Errorf("%w: %w", install.ErrNoPass, err)
 				}
-				o.guards = true
+				o.Guards = true
 				err = finish(ctx, c.OutOrStdout(), o, p, false)
 				return p.ReadsFiles(), err
 			})
@@ -436,41 +348,26 @@ func uninstallCommand(o *options) *cobra.Command {
 
 // withInstall gives do an install that knows this host.
 func withInstall(c *cobra.Command, o *options, in install.Options, do func(*install.Install) error) (err error) {
-	whole()
+	console.Whole()
 	if in.Manual, err = manual.Files(c.Root()); err != nil {
 		return err
 	}
 	in.Table = nftables.Remove
 	in.LetGo = func(ctx context.Context) error { return jail.LetGo(ctx, o.config, o.state) }
 	if err := in.Here(c.Name() == "install" && in.Dest == ""); err != nil {
-		warn(o, false, []string{err.Error()}, nil)
+		o.Warn(false, []string{err.Error()}, nil)
 	}
-	in.Out = steps(c, o)
+	in.Out = o.Steps(c)
 	i, err := install.New(in)
 	if err != nil {
-		return usage{err}
+		return console.Usage(err)
 	}
 	return do(i)
 }
 
-// whole has what a command does step by step go on when nobody reads of it any more: a write
-// fails instead of ending the process.
-func whole() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
-
-// steps is where is told what is done step by step: not among JSON.
-func steps(c *cobra.Command, o *options) io.Writer {
-	switch {
-	case o.quiet:
-		return io.Discard
-	case o.json:
-		return c.ErrOrStderr()
-	}
-	return c.OutOrStdout()
-}
-
 func pauseCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "pause", Short: "Take the bans out of the kernel and stop the timer", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		whole()
+		console.Whole()
 		paused, err := pass.Pause(c.Context(), o.state)
 		if paused == nil { // the passes go on, and would bring back what is released here
 			return err
@@ -480,7 +377,7 @@ func pauseCommand(o *options) *cobra.Command {
 			err = errors.Join(err, fmt.Errorf("paused, and %w (mend the hook and run \"scan2ban pause\" again)", held))
 		}
 		if held == nil {
-			fmt.Fprintln(steps(c, o), paused)
+			fmt.Fprintln(o.Steps(c), paused)
 		}
 		return errors.Join(err, timer(c, o, (*install.Install).Pause))
 	}}
@@ -488,7 +385,7 @@ func pauseCommand(o *options) *cobra.Command {
 
 func resumeCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "resume", Short: "Bring both back", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		whole()
+		console.Whole()
 		if err := pass.Resume(o.state); err != nil {
 			return err
 		}
@@ -514,8 +411,8 @@ func importCommand(o *options) *cobra.Command {
 		if len(args) > 0 {
 			in.Dir = args[0]
 		}
-		in.JSON = o.json
-		return wrong(in.Run(c.OutOrStdout()))
+		in.JSON = o.JSON
+		return console.Wrong(in.Run(c.OutOrStdout()))
 	}}
 	in.Flags(c.Flags())
 	return c
@@ -526,7 +423,7 @@ func deliverCommand(o *options) *cobra.Command {
 	c := &cobra.Command{Use: "deliver", Short: "Send the mail and run the hooks that are due", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		what, err := jail.Deliveries(o.config, o.state, o.journal)
 		if err != nil {
-			return usage{err}
+			return console.Usage(err)
 		}
 		return how.Do(c.Context(), c.OutOrStdout(), what)
 	}}
@@ -538,6 +435,6 @@ func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "The version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		v := units.Version()
 		v.Journal = journal.Default()
-		return report.Show(c.OutOrStdout(), v, o.json)
+		return report.Show(c.OutOrStdout(), v, o.JSON)
 	}}
 }

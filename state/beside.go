@@ -1,10 +1,12 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,9 +46,14 @@ func (s *Store) PutBeside(name string, data []byte) error {
 }
 
 // LockBeside takes the lock of such a file, which is not that of the passes, and holds
-// it until Close; see Lock.
-func (s *Store) LockBeside(name string, wait time.Duration) error {
-	return s.lockFile(s.beside(name)+".lock", wait)
+// it until Close; see Lock. It is waited for no longer than ctx lasts, and the error names it.
+func (s *Store) LockBeside(ctx context.Context, name string, wait time.Duration) error {
+	name = s.beside(name) + ".lock"
+	err := s.lockFile(ctx, name, wait)
+	if errors.Is(err, ErrLocked) {
+		err = fmt.Errorf("%w: %s is held", err, filepath.Join(s.dir.Name(), name))
+	}
+	return err
 }
 
 // Signal writes a file at path for others to see that it changed. Its directory may be

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -95,9 +96,11 @@ func (s *Store) Close() error {
 }
 
 // Lock takes the lock, waiting at most that long; then the error is ErrLocked.
-func (s *Store) Lock(wait time.Duration) error { return s.lockFile(s.name+".lock", wait) }
+func (s *Store) Lock(wait time.Duration) error {
+	return s.lockFile(context.Background(), s.name+".lock", wait)
+}
 
-func (s *Store) lockFile(name string, wait time.Duration) error {
+func (s *Store) lockFile(ctx context.Context, name string, wait time.Duration) error {
 	f, err := s.open(name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("open the lock: %w", err)
@@ -112,8 +115,13 @@ func (s *Store) lockFile(name string, wait time.Duration) error {
 			f.Close()
 			return ErrLocked
 		}
-		time.Sleep(pause)
-		wait -= pause
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return fmt.Errorf("wait for %s: %w", f.Name(), ctx.Err())
+		case <-time.After(pause):
+			wait -= pause
+		}
 	}
 	if err != nil {
 		f.Close()

@@ -1,6 +1,6 @@
 // Package units holds what scan2ban says of itself: the help texts, embedded in the
-// binary, its version, and the completions for shells. What it lays down on a host is
-// in the packages below.
+// binary, its version, and the completions for shells. What it lays down on a host, and how
+// a command tells what came of it, is in the packages below.
 package units
 
 import (

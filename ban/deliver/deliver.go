@@ -62,8 +62,8 @@ func Run(ctx context.Context, o Options) error {
 	if o.letGo {
 		wait = time.Minute
 	}
-	if err := store.LockBeside(fileName, wait); errors.Is(err, state.ErrLocked) {
-		return fmt.Errorf("%w: deliveries are under way", err)
+	if err := store.LockBeside(ctx, fileName, wait); errors.Is(err, state.ErrLocked) {
+		return fmt.Errorf("%w by deliveries that are under way (or by what fuser -v tells of)", err)
 	} else if err != nil {
 		return err
 	}

@@ -375,14 +375,21 @@ func TestPositions(t *testing.T) {
 	os.Remove(path)
 	other, err := state.OpenStore(d.StatePath, false)
 	if err == nil {
-		err = other.LockBeside(fileName, 0)
+		err = other.LockBeside(t.Context(), fileName, 0)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := d.run(); !errors.Is(err, state.ErrLocked) {
+	if err := d.run(); !errors.Is(err, state.ErrLocked) || !strings.Contains(err.Error(), "deliver.json.lock is held by deliveries") {
 		t.Errorf("a second round: %v", err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	d.Resend = true
+	time.AfterFunc(10*time.Millisecond, stop)
+	begun := time.Now()
+	if err := LetGo(ctx, d.Options); !errors.Is(err, context.Canceled) || time.Since(begun) > 30*time.Second {
+		t.Errorf("called off while it waits for that round: %v after %v", err, time.Since(begun))
 	}
 }
 

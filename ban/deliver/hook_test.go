@@ -69,6 +69,41 @@ func TestClockAhead(t *testing.T) {
 	}
 }
 
+// TestGivenUpAfterADay: what a hook refuses for a day is given up, also where it was tried
+// seldom, as on a host that is not always on; not what was refused as often in less.
+func TestGivenUpAfterADay(t *testing.T) {
+	const tries = hookTries / 2
+	for name, begin := range map[string]func(*testing.T) *desk{
+		"an event": func(t *testing.T) *desk {
+			d := newDesk(t)
+			d.hook("exit 1")
+			d.ran()
+			d.ban(1)
+			return d
+		},
+		"a ban in force": func(t *testing.T) *desk {
+			d := keeper(t)
+			d.lay("sshd", "198.51.100.1/32")
+			d.put("refused", ".*\n")
+			return d
+		},
+	} {
+		for between, want := range map[time.Duration]bool{hookAge / (tries - 1): true, hookAge / (tries + 1): false} {
+			d := begin(t)
+			for range tries {
+				if d.run() == nil || d.said.Len() > 0 {
+					t.Fatalf("%s, tried every %v: no error, or given up: %q", name, between, &d.said)
+				}
+				d.later(between)
+			}
+			d.run()
+			if got := strings.Contains(d.said.String(), "given up after 10 tries"); got != want || d.due() {
+				t.Errorf("%s, tried every %v: given up %v, want %v, due %v: %q", name, between, got, want, d.due(), &d.said)
+			}
+		}
+	}
+}
+
 // TestRoundOver: events that a round has no more time for are no failure of the hook; that
 // of one which had all its time is.
 func TestRoundOver(t *testing.T) {

@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"net"
+	"os"
+	"slices"
 	"strings"
 )
 
@@ -47,18 +49,28 @@ func active(ctx context.Context, unit string) bool {
 	return err == nil
 }
 
-// runs tells whether a process of that comm runs here, and not in a container
-// of this host: such a process has a number of its own there.
+// runs tells whether root has a process of that comm here, and not in a container of this
+// host: such a process has a number of its own there. Anybody's may have any comm.
 func (t Tree) runs(comm string) bool {
 	for _, path := range t.Glob("/proc/[0-9]*/comm") {
 		if strings.TrimSpace(t.Text(path)) != comm {
 			continue
 		}
-		if t.depth(strings.TrimSuffix(path, "comm")+"status") <= t.depth("/proc/self/status") {
+		process := strings.TrimSuffix(path, "comm")
+		if t.ofRoot(process) && t.depth(process+"status") <= t.depth("/proc/self/status") {
 			return true
 		}
 	}
 	return false
+}
+
+// ofRoot tells whether a process is root's, and not that of a setuid program that a user has
+// begun, as sudo while it asks for a password.
+func (t Tree) ofRoot(process string) bool {
+	if exe, err := os.Stat(t.Path(process + "exe")); err == nil && exe.Mode()&os.ModeSetuid != 0 {
+		return false
+	}
+	return slices.ContainsFunc(t.rows(process+"status"), func(row []string) bool { return slices.Equal(row, []string{"Uid:", "0", "0", "0", "0"}) })
 }
 
 // depth is how many process namespaces deep a process lives, from its status.

@@ -316,13 +316,22 @@ func FuzzGateways(f *testing.F) {
 func TestRuns(t *testing.T) {
 	root := plant(t, map[string]string{
 		"/proc/self/status": "NSpid:\t9\n",
-		"/proc/20/comm":     "fail2ban-server\n", "/proc/20/status": "NSpid:\t20\t3\n",
-		"/proc/21/comm": "nginx\n", "/proc/21/status": "NSpid:\t21\n",
+		"/proc/20/comm":     "contained\n", "/proc/20/status": "Uid:\t0\t0\t0\t0\nNSpid:\t20\t3\n",
+		"/proc/21/comm": "root's\n", "/proc/21/status": "Uid:\t0\t0\t0\t0\nNSpid:\t21\n",
+		"/proc/22/comm": "user's\n", "/proc/22/status": "Uid:\t1000\t1000\t1000\t1000\nNSpid:\t22\n",
+		"/proc/23/comm": "setuid\n", "/proc/23/status": "Uid:\t1000\t0\t0\t0\nNSpid:\t23\n",
+		"/proc/24/comm": "setuid\n", "/proc/24/status": "Uid:\t0\t0\t0\t0\nNSpid:\t24\n", "/proc/24/exe": "",
 	})
-	if root.runs("fail2ban-server") {
+	if err := os.Chmod(root.Path("/proc/24/exe"), 0o755|os.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	if root.runs("contained") {
 		t.Error("a container's process is taken for the host's")
 	}
-	if !root.runs("nginx") {
+	if root.runs("user's") || root.runs("setuid") {
+		t.Error("a user's process is taken for root's")
+	}
+	if !root.runs("root's") {
 		t.Error("a process is not seen")
 	}
 }

@@ -44,7 +44,7 @@ func (d datings) read(line []byte, log string, times []int64, plain func() int64
 		t, ok := int64(0), true
 		switch {
 		case d[i].dates != nil:
-			t, ok = d[i].dates.Date(line, log, d[i].clock.Now+maxAhead*1e6, d[i].clock.At)
+			t, ok = d[i].dates.Date(line, log, d[i].clock.Now+MaxAhead*1e6, d[i].clock.At)
 		case !asked:
 			byLayout, asked = plain(), true
 			fallthrough

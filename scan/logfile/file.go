@@ -182,7 +182,7 @@ func (f *file) next(r *Reader, line *Line) (ok bool, err error) {
 		if !timed {
 			t = f.before(r)
 		}
-		if ahead := t/1e6 - r.o.Now; ahead > maxAhead {
+		if ahead := t/1e6 - r.o.Now; ahead > MaxAhead {
 			f.ahead++
 			f.aheadBy = ahead
 			continue
@@ -213,7 +213,7 @@ func (f *file) dated(r *Reader, text []byte, line *Line) bool {
 	late, set := false, false
 	for i, t := range f.times {
 		switch ahead := t/1e6 - r.o.Now; {
-		case ahead > maxAhead:
+		case ahead > MaxAhead:
 			late = true
 			f.aheadBy = ahead
 			continue

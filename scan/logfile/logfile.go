@@ -64,8 +64,9 @@ import (
 // one the beginning is looked at, marked as Long.
 const MaxLine = 1 << 20
 
-// maxAhead is how many seconds a line may be later than the clock.
-const maxAhead = 60
+// MaxAhead is how many seconds a line may be later than the clock: what is later does not
+// count, for it is of a wrong zone.
+const MaxAhead = 60
 
 // Options say what to read.
 type Options struct {

@@ -235,7 +235,7 @@ func (c *Clock) instants(clock int64) (at [2]int64, n int) {
 func (c *Clock) choose(clock int64) int64 {
 	const back = 60 // seconds by which lines may be out of order
 	at, n := c.instants(clock)
-	if n == 2 && c.Last != 0 && at[0] < c.Last/1e6-back && at[1]*1e6 <= c.Now+maxAhead*1e6 {
+	if n == 2 && c.Last != 0 && at[0] < c.Last/1e6-back && at[1]*1e6 <= c.Now+MaxAhead*1e6 {
 		return at[1]
 	}
 	return at[0]

@@ -90,6 +90,7 @@ type Pass struct {
 	lost     string                 // why the state is made anew; empty: it is not
 	unread   bool                   // neither it nor the history can be read
 	closed   error                  // what keeps a pass that only looks from its state directory
+	paused   bool                   // of such a pass: the host is, which it has warned of
 	most     int                    // decisions after which reading stops; 0: none
 	full     bool                   // they were reached
 	stop     context.CancelFunc     // ends the reading
@@ -119,6 +120,7 @@ func Begin(s Setup) (p *Pass, err error) {
 	case err == nil:
 		if paused := p.store.Paused(); paused != nil {
 			p.Warn("%v", paused)
+			p.paused = true
 		}
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil

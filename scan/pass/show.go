@@ -86,6 +86,10 @@ func (p *Pass) Bans(ctx context.Context, names []string) ([]report.Ban, error) {
 			bans[i].Packets, bans[i].Pending = &n, false // the kernel has it
 		}
 	}
+	kept := func(b report.Ban) bool { return !b.Observed && !b.Pending }
+	if packets != nil && len(packets) == 0 && slices.ContainsFunc(bans, kept) && !p.paused {
+		p.Warn("none of these bans is in the kernel: nobody is kept out until the next pass (scan2ban install, if none comes)")
+	}
 	return bans, nil
 }
 
@@ -112,8 +116,8 @@ func (p *Pass) Live(names []string) ([]report.Ban, error) {
 	return bans, nil
 }
 
-// packets are how many packets the kernel dropped for each ban, by "JAIL KEY".
-// Without permission it knows none, and warns.
+// packets are how many packets the kernel dropped for each ban, by "JAIL KEY"; nil: that is
+// not known, which is warned of but where hooks enforce the bans.
 func (p *Pass) packets(ctx context.Context) map[string]uint64 {
 	if p.Kernel.Backend == nftables.ByHooks {
 		return nil
@@ -121,6 +125,7 @@ func (p *Pass) packets(ctx context.Context) map[string]uint64 {
 	kernel, err := nftables.Dump(ctx)
 	if err != nil {
 		p.Warn("packets are not known: %v", err)
+		return nil
 	}
 	packets := map[string]uint64{}
 	for _, e := range kernel.Elements {

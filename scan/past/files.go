@@ -156,9 +156,6 @@ type log struct {
 	latest  int64           // µs, of the last of them
 }
 
-// maxAhead is how many seconds a line may be later than the clock, as a wrong zone makes it.
-const maxAhead = 86400
-
 // open takes up a log file by the time of its first line. What is not of the span, and
 // what has no line with a time, is left.
 func (r *reading) open(path string, watches []int) {
@@ -202,14 +199,18 @@ func (l *log) next() bool {
 		}
 	}
 	if l.end(); l.ahead > 0 {
-		l.warnings = append(l.warnings, fmt.Sprintf("%s of %s %s later than the clock, the last is of %s: they do not count",
+		l.warnings = append(l.warnings, fmt.Sprintf("%s of %s %s later than the clock, the last is of %s: they do not count (is its zone right? see logtimezone)",
 			state.Plural(l.ahead, "line"), l.path, state.Be(l.ahead), time.UnixMicro(l.latest).UTC().Format(time.RFC3339)))
 	}
 	return false
 }
 
-// early tells whether the clock is far from that second.
-func (l *log) early(s int64) bool { return s > l.Setup.Now.Unix()+maxAhead }
+// early tells whether a pass would refuse that second as later than the clock, which has gone
+// on since the reading began.
+func (l *log) early(s int64) bool {
+	ahead := s - l.Setup.Now.Unix() - logfile.MaxAhead
+	return ahead > 0 && ahead > int64(time.Since(l.begun).Seconds())
+}
 
 // within tells whether a second is of the span.
 func (l *log) within(s int64) bool {

@@ -50,7 +50,7 @@ var ErrInterrupted = errors.New("interrupted: the report is of what was read unt
 type Options struct {
 	Setup    pass.Setup // by the configuration: what the jails read; Now is the clock
 	Since    int64      // seconds since the Unix epoch; 0: from the beginning
-	Until    int64      // and to the end, that second included; 0, or far ahead of the clock: no end
+	Until    int64      // and to the end, that second included; 0, or later than the clock: no end
 	Files    []string   // log files, plain or .gz, that are read instead of what the jails name
 	Policies []Policy   // what to compare; the first is what the report is about
 	Networks report.Networks
@@ -68,7 +68,7 @@ type Policy struct {
 // when ctx ends, what was read so far is.
 func Run(ctx context.Context, o Options) (*report.Past, error) {
 	begun := time.Now()
-	if o.Until > o.Setup.Now.Unix()+maxAhead {
+	if o.Until > o.Setup.Now.Unix()+logfile.MaxAhead {
 		o.Until = 0
 	}
 	s := newSurvey(o)
@@ -97,6 +97,7 @@ const maxTime = 1 << 62
 type reading struct {
 	Options
 	ctx      context.Context
+	begun    time.Time // by the real clock
 	take     func(host string, f scan.Finding)
 	line     func() string // what the finding was read from
 	logs     byTime
@@ -109,7 +110,7 @@ type reading struct {
 
 // all hands every finding of the span to take, in the order of time.
 func (r *reading) all(take func(host string, f scan.Finding)) {
-	r.take = take
+	r.take, r.begun = take, time.Now()
 	if r.Step == nil {
 		r.Step = func(int64, float64) {}
 	}

@@ -15,7 +15,7 @@ const (
 	Blind       Health = "blind"       // reads entries and understands none
 	Silent      Health = "silent"      // has nothing to read
 	Ineffective Health = "ineffective" // bans, and the banned go on failing
-	Error       Health = "error"       // its configuration is broken, its source cannot be read, its bans are not in the kernel, or it gave lines up
+	Error       Health = "error"       // its configuration is broken, its source cannot be read, its bans are not in the kernel, it gave lines up, or the state cannot be read
 )
 
 // Healths are all of them.
@@ -52,6 +52,8 @@ func health(j *state.Jail, week *state.Tally, is Condition, now int64) (Health, 
 		return Error, Clean(is.Trouble)
 	case is.GaveUp != "":
 		return Error, Clean(is.GaveUp)
+	case is.Known == Unknown:
+		return Error, "the state cannot be read: what passes have read and decided is not known"
 	case through != nil:
 		return Ineffective, cameThrough(through, j)
 	case j.Name == state.ByHand || is.Ledger:

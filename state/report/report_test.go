@@ -106,6 +106,9 @@ func TestHealth(t *testing.T) {
 	if s := FromJail(j, now, Condition{Trouble: "the last pass: no permission"}); s.Health != Error || s.Message != "the last pass: no permission" {
 		t.Errorf("failed: %+v", s)
 	}
+	if h := FromJail(j, now+8*86400, Condition{Known: Unknown}).Health; h != Error {
+		t.Errorf("the state cannot be read: %s", h)
+	}
 	if h := FromJail(j, now+8*86400, Condition{}).Health; h != Silent {
 		t.Errorf("nothing for a week: %s", h)
 	}
