@@ -63,6 +63,9 @@ func (b *batch) finish() (seq uint32) {
 	return seq
 }
 
+// attr appends an attribute. Inlined it would be in the binary sixty times.
+//
+//go:noinline
 func (b *batch) attr(kind uint16, data []byte) {
 	b.buf = binary.NativeEndian.AppendUint16(b.buf, uint16(4+len(data)))
 	b.buf = binary.NativeEndian.AppendUint16(b.buf, kind)

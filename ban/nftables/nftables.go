@@ -59,6 +59,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"scan2ban/state"
@@ -137,9 +138,7 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 		return result, err
 	}
 	result.LeftOut = wanted.leftOut
-	for group, err := range wanted.bad {
-		result.Failed[group] = err
-	}
+	maps.Copy(result.Failed, wanted.bad)
 
 	link, err := open(ctx)
 	if err != nil {
@@ -171,9 +170,7 @@ func (o Options) Sync(ctx context.Context, want, was []Group, memory *Memory) (R
 	if err != nil {
 		return result, err
 	}
-	for group, err := range result.Plan.Unread {
-		result.Failed[group] = err
-	}
+	maps.Copy(result.Failed, result.Plan.Unread)
 	result.Added, result.Removed, result.Repaired = result.Plan.Added, result.Plan.Removed, result.Plan.Repaired
 
 	commits, err := link.apply(ctx, result.Plan, wanted, result.Failed)

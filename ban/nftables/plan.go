@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // Plan is what is to be done: made by pure functions, printed by String,
@@ -181,7 +182,7 @@ func (p *Plan) change(c Change) {
 	}
 	for _, list := range [][]Entry{c.Add, c.Renew, c.Remove} {
 		if len(list) < 1000 { // for people; many are applied in any order
-			slices.SortFunc(list, func(a, b Entry) int { return a.From.Compare(b.From) })
+			order.By(list, func(a, b Entry) int { return a.From.Compare(b.From) })
 		}
 	}
 	p.Changes = append(p.Changes, c)

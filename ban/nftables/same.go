@@ -7,7 +7,9 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // is tells whether the kernel's rule is r. Attributes are compared with those that
@@ -72,7 +74,7 @@ func sameLookup(l *expr.Lookup, theirs []byte, ports []state.Port, sets map[stri
 
 // samePorts compares without regard to order: the kernel hashes or sorts.
 func samePorts(a, b []portElement) bool {
-	order := func(x, y portElement) int {
+	compare := func(x, y portElement) int {
 		if c := bytes.Compare(x.key, y.key); c != 0 || x.end == y.end {
 			return c
 		}
@@ -82,8 +84,8 @@ func samePorts(a, b []portElement) bool {
 		return 1
 	}
 	a, b = slices.Clone(a), slices.Clone(b)
-	slices.SortFunc(a, order)
-	slices.SortFunc(b, order)
+	order.By(a, compare)
+	order.By(b, compare)
 	return slices.EqualFunc(a, b, func(x, y portElement) bool { return x.end == y.end && bytes.Equal(x.key, y.key) })
 }
 

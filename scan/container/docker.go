@@ -18,7 +18,6 @@ import (
 
 // config is what is wanted of config.v2.json.
 type config struct {
-	ID              string
 	Name            string // with a slash before it
 	NetworkSettings struct {
 		Ports map[string][]binding // while it runs

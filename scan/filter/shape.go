@@ -169,12 +169,7 @@ func free(re *syntax.Regexp) bool {
 	case syntax.OpStar, syntax.OpPlus, syntax.OpRepeat:
 		return holds(re.Sub[0], '.', '1') || holds(re.Sub[0], ':', '1') || free(re.Sub[0])
 	}
-	for _, sub := range re.Sub {
-		if free(sub) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(re.Sub, free)
 }
 
 // holds tells whether one character or more of re can be each of want.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // Who may lay logs where a glob leads may lay many. A pass opens so many files and no more,
@@ -88,7 +89,7 @@ func (p *plan) admit() {
 	for glob, s := range p.crowd.of {
 		list = append(list, named{glob, s})
 	}
-	slices.SortFunc(list, func(a, b named) int {
+	order.By(list, func(a, b named) int {
 		return cmp.Or(cmp.Compare(len(a.news), len(b.news)), strings.Compare(a.glob, b.glob))
 	})
 	room, _ := limitOf()
