@@ -389,6 +389,24 @@ func TestCron(t *testing.T) {
 	}
 }
 
+// TestReadsJournal: what the journal holds of a jail is what another init has left, where
+// journald does not run and the jail's log files are there.
+func TestReadsJournal(t *testing.T) {
+	const log = "/var/log/auth.log"
+	for _, want := range []struct{ systemd, files, journal bool }{{true, true, true}, {true, false, true}, {false, true, false}, {false, false, true}} {
+		c := healthy()
+		c.systemd, c.StatePath, c.root = want.systemd, filepath.Join(t.TempDir(), "state.json"), plant(t, nil)
+		if want.files {
+			c.root = plant(t, map[string]string{log: ""})
+		}
+		j := c.Jails[0]
+		j.LogPaths = []string{log}
+		if got := c.readsJournal(j, true); got != want.journal {
+			t.Errorf("%+v: %v", want, got)
+		}
+	}
+}
+
 func TestParseUnits(t *testing.T) {
 	table := parseUnits("Id=scan2ban.service\nUser=scan2ban\nLoadState=loaded\n\nId=ufw.service\nLoadState=not-found\n")
 	if u := table[service]; !u.loaded() || u["User"] != "scan2ban" || table["ufw.service"].loaded() {

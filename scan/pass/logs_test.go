@@ -34,6 +34,30 @@ func appendLine(t *testing.T, path string, at int64, address string) {
 	}
 }
 
+func TestDecide(t *testing.T) {
+	const journal, file = string(filter.Journal), string(filter.File)
+	for _, c := range []struct {
+		was                  string
+		files, written, ever bool
+		want                 string
+	}{
+		{"", true, true, true, journal},
+		{"", true, true, false, file},
+		{"", false, true, false, undecided},
+		{journal, true, true, false, journal},
+		{file, true, true, true, file},
+		{file, false, true, true, journal},
+		{undecided, true, true, false, file},
+		{"", true, false, true, file}, // the journal is what another init has left
+		{journal, true, false, true, file},
+		{journal, false, false, true, journal},
+	} {
+		if got := decide(c.was, c.files, c.written, func() (bool, error) { return c.ever, nil }); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
 // However a log is cut into passes and rotated, the bans are the same.
 func TestLogFilesCutIntoPasses(t *testing.T) {
 	const begin = 1_795_335_241
