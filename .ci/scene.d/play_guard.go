@@ -239,6 +239,9 @@ func (a *act) flushed() {
 
 func (a *act) firewallRestarted() {
 	a.run("systemctl stop scan2ban.timer; systemctl enable --now nftables")
+	a.until("the end of the restore unit", 5*time.Second, func() bool {
+		return a.property("scan2ban-restore.service", "ActiveState") == "inactive"
+	})
 	started := a.property("scan2ban.service", "ExecMainStartTimestampMonotonic")
 	for _, restarts := range []int{1, 3} { // once, and while the repair still runs
 		if a.debian == "11" && restarts > 1 {

@@ -40,6 +40,9 @@ func (p *Pass) choose(ctx context.Context) {
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
+			if len(w.Terms) > 0 && p.Ledger.Sources.Backends[w.Jail] == string(filter.Journal) { // the same failures stand there
+				p.Ledger.Jail(w.Jail).Recount()
+			}
 		}
 	}
 	for name := range p.Kept { // it may come back
