@@ -112,6 +112,7 @@ func (t *tallies) turn(day int64) {
 const (
 	reasonLong    = "too long: its end was not looked at"
 	reasonUndated = "no date in it or before it"
+	reasonCut     = "so long that busybox's syslogd may have cut off its end"
 )
 
 // undated is where failures have no date.
@@ -260,8 +261,11 @@ func (w *Watch) find(f *Finding, line *logfile.Line, group int, t *parts, progra
 	default:
 		w.Matcher.MatchInto(&f.Verdict, t.message, program)
 	}
-	if !dated && (f.Verdict.Kind == filter.Failure || f.Verdict.Kind == filter.Success) {
+	switch blames := f.Verdict.Kind == filter.Failure || f.Verdict.Kind == filter.Success; {
+	case !dated && blames:
 		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonUndated}
+	case t.prefix.Cut && (blames || f.Verdict.Kind == filter.Mark):
+		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonCut}
 	}
 	f.Verdict.Weight *= t.times
 	f.Verdict.PID, f.Verdict.Conn = short(f.Verdict.PID), short(f.Verdict.Conn)

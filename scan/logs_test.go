@@ -86,6 +86,42 @@ func TestFindingsInLogFiles(t *testing.T) {
 	}
 }
 
+// busybox's syslogd reads 255 bytes of a message with priority and time, so a name that is
+// long enough ends the line where whoever chose it likes.
+func TestCutByBusybox(t *testing.T) {
+	const sent, limit = "Nov 22 08:14:01 ", 255
+	victim := " from 203.0.113.66 port 22"
+	forged := func(pri string) string { // as sshd sends it, but for what follows
+		text := pri + sent + "sshd[12]: Invalid user "
+		return "sshd[12]: Invalid user " + strings.Repeat("x", limit-len(text)-len(victim)) + victim
+	}
+	long := "sshd[13]: Invalid user " + strings.Repeat("x", 180)
+	path := writeLog(t, "messages",
+		// Written by busybox 1.38 as it comes, of an sshd 10.0.
+		`Nov 22 08:14:01 bb auth.info sshd-session[10]: Invalid user `+strings.Repeat(`\001`, 44)+`yy from 203.0.113.66 port 22`,
+		sent+"host auth.info "+forged("<38>"),
+		sent+"host authpriv.info "+forged("<86>"),
+		sent+"host kern.info "+forged("<6>"),
+		sent+"host local7.debug "+forged("<191>"),
+		sent+forged("<38>"), // with -S
+		sent+"host auth.info sshd[12]: Accepted password for "+strings.Repeat("x", 180)+" from 203.0.113.66 port 22 ssh2",
+		sent+"host auth.info sshd-session.pam[13]: Invalid user x from 203.0.113.1 port 22",
+		sent+"host auth.info "+long+" from 203.0.113.2 port 22",
+		sent+"host "+long+strings.Repeat("x", 90)+" from 203.0.113.3 port 22", // another daemon's
+	)
+	l := logs(t, logfile.Options{}, sshdWatch(t, "sshd", path))
+	var got []string
+	l.Rest(func(f Finding) { got = append(got, f.Verdict.Addr.String()) })
+	if want := []string{"203.0.113.1", "203.0.113.2", "203.0.113.3"}; !slices.Equal(got, want) {
+		t.Errorf("blamed are %v, want %v", got, want)
+	}
+	l.Tallies(func(_ string, _ int64, tally state.Tally) {
+		if tally.Refused[reasonCut] != 7 {
+			t.Errorf("%+v", tally)
+		}
+	})
+}
+
 // In a file that is no syslog daemon's, lines without its prefix are the filter's.
 func TestOwnFileOfAService(t *testing.T) {
 	path := writeLog(t, "own.log", "2026/11/22 08:14:00 begins", "Failed password for root from 203.0.113.1 port 1 ssh2")

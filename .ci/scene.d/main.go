@@ -22,6 +22,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -34,7 +35,7 @@ import (
 
 // options are what the command line asks for.
 type options struct {
-	debian  string // "12", "13", or empty for both
+	debian  string // "11" to "14", or empty for 12 and 13
 	only    string // names of plays, separated by commas
 	keep    bool
 	prepare bool
@@ -43,7 +44,7 @@ type options struct {
 
 func main() {
 	o := &options{}
-	flag.StringVar(&o.debian, "debian", "", "only on this `VERSION` of Debian, 12 or 13")
+	flag.StringVar(&o.debian, "debian", "", "only on this `VERSION` of Debian, 11 to 14 (testing)")
 	flag.StringVar(&o.only, "only", "", "only these `PLAYS`, separated by commas: "+strings.Join(playNames(), ", "))
 	flag.BoolVar(&o.keep, "keep", false, "when a step fails, wait before its house is torn down")
 	flag.BoolVar(&o.prepare, "prepare", false, "only make the roots of Debian")
@@ -59,8 +60,8 @@ func main() {
 	switch {
 	case flag.NArg() > 0:
 		err = fmt.Errorf("no arguments are taken, but there is %q", flag.Arg(0))
-	case o.debian != "" && !slices.Contains(debians, o.debian):
-		err = fmt.Errorf("--debian %s: one of %s is meant", o.debian, strings.Join(debians, ", "))
+	case o.debian != "" && codenames[o.debian] == "":
+		err = fmt.Errorf("--debian %s: one of %s is meant", o.debian, strings.Join(slices.Sorted(maps.Keys(codenames)), ", "))
 	case os.Geteuid() != 0:
 		err = errors.New("needs root, for namespaces and containers (sudo .ci/scene)")
 	case o.inside != "":

@@ -10,7 +10,7 @@ import (
 // group adm: rsyslog's on Debian 12; on 13 what sshd logs is written there by a unit.
 var files = play{name: "files", steps: []step{
 	{"a log file that the unit may not read: check says so, and what to do", 120 * time.Second, func(a *act) {
-		if a.debian == "12" {
+		if withRsyslog(a.debian) {
 			a.run("systemctl enable -q --now rsyslog")
 		} else {
 			a.run("systemd-run -q --unit=tolog -p UMask=0077 sh -c 'exec journalctl -q -f -n 0 -o short SYSLOG_IDENTIFIER=sshd SYSLOG_IDENTIFIER=sshd-session >> /var/log/auth.log'")
@@ -69,7 +69,7 @@ var files = play{name: "files", steps: []step{
 			return code == 0
 		})
 		a.run("mv /var/log/auth.log /var/log/auth.log.1")
-		if a.debian == "12" {
+		if withRsyslog(a.debian) {
 			a.run("systemctl kill -s HUP rsyslog")
 		} else {
 			a.run("systemctl stop tolog; systemd-run -q --unit=tolog2 -p UMask=0077 sh -c 'exec journalctl -q -f -n 0 -o short SYSLOG_IDENTIFIER=sshd SYSLOG_IDENTIFIER=sshd-session >> /var/log/auth.log'; until pgrep -f '^journalctl -q -f'; do sleep 0.1; done")

@@ -36,7 +36,7 @@ var guard = play{name: "guard", steps: []step{
 
 // lay copies a build into the house, as a person brings it there.
 func (a *act) lay() {
-	build := map[string]string{"12": "cgo", "13": "static"}[a.debian]
+	build := builds[a.debian]
 	_, err := output(a.ctx, "cp", a.work+"/scan2ban-"+build, a.root+"/root/scan2ban")
 	a.must(err)
 	a.say("%s build", build)
@@ -75,7 +75,12 @@ func (a *act) idle() {
 		a.pass()
 	}
 	for _, e := range a.entries(from) {
-		a.fail("an idle pass left: %v", e["MESSAGE"])
+		switch message := fmt.Sprint(e["MESSAGE"]); {
+		case strings.Contains(message, "pids.max"): // no controllers in this container's groups
+		case a.debian == "11" && e["_PID"] == "1": // systemd 247 tells of each start all the same
+		default:
+			a.fail("an idle pass left: %s", message)
+		}
 	}
 }
 
@@ -216,7 +221,7 @@ func (a *act) endsByItself() {
 // told fails unless the real journal holds an entry of the kind, and its catalogue
 // explains it.
 func (a *act) told(what, id, word string) {
-	a.want(what, a.run("journalctl --sync; journalctl -x -o short --no-pager _SYSTEMD_UNIT=scan2ban.service MESSAGE_ID=%s", id), word, "Subject: ")
+	a.want(what, a.run("journalctl --sync; journalctl -x -o short --no-pager -t scan2ban MESSAGE_ID=%s", id), word, "Subject: ")
 }
 
 func (a *act) flushed() {
@@ -233,8 +238,14 @@ func (a *act) flushed() {
 
 func (a *act) firewallRestarted() {
 	a.run("systemctl stop scan2ban.timer; systemctl enable --now nftables")
+	a.until("the end of the restore unit", 5*time.Second, func() bool {
+		return a.property("scan2ban-restore.service", "ActiveState") == "inactive"
+	})
 	started := a.property("scan2ban.service", "ExecMainStartTimestampMonotonic")
 	for _, restarts := range []int{1, 3} { // once, and while the repair still runs
+		if a.debian == "11" && restarts > 1 {
+			break // to systemd 247 a unit that is being started is not part of one that is restarted
+		}
 		a.run("systemctl reset-failed nftables") // systemd allows five starts in ten seconds
 		a.run("for i in $(seq %d); do systemctl restart nftables; done", restarts)
 		gap := a.until("the repair", 5*time.Second, func() bool {
@@ -297,17 +308,28 @@ func (a *act) ownSession() {
 func (a *act) boots()    { a.bootProof(false) }
 func (a *act) powerCut() { a.bootProof(true) }
 
-// slowRestore holds the restore up, so that a sshd that does not wait for it loses.
-const slowRestore = "etc/systemd/system/scan2ban-restore.service.d/scene.conf"
+// slowBoot are units that hold a boot up. A sshd that does not wait for the restore loses;
+// a restore that does not wait for what empties /tmp fails, as systemd wants to write there.
+var slowBoot = map[string]string{
+	"scan2ban-restore.service.d/scene.conf":       "[Service]\nExecStartPre=/bin/sleep 1\n",
+	"scene.service":                               "[Unit]\nDefaultDependencies=no\nBefore=local-fs.target\n[Service]\nType=oneshot\nExecStart=/bin/mount -o remount,ro /tmp\n",
+	"local-fs.target.d/scene.conf":                "[Unit]\nWants=scene.service\n",
+	"systemd-tmpfiles-setup.service.d/scene.conf": "[Service]\nExecStartPre=/bin/sh -c 'sleep 1; mount -o remount,rw /tmp'\n",
+}
 
 // bootProof boots while the banned knock without a pause, and shows from both ends
 // that they are never let in.
 func (a *act) bootProof(cut bool) {
 	a.pass()
 	a.wantBan(mallory)
-	a.must(a.write(slowRestore, "[Service]\nExecStartPre=/bin/sleep 1\n"))
+	for name, text := range slowBoot {
+		a.must(a.write("etc/systemd/system/"+name, text))
+	}
 	defer func() {
-		a.must(os.RemoveAll(filepath.Dir(filepath.Join(a.root, slowRestore))))
+		for name := range slowBoot {
+			first, _, _ := strings.Cut(name, "/")
+			a.must(os.RemoveAll(filepath.Join(a.root, "etc/systemd/system", first)))
+		}
 		a.run("systemctl daemon-reload")
 	}()
 	a.restart(cut)

@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// byMail is a host whose admin wants to be told: by postfix on Debian 12, whose queue takes
-// a setgid program, and by exim on 13, which is setuid root.
+// byMail is a host whose admin wants to be told: by postfix up to Debian 12, whose queue
+// takes a setgid program, and by exim from 13 on, which is setuid root.
 var byMail = play{name: "mail", steps: []step{
 	{"a ban is told by mail and by a hook, from the real unit", 60 * time.Second, func(a *act) {
 		a.run("useradd --create-home alice; echo house > /etc/mailname")
-		server := map[string]string{"12": "postfix", "13": "exim4"}[a.debian]
-		if server == "postfix" {
+		server := "exim4"
+		if withRsyslog(a.debian) {
+			server = "postfix"
 			a.run("postconf -e mydestination=house,localhost myorigin=house myhostname=house inet_interfaces=loopback-only")
 		}
 		a.run("systemctl start %s", server)

@@ -77,7 +77,7 @@ var trial = play{name: "try", steps: []step{
 }}
 
 // firewall is a host that firewalld rules.
-var firewall = play{name: "firewall", debians: []string{"13"}, steps: []step{
+var firewall = play{name: "firewall", debians: []string{"13", "14"}, steps: []step{
 	{"firewalld runs, scan2ban is installed", 60 * time.Second, func(a *act) {
 		a.run("systemctl enable --now firewalld")
 		a.lay()
@@ -111,8 +111,8 @@ var firewall = play{name: "firewall", debians: []string{"13"}, steps: []step{
 	}},
 }}
 
-// cron is a host without systemd as init, its log a file: rsyslog's on Debian 12,
-// that of busybox on 13.
+// cron is a host without systemd as init, its log a file: rsyslog's up to Debian 12,
+// that of busybox from 13 on.
 var cron = play{name: "cron", init: []string{"/bin/busybox", "init"}, furnish: sysvinit, steps: []step{
 	{"install --cron, the static build", 60 * time.Second, func(a *act) {
 		a.until("sshd", 10*time.Second, func() bool {
@@ -146,7 +146,10 @@ var cron = play{name: "cron", init: []string{"/bin/busybox", "init"}, furnish: s
 
 // sysvinit says what busybox's init starts.
 func sysvinit(h *house) error {
-	syslog := map[string]string{"12": "/usr/sbin/rsyslogd -n", "13": "/bin/busybox syslogd -n -O /var/log/auth.log"}[h.debian]
+	syslog := "/bin/busybox syslogd -n" // to /var/log/messages
+	if withRsyslog(h.debian) {
+		syslog = "/usr/sbin/rsyslogd -n"
+	}
 	return h.write("etc/inittab", "::sysinit:/bin/mkdir -p /run/sshd\n::respawn:"+syslog+"\n::respawn:/usr/sbin/sshd -D\n::respawn:/usr/sbin/cron -f\n")
 }
 

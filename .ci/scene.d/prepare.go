@@ -18,16 +18,25 @@ const mirror = "http://deb.debian.org/debian"
 const rootsDir = "/var/tmp/scan2ban-scene"
 
 var (
-	debians   = []string{"12", "13"}
-	codenames = map[string]string{"12": "bookworm", "13": "trixie"}
+	debians   = []string{"12", "13"} // played on unless one is asked for
+	codenames = map[string]string{"11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky"}
 
 	// packages are what a root holds beside the essential ones. firewalld is large:
-	// it is played on one Debian only.
+	// it is not on all.
 	packages = map[string]string{
+		"11": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,rsyslog,busybox-static,postfix",
 		"12": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,rsyslog,busybox-static,postfix",
 		"13": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,busybox-static,firewalld,exim4-daemon-light",
+		"14": "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,cron,busybox-static,firewalld,exim4-daemon-light",
 	}
 )
+
+// builds are what is installed on each: the C library of Debian 11 is older than that of
+// the machine that builds.
+var builds = map[string]string{"11": "static", "12": "cgo", "13": "static", "14": "cgo"}
+
+// withRsyslog tells whether rsyslog writes log files there; and postfix takes mail.
+func withRsyslog(debian string) bool { return debian == "11" || debian == "12" }
 
 // rootOf is where the root of a Debian lies: in SCENE_ROOT_VERSION, or where
 // prepare keeps it, under a name that changes with the packages.
@@ -83,7 +92,7 @@ func makeRoot(ctx context.Context, debian string) error {
 	// What is left out makes it quicker; the rule for it must not stay in the root,
 	// where the package of scan2ban is to be installed whole.
 	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--variant=minbase", "--include="+packages[debian],
-		"--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--customize-hook=rm -f \"$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap\"", codenames[debian], unfinished, mirror)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	if text, err := cmd.CombinedOutput(); err != nil {

@@ -34,7 +34,7 @@ func firewalls(_ context.Context, c *checker, found *report.Findings) {
 			found.Note("firewall", short+" bans here too: an address may be banned by both, and each lets go by itself")
 		case restored:
 			found.Note("firewall", fmt.Sprintf("%s%s: a start of it is followed by %s; after a reload the next pass mends what is gone", short, does(short), restore))
-		case c.root.Exists(cronTable):
+		case c.cron() != "":
 			found.Note("firewall", fmt.Sprintf("%s%s: after that the next pass brings the bans back", short, does(short)))
 		case !table[timer].loaded():
 			found.Note("firewall", fmt.Sprintf("%s%s: the install adds a unit that brings the bans back after it", short, does(short)))

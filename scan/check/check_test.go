@@ -378,6 +378,34 @@ func TestCron(t *testing.T) {
 		return map[string]unit{"ufw.service": {"LoadState": "loaded", "ActiveState": "active"}}
 	}
 	has(t, "no unit of ours", look(firewalls, c), "note firewall: ufw may rewrite the ruleset: after that the next pass brings the bans back")
+
+	others := "0 3 * * * run-parts /etc/periodic/daily\n"
+	c.units = func() map[string]unit { return nil }
+	for _, path := range []string{"/var/spool/cron/crontabs/root", "/etc/crontabs/root"} {
+		c.root = plant(t, map[string]string{path: others + "# scan2ban: begin (laid down)\n* * * * * scan2ban run\n# scan2ban: end\n"})
+		has(t, path, look(units, c), "ok cron: "+path+" starts the passes", "warning last pass: none")
+		has(t, path+": as root", look(permissions, c))
+		c.root = plant(t, map[string]string{path: others})
+		has(t, path+" of others", look(units, c), "note timer: not installed: nothing starts a pass (scan2ban install)")
+	}
+}
+
+// TestReadsJournal: what the journal holds of a jail is what another init has left, where
+// journald does not run and the jail's log files are there.
+func TestReadsJournal(t *testing.T) {
+	const log = "/var/log/auth.log"
+	for _, want := range []struct{ systemd, files, journal bool }{{true, true, true}, {true, false, true}, {false, true, false}, {false, false, true}} {
+		c := healthy()
+		c.systemd, c.StatePath, c.root = want.systemd, filepath.Join(t.TempDir(), "state.json"), plant(t, nil)
+		if want.files {
+			c.root = plant(t, map[string]string{log: ""})
+		}
+		j := c.Jails[0]
+		j.LogPaths = []string{log}
+		if got := c.readsJournal(j, true); got != want.journal {
+			t.Errorf("%+v: %v", want, got)
+		}
+	}
 }
 
 func TestParseUnits(t *testing.T) {

@@ -192,10 +192,14 @@ func (c *checker) source(ctx context.Context, found *report.Findings, j Jail, h 
 	}
 	reads := fmt.Sprintf("reads the journal (backend = %q)", j.Backend)
 	if !c.readsJournal(j, held) {
-		reads, held = fmt.Sprintf("reads log files (backend = %q)", j.Backend), true
-		if j.Backend == filter.Auto {
+		reads = fmt.Sprintf("reads log files (backend = %q)", j.Backend)
+		switch {
+		case j.Backend == filter.Auto && held && !c.systemd:
+			reads = `reads log files (backend = "auto", and journald does not run)`
+		case j.Backend == filter.Auto:
 			reads = `reads log files (backend = "auto", and the journal holds nothing of it)`
 		}
+		held = true
 		c.listenFiles(ctx, j, h)
 	}
 	switch {

@@ -61,7 +61,11 @@ func (c *checker) readsJournal(j Jail, held bool) bool {
 	if j.Backend != filter.Auto || c.JournalPath != "" {
 		return j.Backend != filter.File
 	}
-	switch files := len(c.files(j)) > 0; filter.Backend(c.chosen()[j.Name]) {
+	files := len(c.files(j)) > 0
+	if files && !c.systemd { // journald does not run
+		return false
+	}
+	switch filter.Backend(c.chosen()[j.Name]) {
 	case filter.Journal:
 		return true
 	case filter.File:

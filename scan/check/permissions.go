@@ -20,8 +20,23 @@ import (
 	"scan2ban/state/report"
 )
 
-// cronTable starts the passes where systemd does not, as root.
+// cronTable starts the passes where systemd does not, as root; crontabs where cron is
+// busybox's (the latter OpenWrt's), which are root's and hold others' lines too.
 const cronTable = "/etc/cron.d/scan2ban"
+
+var crontabs = []string{"/var/spool/cron/crontabs/root", "/etc/crontabs/root"}
+
+// cron is the table by which cron starts the passes; "" where none is seen.
+func (c *checker) cron() string {
+	if c.root.Exists(cronTable) {
+		return cronTable
+	}
+	i := slices.IndexFunc(crontabs, func(path string) bool { return strings.Contains(c.root.Text(path), "# scan2ban: begin") })
+	if i < 0 {
+		return ""
+	}
+	return crontabs[i]
+}
 
 // unitUser is the user that the passes run as; "" where that is root or not known.
 func (c *checker) unitUser() string {
@@ -42,7 +57,7 @@ func permissions(ctx context.Context, c *checker, found *report.Findings) {
 	u := c.units()[service]
 	name := c.unitUser()
 	switch {
-	case !u.loaded() && c.root.Exists(cronTable):
+	case !u.loaded() && c.cron() != "":
 		return // root, as which all has been looked at
 	case !u.loaded():
 		found.Note(what, fmt.Sprintf("%s is not installed yet: looked at with the rights of %s", service, me(c.euid)))

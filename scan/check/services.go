@@ -43,10 +43,10 @@ func (c *checker) service(ctx context.Context, name, dir string) report.Service 
 		return shown
 	}
 	shown.Description, shown.Spoofable, shown.Ledger = f.Description, f.Spoofable, f.Ledger
-	shown.Ports, shown.Files = state.Ports(f.Ports).Words(), append(shown.Files, f.File.Paths...)
+	shown.Ports, shown.Files = state.Ports(f.Ports).Words(), slices.Concat(shown.Files, f.File.Paths, f.File.Otherwise)
 	shown.Journal, shown.Container = append(shown.Journal, f.Matches()...), f.Container.Stream
 	shown.Program = c.program(f)
-	for _, pattern := range f.File.Paths {
+	for _, pattern := range shown.Files {
 		shown.Found = append(shown.Found, c.root.Glob(pattern)...)
 	}
 	if len(f.Journal.Match) > 0 {

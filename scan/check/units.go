@@ -26,11 +26,11 @@ func units(_ context.Context, c *checker, found *report.Findings) {
 	case c.systemd && table == nil:
 		found.Note("timer", "systemctl does not answer: not looked at")
 		return
-	case c.root.Exists(cronTable) && c.isPaused() != nil:
+	case c.cron() != "" && c.isPaused() != nil:
 		found.Note("paused", c.isPaused().Error())
 		return
-	case c.root.Exists(cronTable):
-		found.OK("cron", cronTable+" starts the passes")
+	case c.cron() != "":
+		found.OK("cron", c.cron()+" starts the passes")
 	case !t.loaded():
 		found.Note("timer", "not installed: nothing starts a pass (scan2ban install)")
 		return
@@ -103,7 +103,7 @@ func (c *checker) lastRun(found *report.Findings) {
 // why is how to learn what keeps the passes from coming: command, or what cron
 // wants.
 func (c *checker) why(command string) string {
-	if c.root.Exists(cronTable) {
+	if c.cron() != "" {
 		return "scan2ban run --verbose, and see that cron runs"
 	}
 	return command

@@ -118,8 +118,9 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 			"require": d.list(&f.Journal.Require),
 		}),
 		"file": d.section(fields{
-			"paths":   d.list(&f.File.Paths),
-			"program": d.list(&f.File.Program),
+			"paths":     d.list(&f.File.Paths),
+			"otherwise": d.list(&f.File.Otherwise),
+			"program":   d.list(&f.File.Program),
 		}),
 		"container": d.section(fields{"stream": d.word(&f.Container.Stream)}),
 		"json": d.section(fields{

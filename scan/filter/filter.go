@@ -21,8 +21,9 @@
 //	require = ["_UID=0"]                                                   # AND, with each of them
 //
 //	[file]
-//	paths   = ["/var/log/auth.log"]
-//	program = ["sshd"]             # the tags whose lines are this filter's
+//	paths     = ["/var/log/auth.log"]
+//	otherwise = ["/var/log/messages"]   # read where none of paths is there, nor what it was rotated into
+//	program   = ["sshd"]           # the tags whose lines are this filter's
 //
 //	[container]
 //	stream = "stdout"              # or "stderr", "both": where a container prints these lines, and
@@ -127,8 +128,9 @@ type Filter struct {
 		Require []string   // AND, with each term of Match
 	}
 	File struct {
-		Paths   []string // globs
-		Program []string // syslog tags; empty: every line is the service's
+		Paths     []string // globs
+		Otherwise []string // globs, read where none of Paths has ever been there
+		Program   []string // syslog tags; empty: every line is the service's
 	}
 
 	Container struct {

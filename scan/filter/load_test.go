@@ -262,7 +262,7 @@ func TestCutSyslog(t *testing.T) {
 	} {
 		prefix, message, ok := CutSyslog([]byte(c.line))
 		if string(prefix.Program) != c.program || string(prefix.PID) != c.pid || string(message) != c.message || ok != c.ok {
-			t.Errorf("%q: %q %q %v", c.line, prefix, message, ok)
+			t.Errorf("%q: %+v %q %v", c.line, prefix, message, ok)
 		}
 	}
 }

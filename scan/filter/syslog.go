@@ -13,7 +13,13 @@ import (
 type Syslog struct {
 	Program []byte
 	PID     []byte // empty where the tag has none
+	Cut     bool   // the message is so long that the daemon may have cut off its end
 }
+
+// busyboxLeaves is how much busybox's syslogd leaves of tag and message at least: it reads
+// 255 bytes of what it is sent (FEATURE_SYSLOGD_READ_BUFFER_SIZE, 256 unless a build says
+// otherwise), of which the priority takes five at most and the time sixteen.
+const busyboxLeaves = 255 - len("<191>") - len("Nov 22 08:14:01 ")
 
 // CutSyslog takes the prefix of a syslog daemon off a line without its end. Without
 // one ok is false and message is the whole line. All are parts of line.
@@ -36,7 +42,7 @@ func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 		return prefix, line, false
 	}
 	at++
-	host := at
+	host, selector := at, 0
 	for at < len(line) && !isSpace(line[at]) {
 		at++
 	}
@@ -50,9 +56,14 @@ func CutSyslog(line []byte) (prefix Syslog, message []byte, ok bool) {
 		return prefix, line, false
 	default:
 		at++
-		at += skipSelector(line[at:])
+		selector = skipSelector(line[at:])
+		at += selector
 	}
-	return cutTag(line, at, tagEnd)
+	prefix, message, ok = cutTag(line, at, tagEnd)
+	// Without a host: syslogd -S, or a daemon's own file, in which it names no process.
+	busybox := selector > 0 || tagEnd > 0 && len(prefix.PID) > 0
+	prefix.Cut = ok && busybox && len(line)-at >= busyboxLeaves
+	return prefix, message, ok
 }
 
 // cutTag takes off the tag, which stands at at and ends at tagEnd; 0: anywhere.

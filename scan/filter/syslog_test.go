@@ -41,7 +41,7 @@ func FuzzSyslog(f *testing.F) {
 		}
 		if !ok {
 			if !bytes.Equal(message, line) || prefix.Program != nil || prefix.PID != nil {
-				t.Fatalf("%q: without a prefix: %q %q", line, prefix, message)
+				t.Fatalf("%q: without a prefix: %+v %q", line, prefix, message)
 			}
 			return
 		}
@@ -53,7 +53,7 @@ func FuzzSyslog(f *testing.F) {
 			pid = line[at[4]:at[5]]
 		}
 		if !bytes.Equal(prefix.Program, line[at[2]:at[3]]) || !bytes.Equal(prefix.PID, pid) || !bytes.Equal(message, line[at[1]:]) {
-			t.Fatalf("%q: %q %q", line, prefix, message)
+			t.Fatalf("%q: %+v %q", line, prefix, message)
 		}
 	})
 }

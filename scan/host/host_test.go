@@ -90,6 +90,14 @@ func TestListenerPorts(t *testing.T) {
 	if got := plant(t, sshHost).listenerPorts(); !slices.Equal(got, []uint16{22, 2222}) {
 		t.Errorf("%v: a session's forwarded port is not sshd's", got)
 	}
+	alpine := maps.Clone(sshHost) // with PAM
+	for _, pid := range []string{"700", "800"} {
+		alpine["/proc/"+pid+"/comm"] = "sshd.pam\n"
+		alpine["/proc/"+pid+"/cmdline"] = strings.ReplaceAll(sshHost["/proc/"+pid+"/cmdline"], "sshd", "sshd.pam")
+	}
+	if got := plant(t, alpine).listenerPorts(); !slices.Equal(got, []uint16{22, 2222}) {
+		t.Errorf("%v of sshd.pam", got)
+	}
 }
 
 func TestTestedPorts(t *testing.T) {
@@ -207,7 +215,8 @@ func TestServed(t *testing.T) {
 			"   0: 0A00020A:0016 077100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 200 2 0000000000000000 20 4 31 10 -1\n" +
 			"   1: 0A00020A:0016 087100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 201 2 0000000000000000 20 4 31 10 -1\n" +
 			"   2: 0A00020A:0016 097100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 202 2 0000000000000000 20 4 31 10 -1\n" +
-			"   3: 0A00020A:0050 0A7100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 203 2 0000000000000000 20 4 31 10 -1\n",
+			"   3: 0A00020A:0050 0A7100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 203 2 0000000000000000 20 4 31 10 -1\n" +
+			"   4: 0A00020A:0016 0B7100CB:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 205 2 0000000000000000 20 4 31 10 -1\n",
 		"/proc/net/tcp6": heading +
 			"   0: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:9C40 01 00000000:00000000 02:000A0A0A 00000000     0        0 204 2 0000000000000000 20 4 31 10 -1\n",
 		"/proc/10/comm": "sshd-session\n", "/proc/10/cmdline": "sshd-session: alice@pts/0\x00\x00", "/proc/10/fd/4": "-> socket:[200]",
@@ -215,8 +224,9 @@ func TestServed(t *testing.T) {
 		"/proc/12/comm": "sshd\n", "/proc/12/cmdline": "sshd: root [net]\x00", "/proc/12/fd/4": "-> socket:[202]",
 		"/proc/13/comm": "nginx\n", "/proc/13/cmdline": "sshd: eve@pts/0\x00", "/proc/13/fd/4": "-> socket:[203]",
 		"/proc/14/comm": "sshd\n", "/proc/14/cmdline": "sshd: bob@notty\x00", "/proc/14/fd/4": "-> socket:[204]",
+		"/proc/15/comm": "sshd-session.pa\n", "/proc/15/cmdline": "sshd-session.pam: carol@pts/1\x00", "/proc/15/fd/4": "-> socket:[205]",
 	})
-	want := []Session{{netip.MustParseAddr("203.0.113.7"), "alice", "sshd"}, {netip.MustParseAddr("2001:db8::7"), "bob", "sshd"}}
+	want := []Session{{netip.MustParseAddr("203.0.113.7"), "alice", "sshd"}, {netip.MustParseAddr("2001:db8::7"), "bob", "sshd"}, {netip.MustParseAddr("203.0.113.11"), "carol", "sshd"}}
 	if got := root.sessions(1); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

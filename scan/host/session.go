@@ -107,7 +107,7 @@ func (t Tree) served() (list []Session) {
 	}
 	t.owners(func(inode string, pid int, process string) {
 		addr, ok := clients[inode]
-		if !ok || process != "sshd" && process != "sshd-session" {
+		if !ok || !slices.Contains(comms, process) {
 			return
 		}
 		title := strings.TrimRight(t.Text(fmt.Sprintf("/proc/%d/cmdline", pid)), "\x00")
@@ -118,6 +118,10 @@ func (t Tree) served() (list []Session) {
 	})
 	return list
 }
+
+// comms are those of such processes, cut at 15 characters by the kernel; the last two
+// are of Alpine's build with PAM.
+var comms = []string{"sshd", "sshd-session", "sshd.pam", "sshd-session.pa"}
 
 // established is TCP_ESTABLISHED of the kernel's net/tcp_states.h.
 const established = "01"

@@ -128,11 +128,11 @@ func unitPorts(out string) (ports []uint16) {
 func (t Tree) listenerPorts() (ports []uint16) {
 	sockets, _ := Listening(string(t))
 	for _, s := range sockets {
-		if s.Network != "tcp" || s.Process != "sshd" {
+		if s.Network != "tcp" || s.Process != "sshd" && s.Process != "sshd.pam" {
 			continue
 		}
 		title := t.Text(fmt.Sprintf("/proc/%d/cmdline", s.PID))
-		if !strings.HasPrefix(title, "sshd: ") || strings.Contains(title, "[listener]") {
+		if !strings.HasPrefix(title, s.Process+": ") || strings.Contains(title, "[listener]") {
 			ports = append(ports, s.AddrPort.Port())
 		}
 	}

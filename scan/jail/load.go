@@ -19,6 +19,7 @@ import (
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/filter"
+	"scan2ban/scan/logfile"
 	"scan2ban/scan/trust"
 	"scan2ban/state"
 	"scan2ban/state/lazy"
@@ -356,12 +357,22 @@ func (j *Jail) Terms() [][]string {
 	return f.Matches()
 }
 
-// Paths are the globs of the log files of the jail.
+// Paths are the globs of the log files of the jail. A log that is being rotated is there:
+// what holds the lines of all services may hold the same once more.
 func (j *Jail) Paths() []string {
-	if len(j.LogPath) > 0 {
+	files := &j.Rules.File
+	switch {
+	case len(j.LogPath) > 0:
 		return j.LogPath
+	case !logfile.Any(files.Otherwise) || logfile.Any(files.Paths):
+		return files.Paths
 	}
-	return j.Rules.File.Paths
+	for _, glob := range files.Paths {
+		if logfile.Any([]string{glob + "*"}) {
+			return files.Paths
+		}
+	}
+	return files.Otherwise
 }
 
 // aliases are Fail2Ban's names for keys of ours.

@@ -248,6 +248,48 @@ func TestOwnFilter(t *testing.T) {
 	}
 }
 
+// TestOtherwise: the log of all services is read only where the service has none of its own,
+// not even one that is just being rotated: both may hold the same lines.
+func TestOtherwise(t *testing.T) {
+	logs := t.TempDir()
+	own, all := filepath.Join(logs, "own.log"), filepath.Join(logs, "messages")
+	path := write(t, map[string]string{
+		"scan2ban.toml":    "[jail.app]\nenabled = true\n[jail.named]\nenabled = true\nfilter = \"app\"\nlogpath = \"/named\"\n",
+		"filters/app.toml": "ports = [8080]\n[file]\npaths = [\"" + own + "\"]\notherwise = [\"" + all + "\"]\n[[rule]]\nname = \"bad\"\npattern = '^bad login from <ADDR>$'\n",
+	})
+	for _, c := range []struct {
+		name string
+		make string
+		want string
+	}{
+		{"no log at all", "", own},
+		{"that of all services", all, all},
+		{"both", own, own},
+		{"the own one rotated", own + ".1", own},
+	} {
+		if c.make == own+".1" {
+			if err := os.Remove(own); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.make != "" {
+			if err := os.WriteFile(c.make, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		config, err := Load(path)
+		if err != nil || len(config.Jails) != 2 {
+			t.Fatalf("error %v, jails %v, broken %v", err, config.Jails, config.Broken)
+		}
+		for _, j := range config.Jails {
+			want := map[string]string{"app": c.want, "named": "/named"}[j.Name]
+			if got := j.Paths(); !slices.Equal(got, []string{want}) {
+				t.Errorf("%s: jail %s reads %v, want %s", c.name, j.Name, got, want)
+			}
+		}
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	if _, err := Load(filepath.Join(t.TempDir(), "none.toml")); err == nil {
 		t.Error("a file that was asked for and is not there is no error")

@@ -38,6 +38,13 @@ func Files(path string) ([]FileInfo, error) {
 	return l.files, errors.Join(errs...)
 }
 
+// Written tells whether journald runs on this host. Where it does not, what lies there of the
+// journal is from a time before.
+func Written() bool {
+	_, err := os.Stat(hostRoot + "/run/systemd/journal")
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // list finds the files of a journal and reads their headers, one after the
 // other: an entry of one file may be written between two of the readings.
 func list(path string) (*listing, error) {

@@ -279,6 +279,15 @@ func TestHostJournal(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(hostRoot, "etc/machine-id"), []byte(id+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if Written() {
+		t.Error("without journald it is said to run")
+	}
+	if err := os.MkdirAll(filepath.Join(hostRoot, "run/systemd/journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if !Written() {
+		t.Error("journald is not seen")
+	}
 	eachReader(t, func(t *testing.T, kind string) {
 		got := read(t, Options{Reader: kind}).entries
 		for i := range got {

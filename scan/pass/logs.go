@@ -18,7 +18,8 @@ import (
 // Where a jail with backend = "auto" reads is decided once and kept in the state:
 // the journal if it has ever held an entry of the jail's, else its log files once
 // there are any. Until either is the case it is undecided: both are looked at, and
-// the first to hold something wins. A choice of files is made anew when they are gone.
+// the first to hold something wins. A choice of files is made anew when they are gone,
+// one of the journal when journald is gone and they are there.
 
 // undecided is the mark of a jail whose choice waits for something to be read.
 const undecided = "undecided"
@@ -39,6 +40,9 @@ func (p *Pass) choose(ctx context.Context) {
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
+			if len(w.Terms) > 0 && p.Ledger.Sources.Backends[w.Jail] == string(filter.Journal) { // the same failures stand there
+				p.Ledger.Jail(w.Jail).Recount()
+			}
 		}
 	}
 	for name := range p.Kept { // it may come back
@@ -83,12 +87,21 @@ func (p *Pass) backend(ctx context.Context, w scan.Watch) string {
 	case p.JournalPath != "": // whoever names a journal means it
 		return string(filter.Journal)
 	}
-	was, files := p.Ledger.Sources.Backends[w.Jail], logfile.Any(w.Paths)
+	return decide(p.Ledger.Sources.Backends[w.Jail], logfile.Any(w.Paths), journal.Written(), func() (bool, error) {
+		return journal.Held(ctx, journal.Options{Now: p.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
+	})
+}
+
+// decide makes the choice, by the one of before, whether log files are there, whether journald
+// runs, and whether the journal has ever held an entry of the jail's.
+func decide(was string, files, written bool, ever func() (bool, error)) string {
 	switch {
+	case files && !written: // the journal is what another init has left
+		return string(filter.File)
 	case was == string(filter.Journal), was == string(filter.File) && files, was == undecided && !files:
 		return was
 	}
-	held, err := journal.Held(ctx, journal.Options{Now: p.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
+	held, err := ever()
 	switch {
 	case held:
 		return string(filter.Journal)

@@ -12,6 +12,7 @@ import (
 
 	"scan2ban/scan/filter"
 	"scan2ban/scan/logfile"
+	"scan2ban/state"
 )
 
 // onFiles makes the host's jail read log files.
@@ -31,6 +32,64 @@ func appendLine(t *testing.T, path string, at int64, address string) {
 	stamp := time.Unix(at, 0).UTC().Format(time.Stamp)
 	if _, err := fmt.Fprintf(f, "%s host sshd[%d]: Failed password for root from %s port 1 ssh2\n", stamp, at%1000, address); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestDecide(t *testing.T) {
+	const journal, file = string(filter.Journal), string(filter.File)
+	for _, c := range []struct {
+		was                  string
+		files, written, ever bool
+		want                 string
+	}{
+		{"", true, true, true, journal},
+		{"", true, true, false, file},
+		{"", false, true, false, undecided},
+		{journal, true, true, false, journal},
+		{file, true, true, true, file},
+		{file, false, true, true, journal},
+		{undecided, true, true, false, file},
+		{"", true, false, true, file}, // the journal is what another init has left
+		{journal, true, false, true, file},
+		{journal, false, false, true, journal},
+	} {
+		if got := decide(c.was, c.files, c.written, func() (bool, error) { return c.ever, nil }); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// Log files that are read instead of the journal hold the same failures: they count once.
+func TestFilesInsteadOfJournal(t *testing.T) {
+	const begin = 1_795_335_241
+	h := newHost(t)
+	log := filepath.Join(t.TempDir(), "auth.log")
+	onFiles(h, log)
+	for i := range int64(2) {
+		appendLine(t, log, begin+i, "203.0.113.1")
+	}
+	h.pass(begin + 2)
+	store, err := state.OpenStore(h.setup.StatePath, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ledger, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger.Sources.Backends, ledger.Sources.Logs = map[string]string{"sshd": string(filter.Journal)}, nil // as if they had been read there
+	if err := store.Commit(ledger, nil, begin+2); err != nil {
+		t.Fatal(err)
+	}
+	h.pass(begin + 3)
+	if got := h.bans(); len(got) > 0 {
+		t.Fatalf("two failures of three ban: %q", got)
+	}
+	appendLine(t, log, begin+3, "203.0.113.1")
+	h.pass(begin + 4)
+	if got := h.bans(); len(got) != 1 {
+		t.Errorf("three failures ban: %q", got)
 	}
 }
 

@@ -3,7 +3,9 @@ package past
 import (
 	"cmp"
 	"container/heap"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -57,8 +59,18 @@ func (r *reading) openFiles() {
 				r.open(older, by[path])
 			}
 		}
-		r.open(path, by[path])
+		if !r.spare(path, by[path]) {
+			r.open(path, by[path])
+		}
 	}
+}
+
+// spare tells whether a log is not there and need not be: those who read it have another.
+func (r *reading) spare(path string, watches []int) bool {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	return !slices.ContainsFunc(watches, func(i int) bool { return !logfile.Any(r.Setup.Watches[i].Paths) })
 }
 
 // rotated tells whether a file is an older one of another that is read.

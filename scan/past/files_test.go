@@ -43,6 +43,27 @@ func TestRotations(t *testing.T) {
 	}
 }
 
+// TestMissingLog: of the places where distributions have a log one is enough.
+func TestMissingLog(t *testing.T) {
+	o := about(t, "", Policy{"configured", rules(3, 10, 10)})
+	there, missing := filepath.Join(t.TempDir(), "auth.log"), filepath.Join(t.TempDir(), "secure")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.Setup.Watches[0].Backend = "file"
+	for _, c := range []struct {
+		paths []string
+		errs  int
+	}{{[]string{there, missing}, 0}, {[]string{missing}, 1}} {
+		o.Setup.Watches[0].Paths = c.paths
+		r := &reading{Options: o, ctx: t.Context()}
+		r.all(func(string, scan.Finding) {})
+		if got := r.unread.List(); len(got) != c.errs {
+			t.Errorf("of %q could not be read: %v", c.paths, got)
+		}
+	}
+}
+
 // TestManyFilesInOrder: the lines of many logs come in the order of their times, at the same
 // second in that of the logs' names.
 func TestManyFilesInOrder(t *testing.T) {

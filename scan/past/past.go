@@ -146,8 +146,12 @@ func (r *reading) inJournal(w scan.Watch) bool {
 	case w.Backend == filter.Journal, len(w.Paths) == 0, r.Setup.JournalPath != "":
 		return true
 	}
+	files := logfile.Any(w.Paths)
+	if files && !journal.Written() { // as a pass decides
+		return false
+	}
 	held, err := journal.Held(r.ctx, journal.Options{Now: r.Setup.Now.UnixMicro(), Matches: scan.Terms(w.Terms)})
-	return held || err == nil && !logfile.Any(w.Paths)
+	return held || err == nil && !files
 }
 
 // fieldHost is who wrote an entry, as its own journald has it.
