@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -35,15 +36,20 @@ const (
 
 // survey is a walk over the objects of a file.
 type survey struct {
-	file    *os.File
-	info    *FileInfo
-	buf     []byte // of the file, from at
-	at      uint64
-	entries uint64    // met so far
-	offset  uint64    // of the last of them
-	last    entryHead // of that one
-	before  entryHead // of the one before
-	links   *links    // nil: not all of the file is looked at
+	file     *os.File
+	info     *FileInfo
+	buf      []byte // of the file, from at
+	at       uint64
+	entries  uint64    // met so far
+	offset   uint64    // of the last of them
+	last     entryHead // of that one
+	before   entryHead // of the one before
+	from     uint64    // where it begins; 0: with the first object
+	links    *links
+	question question
+	expected *Cursor  // of the last entry that is asked for and not told of
+	spoiled  []uint64 // numbers of entries that are not what was written
+	broken   uint64   // of one that could not be looked at to its end
 }
 
 // entryHead are the numbers of an entry that the header repeats of the last one.
@@ -55,25 +61,40 @@ type entryHead struct{ seqnum, realtime, mono uint64 }
 //
 // It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
 // with the first object; and gives the offset for the next one, 0 where there is none.
-// [errTooLarge] and [errTorn] say that the file is not to be opened. A survey from the first object also
-// looks at the lists by which the fields asked for are found (FIELD=value; none: all entries).
+// [errTooLarge] and [errTorn] say that the file is not to be opened, [unlinked] that a match does not
+// find what it should: the survey goes to the fields that are asked for, and to the entries that it
+// met, as libsystemd does. The entries that are spoiled must not be judged.
 //
 // Where the header contradicts the last entry, info is left with the lower numbers: a position
 // made of the higher ones could lie behind all that is to come.
-func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err error) {
+func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []uint64, err error) {
 	file, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer file.Close()
 	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.stat.inode {
-		return 0, err // it was rotated away, and this is another
+		return 0, nil, err // it was rotated away, and this is another
 	}
-	s := &survey{file: file, info: info}
-	at := from
-	if at == 0 || at > info.tailObject {
-		at, from = info.headerSize, 0
-		s.links = newLinks(asked)
+	if from > info.tailObject {
+		from = 0
+	}
+	s := &survey{file: file, info: info, from: from, question: q, links: newLinks(q, info.hash())}
+	if end, err = s.walk(); err == nil || end == s.offset {
+		s.expectLast()
+	}
+	if err == nil && s.links.spoilt > 0 {
+		err = spoilt{fmt.Errorf("%w at byte %d: a field that is not what was written", errDamaged, s.links.first)}
+	}
+	return end, s.spoiled, err
+}
+
+// walk is surveyFile but for what fields say.
+func (s *survey) walk() (end uint64, err error) {
+	info := s.info
+	at := s.from
+	if at == 0 {
+		at = info.headerSize
 	}
 	for at < info.tailObject {
 		size, err := s.object(at)
@@ -92,7 +113,14 @@ func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err er
 			if _, err := s.object(end); err != nil {
 				end = 0
 			}
-			return end, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+			if s.broken > 0 {
+				s.spoiled = append(s.spoiled, s.broken)
+			}
+			err = fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+			if s.allListed() {
+				err = unlinked{err}
+			}
+			return end, err
 		}
 		at += (size + 7) &^ 7
 	}
@@ -106,7 +134,7 @@ func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err er
 	case err != nil && info.State == Archived:
 		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
 	}
-	if err := s.compare(from == 0); err != nil {
+	if err := s.compare(s.from == 0); err != nil {
 		return s.offset, err
 	}
 	return s.offset, s.compareLinks()
@@ -130,6 +158,29 @@ func (s *survey) compare(all bool) error {
 		i.TailSeqnum, i.TailRealtime, i.TailMono = min(i.TailSeqnum, s.last.seqnum), min(i.TailRealtime, int64(s.last.realtime)), min(i.TailMono, s.last.mono)
 	}
 	return fmt.Errorf("%w: its header contradicts its entries", errDamaged)
+}
+
+// expect tells of the entry before, if it is asked for: the last one may be in the making.
+func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
+	if s.question.expect == nil {
+		return
+	}
+	if last := s.expected; last != nil && last.Seqnum != c.Seqnum && !s.question.expect(*last) {
+		s.question.expect = nil
+	}
+	s.expected = nil
+	if s.links.fulfils(at, s.question.matches) {
+		c.SeqnumID, c.BootID = s.info.SeqnumID, hex.EncodeToString(boot[:])
+		c.HasMonotonic, c.HasRealtime, c.HasXor = true, true, true
+		s.expected = &c
+	}
+}
+
+// expectLast tells of the last entry, if it is asked for and complete.
+func (s *survey) expectLast() {
+	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.info.State == Archived || age >= settle) {
+		s.question.expect(*s.expected)
+	}
 }
 
 // bytes reads n bytes of the file at the offset.
@@ -190,6 +241,7 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		if size == fixed || !isOffset(u64(24), u64(32), u64(40), u64(48)) || (u64(40) == 0) != (u64(56) == 0) {
 			return 0, errors.New("a field that is none")
 		}
+		hash := u64(16)
 		switch n, most := s.unpacked(at+fixed, size-fixed, flags); {
 		case n > most:
 			return 0, errors.New("a field that is none")
@@ -198,24 +250,29 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		case flags == 1<<2 && !s.isWhole(at+fixed, size-fixed):
 			return 0, fmt.Errorf("%w: at byte %d", errTorn, at)
 		}
-		if n := size - fixed; flags == 0 && s.links.isAsked(n) {
+		s.links.isField.add(at)
+		if n := size - fixed; n <= surveyedBytes && at < s.info.tailObject { // that one may be in the making
 			if b, err = s.bytes(at+fixed, n); err != nil {
 				return 0, err
 			}
-			s.links.field(at, b)
+			s.links.field(at, hash, flags, b)
 		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
 			return 0, errors.New("a field that is none")
 		}
 	case objectEntry: // seqnum, realtime, monotonic
-		e := entryHead{u64(16), u64(24), u64(32)}
+		e, boot := entryHead{u64(16), u64(24), u64(32)}, [16]byte(b[40:])
 		if e.realtime == 0 || e.realtime >= possibleTime || e.mono >= possibleTime || e.seqnum < max(1, s.info.HeadSeqnum) || e.seqnum <= s.last.seqnum || e.seqnum-1 > s.info.TailSeqnum {
 			return 0, errors.New("an entry that is none")
 		}
-		if err := s.items(at, size-fixed, item); err != nil {
+		here := Cursor{Seqnum: e.seqnum, Monotonic: e.mono, Realtime: e.realtime, XorHash: u64(56)}
+		s.broken = e.seqnum
+		if err := s.items(at, size-fixed, item, e.seqnum); err != nil {
 			return 0, err
 		}
+		s.broken = 0
+		s.expect(at, here, boot)
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
 	case objectArray: // next_entry_array_offset
 		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
@@ -259,6 +316,51 @@ func (s *survey) behind(at uint64) error {
 		}
 	}
 	return nil
+}
+
+// uncounted is the offset of an object behind the last one that the header names: the header is
+// older than the rest, which libsystemd does not read. There may be a hole between them. 0: there is none.
+func uncounted(f FileInfo) uint64 {
+	file, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	s := &survey{file: file, info: &f}
+	size := func(at uint64) (size uint64, ok bool) {
+		b, err := s.bytes(at, objectHead)
+		if err != nil {
+			return 0, false
+		}
+		size = binary.LittleEndian.Uint64(b[8:])
+		if b[0] == 0 || b[0] > objectTag || [6]byte(b[2:]) != [6]byte{} || size <= objectHead || size >= uint64(f.Size) {
+			size = 0
+		}
+		return size, true
+	}
+	last, ok := size(f.tailObject)
+	at := f.tailObject + max(8, (last+7)&^7)
+	for end := at + mostBehind; ok && at < end; at += 8 {
+		if last, ok = size(at); last > 0 {
+			return at
+		}
+	}
+	return 0
+}
+
+// isPacked tells whether a value begins like what the flags of its object say that it is packed with.
+func isPacked(b []byte, flags byte) bool {
+	switch {
+	case len(b) < 8:
+		return false
+	case flags == 1<<0:
+		return string(b[:6]) == "\xfd7zXZ\x00"
+	case flags == 1<<1: // LZ4: its size
+		return binary.LittleEndian.Uint64(b) <= maxField
+	case flags == 1<<2:
+		return binary.LittleEndian.Uint32(b) == 0xfd2fb528
+	}
+	return false
 }
 
 // isWhole tells whether the zstd frame of n bytes ends there ("Zstandard frames" of RFC 8878,
@@ -408,23 +510,27 @@ func (s *survey) table(at, n uint64) error {
 
 // items looks at the fields of the entry at the offset, which begin behind its fixed part:
 // each was written before it. What stands behind the last object has not been looked at.
-func (s *survey) items(at, n, item uint64) error {
+func (s *survey) items(at, n, item, seqnum uint64) error {
 	b, err := s.bytes(at+entryItems, n)
 	if err != nil {
 		return err
 	}
-	for ; len(b) > 0; b = b[item:] {
-		field := uint64(binary.LittleEndian.Uint32(b))
-		if item != 4 {
-			field = binary.LittleEndian.Uint64(b)
+	spoiled := false
+	for ; len(b) > 0 && err == nil; b = b[item:] {
+		field := offset(b, item)
+		switch {
+		case field == 0 || field&7 != 0 || field >= at || field >= s.from && !s.links.isField.has(field):
+			err = errors.New("an entry of fields that are none")
+		case field < s.from:
+			err = s.older(field)
 		}
-		if field == 0 || field&7 != 0 || field >= at {
-			return errors.New("an entry of fields that are none")
-		}
-		s.links.hold(at, field)
+		spoiled = s.links.hold(at, field) || spoiled
 	}
-	if s.links != nil {
-		s.links.all.add(at)
+	if err != nil {
+		return err
+	}
+	if s.links.all.add(at); spoiled {
+		s.spoiled = append(s.spoiled, seqnum)
 	}
 	return nil
 }
