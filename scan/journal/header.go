@@ -44,6 +44,7 @@ type FileInfo struct {
 	dataTable  table  // by which matches find entries
 	fieldTable table
 	surveyed   uint64 // see surveyFile; of an unclean file that was looked at behind its last object, its size
+	wentBack   bool   // a clock, between two entries that were surveyed
 	stat       stat
 }
 

@@ -150,7 +150,12 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		q.terms, q.seek = nil, ""
 		return open(p.open)
 	}
-	if r.src, err = openStaged(p.stages(), open); err != nil {
+	if apart := p.numberings(); len(apart) > 1 {
+		r.src, err = mergeFiles(apart, open, p.later)
+	} else {
+		r.src, err = openStaged(p.stages(), open)
+	}
+	if err != nil {
 		return nil, err
 	}
 	r.kind = kind

@@ -298,6 +298,8 @@ func (r *Reader) lastTaken() *state.JournalPosition {
 	}
 	if c, err := ParseCursor(text); err != nil || !r.plan.counted(c) {
 		text = Cursor{Realtime: uint64(r.newest), HasRealtime: true}.String()
+	} else {
+		text = r.plan.bounded(c).String()
 	}
 	at := r.now
 	if r.again {
@@ -325,7 +327,7 @@ func (r *Reader) finish() {
 		if at == nil || *at == (Cursor{}) {
 			continue
 		}
-		if c := *at; r.isLater(c) {
+		if c := r.plan.bounded(*at); r.isLater(c) {
 			r.end = &state.JournalPosition{Cursor: c.String(), Time: int64(c.Realtime)}
 		}
 	}

@@ -44,6 +44,7 @@ type survey struct {
 	offset   uint64    // of the last of them
 	last     entryHead // of that one
 	before   entryHead // of the one before
+	boot     [16]byte  // of the last
 	from     uint64    // where it begins; 0: with the first object
 	links    *links
 	question question
@@ -273,6 +274,8 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		}
 		s.broken = 0
 		s.expect(at, here, boot)
+		s.info.wentBack = s.info.wentBack || e.realtime < s.last.realtime || e.mono < s.last.mono && boot == s.boot
+		s.boot = boot
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
 	case objectArray: // next_entry_array_offset
 		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
