@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -97,33 +98,41 @@ func (s *survey) walk() (end uint64, err error) {
 	if at == 0 {
 		at = info.headerSize
 	}
+	var first error
 	for at < info.tailObject {
 		size, err := s.object(at)
 		if err != nil && info.State != Archived { // it may have been in the making
 			s.buf = nil
 			size, err = s.object(at)
 		}
+		if isRefused(err) {
+			return 0, err
+		}
 		if err != nil {
-			if isRefused(err) {
-				return 0, err
-			}
-			if err := s.behind(at); err != nil {
-				return 0, err
-			}
-			end = info.tailObject // what is appended does not depend on what stands before it
-			if _, err := s.object(end); err != nil {
-				end = 0
-			}
+			first = cmp.Or(first, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err))
 			if s.broken > 0 {
-				s.spoiled = append(s.spoiled, s.broken)
+				s.spoiled, s.broken = append(s.spoiled, s.broken), 0
 			}
-			err = fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
-			if s.allListed() {
-				err = unlinked{err}
+			if size == 0 {
+				if err := s.behind(at); err != nil {
+					return 0, err
+				}
+				break
 			}
-			return end, err
 		}
 		at += (size + 7) &^ 7
+	}
+	if first != nil {
+		end = info.tailObject // what is appended does not depend on what stands before it
+		if _, err := s.object(end); isRefused(err) {
+			return 0, err
+		} else if err != nil {
+			end = 0
+		}
+		if s.allListed() {
+			first = unlinked{first}
+		}
+		return end, first
 	}
 	b, err := s.bytes(at, objectHead)
 	if err != nil || at != info.tailObject || b[0] == 0 || b[0] > objectTag {
@@ -208,7 +217,7 @@ func (s *survey) bytes(at, n uint64) ([]byte, error) {
 }
 
 // object looks at one object, as journal_file_check_object of systemd's journal-file.c does,
-// and gives its size.
+// and gives its size; 0 where that cannot be.
 func (s *survey) object(at uint64) (size uint64, err error) {
 	b, err := s.bytes(at, objectHead)
 	if err != nil {
@@ -239,10 +248,10 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	switch kind {
 	case objectData: // hash, next_hash_offset, next_field_offset, entry_offset, entry_array_offset, n_entries
-		if size == fixed || !isOffset(u64(24), u64(32), u64(40), u64(48)) || (u64(40) == 0) != (u64(56) == 0) {
+		if size == fixed {
 			return 0, errors.New("a field that is none")
 		}
-		hash := u64(16)
+		hash, leads := u64(16), isOffset(u64(24), u64(32), u64(40), u64(48)) && (u64(40) == 0) == (u64(56) == 0)
 		switch n, most := s.unpacked(at+fixed, size-fixed, flags); {
 		case n > most:
 			return 0, errors.New("a field that is none")
@@ -258,6 +267,9 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 			}
 			s.links.field(at, hash, flags, b)
 		}
+		if !leads {
+			return size, errors.New("a field that is none")
+		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
 			return 0, errors.New("a field that is none")
@@ -270,7 +282,7 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		here := Cursor{Seqnum: e.seqnum, Monotonic: e.mono, Realtime: e.realtime, XorHash: u64(56)}
 		s.broken = e.seqnum
 		if err := s.items(at, size-fixed, item, e.seqnum); err != nil {
-			return 0, err
+			return size, err
 		}
 		s.broken = 0
 		s.expect(at, here, boot)
@@ -279,7 +291,7 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
 	case objectArray: // next_entry_array_offset
 		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
-			return 0, errors.New("a list of entries that leads back")
+			return size, errors.New("a list of entries that leads back")
 		}
 		return size, s.array(at+fixed, size-fixed, item)
 	}

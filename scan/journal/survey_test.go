@@ -76,6 +76,7 @@ func TestDamageIsTold(t *testing.T) {
 		{"another kind of hash", func(b []byte) { b[atIncompatible] ^= incompatKeyed }, len(want), "another file's id"},
 		{"a field of another kind", func(b []byte) { b[asked] = objectField }, 0, "fields that are none"},
 		{"another message", func(b []byte) { b[message+len(failed)] ^= 1 }, len(want) - 1, "not what was written"},
+		{"another message, and a hash table", func(b []byte) { put(b, table, 1); b[message+len(failed)] ^= 1 }, len(want) - 1, "a hash table with items"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
 		{"an older last number by the header", func(b []byte) { put(b, atTailSeqnum, 9); b[atState] = byte(Archived) }, len(want), "an entry that is none"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
