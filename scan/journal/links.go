@@ -36,8 +36,8 @@ type links struct {
 	likely  [1024]bool          // by a part of the offset, whether there may be a list, or it is spoiled: most fields have none
 	longest int                 // of asked
 
-	isField offsets
-	older   map[uint64]bool // fields before the survey's beginning that were looked at
+	isField offsets         // of fields that were met
+	older   offsets         // of fields before the survey's beginning that were looked at
 	sound   int             // fields that are what was written, by their hash
 	spoilt  int             // that are not
 	first   uint64          // the first of these
@@ -63,7 +63,7 @@ func (t *tally) add(entry uint64) {
 }
 
 func newLinks(q question, hash func(field []byte) uint64) *links {
-	l := &links{hash: hash, asked: map[string]bool{}, judged: map[string]bool{"MESSAGE": true}, lists: map[uint64]*tally{}, values: map[string][]*tally{}, older: map[uint64]bool{}, spoiled: map[uint64]bool{}}
+	l := &links{hash: hash, asked: map[string]bool{}, judged: map[string]bool{"MESSAGE": true}, lists: map[uint64]*tally{}, values: map[string][]*tally{}, spoiled: map[uint64]bool{}}
 	for _, field := range q.values {
 		l.asked[field], l.longest = true, max(l.longest, len(field))
 	}
@@ -140,7 +140,7 @@ func (l *links) hold(entry, field uint64) (spoiled bool) {
 
 // older looks at a field that stands before the survey's beginning.
 func (s *survey) older(at uint64) error {
-	if s.links.older[at] {
+	if s.links.older.has(at) {
 		return nil
 	}
 	fixed, _ := s.shape(objectData)
@@ -159,7 +159,7 @@ func (s *survey) older(at uint64) error {
 		}
 		s.links.field(at, binary.LittleEndian.Uint64(b[16:]), b[1], field)
 	}
-	s.links.older[at] = true
+	s.links.older.add(at)
 	return nil
 }
 
