@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -109,6 +110,9 @@ func (c Cursor) sameBoot(d Cursor) bool {
 func (c Cursor) Same(d Cursor) bool {
 	return c.sameBoot(d) && c.Monotonic == d.Monotonic && c.HasXor && d.HasXor && c.XorHash == d.XorHash
 }
+
+// identity is the same for two cursors that name one entry: see Same.
+func (c Cursor) identity() uint64 { return c.XorHash ^ bits.RotateLeft64(c.Monotonic, 32) }
 
 // Compare orders two entries: -1 when c was written before d, 1 after, 0 when
 // they are the same. Within a seqnum id the sequence number decides; else

@@ -101,7 +101,9 @@ func (p *plan) newExhausted(position string) *Exhausted {
 	x := &Exhausted{Cursor: position}
 	for i, f := range p.files {
 		if p.known.exhausts(i, f) { // what is in the header was read then, and looked at
-			x.Files = append(x.Files, p.known.file(i, f))
+			k := p.known.file(i, f)
+			k.Surveyed = max(k.Surveyed, f.surveyed)
+			x.Files = append(x.Files, k)
 			continue
 		}
 		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Surveyed: max(f.surveyed, p.known.file(i, f).Surveyed)}

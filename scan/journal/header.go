@@ -38,12 +38,13 @@ type FileInfo struct {
 	Size         int64 // bytes of the file
 
 	compact    bool   // HEADER_INCOMPATIBLE_COMPACT
+	keyed      bool   // HEADER_INCOMPATIBLE_KEYED_HASH: see hash
 	headerSize uint64 // the first object stands behind it
 	tailObject uint64 // offset of the last object
 	dataTable  table  // by which matches find entries
 	fieldTable table
-	uncounted  uint64 // see uncounted
-	surveyed   uint64 // see surveyFile
+	surveyed   uint64 // see surveyFile; of an unclean file that was looked at behind its last object, its size
+	wentBack   bool   // a clock, between two entries that were surveyed
 	stat       stat
 }
 
@@ -89,6 +90,7 @@ const (
 
 	signature         = "LPKSHHRH"
 	compatTailBoot    = 1 << 1
+	incompatKeyed     = 1 << 2
 	incompatCompact   = 1 << 4
 	plausibleRealtime = 1 << 62 // beyond it an int64 would turn negative
 )
@@ -124,6 +126,7 @@ func parseHeader(b []byte, size int64) (FileInfo, error) {
 		TailMono: u64(atTailMono), Size: size, headerSize: head, tailObject: u64(atTailObject),
 		dataTable: table{u64(atDataTable), u64(atDataTable + 8)}, fieldTable: table{u64(atFieldTable), u64(atFieldTable + 8)},
 		compact: binary.LittleEndian.Uint32(b[atIncompatible:])&incompatCompact != 0,
+		keyed:   binary.LittleEndian.Uint32(b[atIncompatible:])&incompatKeyed != 0,
 	}, nil
 }
 
@@ -152,9 +155,6 @@ func readInfo(path string) (FileInfo, error) {
 	}
 	parsed, err := parseHeader(b[:n], st.Size)
 	parsed.Path, parsed.stat = path, info.stat
-	if err == nil && parsed.isUnclean() {
-		parsed.uncounted = uncounted(fd, parsed)
-	}
 	return parsed, err
 }
 
@@ -162,24 +162,6 @@ func readInfo(path string) (FileInfo, error) {
 // was rotated and never archived.
 func (f FileInfo) isUnclean() bool {
 	return strings.HasSuffix(f.Path, "~") || f.State != Archived && strings.Contains(filepath.Base(f.Path), "@")
-}
-
-// uncounted is the offset of an object behind the last one that the header names: the header is
-// older than the rest, which libsystemd does not read. 0: there is none.
-func uncounted(fd int, f FileInfo) uint64 {
-	size := func(at uint64) uint64 {
-		var b [objectHead]byte
-		n, err := syscall.Pread(fd, b[:], int64(at))
-		if size := binary.LittleEndian.Uint64(b[8:]); err == nil && n == objectHead && 0 < b[0] && b[0] <= objectTag && [6]byte(b[2:]) == [6]byte{} && objectHead < size && size < uint64(f.Size) {
-			return size
-		}
-		return 0
-	}
-	last := size(f.tailObject)
-	if behind := f.tailObject + (last+7)&^7; last > 0 && size(behind) > 0 {
-		return behind
-	}
-	return 0
 }
 
 // openRead opens a file without waiting for the other end if it is a FIFO.

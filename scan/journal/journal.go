@@ -42,6 +42,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -105,10 +106,14 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	p := newPlan(&o, l)
 	r := &Reader{ctx: ctx, o: o, plan: p, comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
+	r.question = question{names: o.Fields, matches: o.Matches, now: o.Now}
 	for _, term := range terms {
-		r.asked = append(r.asked, term...)
+		r.question.values = append(r.question.values, term...)
 	}
 	r.passOver(l)
+	if len(r.expected) > mostExpected {
+		r.expected = nil
+	}
 	p.countTails()
 	if len(p.open) == 0 {
 		return r, nil
@@ -120,6 +125,12 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		r.near = int64(p.tail.Realtime) - settle
 	}
 	q := query{terms: terms, fields: withOwn(o.Fields), seek: p.seek}
+	for _, m := range o.Matches {
+		q.fields = append(q.fields, m.fields()...)
+	}
+	if p.unlinked {
+		q.terms = nil
+	}
 	kind := o.Reader
 	open := func(files []FileInfo) (reader, error) {
 		q.files = files
@@ -135,13 +146,19 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		}
 		return src, nil
 	}
-	stages := p.stages()
-	if r.src, err = open(stages[0]); err != nil {
+	r.reopen = func() (reader, error) {
+		q.terms, q.seek = nil, ""
+		return open(p.open)
+	}
+	if apart := p.numberings(); len(apart) > 1 {
+		r.src, err = mergeFiles(apart, open, p.later)
+	} else {
+		r.src, err = openStaged(p.stages(), open)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if r.kind = kind; len(stages) > 1 {
-		r.src = &staged{reader: r.src, open: open, rest: stages[1:]}
-	}
+	r.kind = kind
 	return r, nil
 }
 
@@ -163,10 +180,17 @@ func (r *Reader) passOver(l *listing) {
 		}
 		r.passed(f, withRemedy(fmt.Errorf("%w%s", fs.ErrPermission, more)))
 	}
-	for _, f := range r.plan.files {
-		if f.uncounted > 0 {
-			r.remark(f, "journal file %s is %v at byte %d: its header is older than what stands there, which is not read", f.Path, errDamaged, f.uncounted)
+	for i, f := range r.plan.files {
+		if !f.isUnclean() || r.plan.known.file(i, f).Surveyed == uint64(f.Size) {
+			continue
 		}
+		if at := uncounted(f); at > 0 {
+			r.remark(f, "journal file %s is %v at byte %d: its header is older than what stands there, which is not read", f.Path, errDamaged, at)
+		}
+		r.plan.files[i].surveyed = uint64(f.Size)
+	}
+	for _, f := range r.plan.renamed {
+		r.remark(f, "journal file %s is %v: its entries belonged to another numbering before; it is read on from where it was read to", f.Path, errDamaged)
 	}
 	all := r.plan.open
 	r.plan.open = nil
@@ -190,13 +214,30 @@ func (r *Reader) survey(f *FileInfo) bool {
 	if f.isUnclean() {
 		from = 0 // what was sound before may have been lost
 	}
-	f.surveyed, err = surveyFile(f, from, r.asked)
+	q, spoiled := r.question, []uint64(nil)
+	if p.known != nil {
+		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
+	}
+	f.surveyed, spoiled, err = surveyFile(f, from, q)
+	p.spoil(f.SeqnumID, spoiled)
 	switch {
 	case isRefused(err):
 		r.passed(*f, err)
+		maps.DeleteFunc(r.expected, func(_ uint64, path string) bool { return path == f.Path })
 	case errors.Is(err, errDamaged):
 		p.doubtful = true
-		r.remark(*f, "journal file %s is %v: what stands before the damage is read, of the rest something may be lost (journalctl --verify --file=%s shows where)", f.Path, err, f.Path)
+		does := "what stands before the damage is read, of the rest something may be lost"
+		switch {
+		case errors.As(err, new(unlinked)):
+			p.unlinked = true
+			does = "what is asked for is looked for in all that it holds"
+		case errors.As(err, new(spoilt)):
+			does = "entries that hold it are left out"
+		}
+		r.remark(*f, "journal file %s is %v: %s (journalctl --verify --file=%s shows where)", f.Path, err, does, f.Path)
+	}
+	if f.isUnclean() {
+		f.surveyed = uint64(f.Size)
 	}
 	p.files[at] = *f
 	return !isRefused(err)

@@ -1,24 +1,57 @@
 package journal
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
+	"sort"
 )
+
+// question is what a reading asks of a file.
+type question struct {
+	values []string // FIELD=value, of all terms; none: all entries are read
+	names  []string // of the fields that entries are judged by
+
+	expect  func(c Cursor) bool // is told, until it gives false, of each entry that was met and fulfils one of
+	matches []Match             // these; none: of each
+	now     int64               // µs
+}
 
 // links are the lists of entries that a reading goes by: of each field that is asked for, or of
 // all entries where none is. An object may be whole and yet be lost to libsystemd, which passes
 // over what no list leads to without a word: a crash leaves pages of which one was written and
 // another was not.
 type links struct {
-	asked   map[string]bool   // FIELD=value; empty: all entries are read
-	lists   map[uint64]*tally // what entries hold, by the offset of the field
-	all     tally             // of the entries
-	likely  [1024]bool        // by a part of the offset, whether there may be a list: most fields have none
-	longest int               // of asked
+	hash    func(field []byte) uint64
+	asked   map[string]bool     // FIELD=value; empty: all entries are read
+	judged  map[string]bool     // names of fields
+	lists   map[uint64]*tally   // what entries hold, by the offset of the field
+	values  map[string][]*tally // the same, by FIELD=value
+	all     tally               // of the entries
+	likely  [1024]bool          // by a part of the offset, whether there may be a list, or it is spoiled: most fields have none
+	longest int                 // of asked
+
+	isField offsets         // of fields that were met
+	older   offsets         // of fields before the survey's beginning that were looked at
+	sound   int             // fields that are what was written, by their hash
+	spoilt  int             // that are not
+	first   uint64          // the first of these
+	spoiled map[uint64]bool // those by which entries are judged
 }
+
+// The errors of a file that is read to its end.
+type (
+	unlinked struct{ error } // matches do not find all that they should
+	spoilt   struct{ error } // fields are not what was written
+)
+
+func (e unlinked) Unwrap() error { return e.error }
+func (e spoilt) Unwrap() error   { return e.error }
 
 // tally tells one list of entries from another.
 type tally struct{ n, sum, last uint64 }
@@ -29,39 +62,113 @@ func (t *tally) add(entry uint64) {
 	}
 }
 
-func newLinks(asked []string) *links {
-	l := &links{asked: map[string]bool{}, lists: map[uint64]*tally{}}
-	for _, field := range asked {
+func newLinks(q question, hash func(field []byte) uint64) *links {
+	l := &links{hash: hash, asked: map[string]bool{}, judged: map[string]bool{"MESSAGE": true}, lists: map[uint64]*tally{}, values: map[string][]*tally{}, spoiled: map[uint64]bool{}}
+	for _, field := range q.values {
 		l.asked[field], l.longest = true, max(l.longest, len(field))
+	}
+	for _, name := range q.names {
+		l.judged[name] = true
 	}
 	return l
 }
 
-// isAsked tells whether a value of that many bytes may be one of those asked for.
-func (l *links) isAsked(n uint64) bool { return l != nil && n <= uint64(l.longest) }
+// offsets are a set of offsets of objects.
+type offsets []uint64
 
-// field takes note of a field that was met.
-func (l *links) field(at uint64, value []byte) {
-	if l.asked[string(value)] {
-		l.lists[at], l.likely[at/8%1024] = &tally{}, true
+// mostOffset bounds the set to 16 MiB, for a file may be sparse.
+const mostOffset = 1 << 30
+
+func (o *offsets) add(at uint64) {
+	if at >= mostOffset {
+		return
+	}
+	if n := int(at/512) + 1 - len(*o); n > 0 {
+		*o = append(*o, make([]uint64, n)...)
+	}
+	(*o)[at/512] |= 1 << (at / 8 % 64)
+}
+
+func (o offsets) has(at uint64) bool {
+	return at >= mostOffset || at/512 < uint64(len(o)) && o[at/512]&(1<<(at/8%64)) != 0
+}
+
+// fewBits of a hash may be damaged: of another field it differs in about 32.
+const fewBits = 8
+
+// field takes note of a field that was met, filed under the hash, which says FIELD=value unless it is packed.
+func (l *links) field(at, hash uint64, flags byte, field []byte) {
+	if isPacked(field, flags) {
+		return
+	}
+	if other := hash ^ l.hash(field); flags == 0 && other == 0 {
+		l.sound++
+	} else {
+		if l.spoilt++; l.spoilt == 1 {
+			l.first = at
+		}
+		name, _, _ := bytes.Cut(field, []byte("="))
+		if bits.OnesCount64(other) > fewBits && l.judged[string(name)] {
+			l.spoiled[at], l.likely[at/8%1024] = true, true
+		}
+	}
+	if len(field) <= l.longest && l.asked[string(field)] {
+		t := &tally{}
+		l.lists[at], l.values[string(field)], l.likely[at/8%1024] = t, append(l.values[string(field)], t), true
 	}
 }
 
-// hold takes note that the entry holds the field.
-func (l *links) hold(entry, field uint64) {
-	if l == nil || !l.likely[field/8%1024] {
-		return
+// fulfils tells whether the entry, whose fields were the last that were held, fulfils a match.
+func (l *links) fulfils(entry uint64, matches []Match) bool {
+	return len(matches) == 0 || slices.ContainsFunc(matches, func(m Match) bool {
+		return !slices.ContainsFunc(m, func(field string) bool {
+			return !slices.ContainsFunc(l.values[field], func(t *tally) bool { return t.last == entry })
+		})
+	})
+}
+
+// hold takes note that the entry holds the field, and tells whether that is spoiled.
+func (l *links) hold(entry, field uint64) (spoiled bool) {
+	if !l.likely[field/8%1024] {
+		return false
 	}
 	if t := l.lists[field]; t != nil {
 		t.add(entry)
 	}
+	return l.spoiled[field]
+}
+
+// older looks at a field that stands before the survey's beginning.
+func (s *survey) older(at uint64) error {
+	if s.links.older.has(at) {
+		return nil
+	}
+	fixed, _ := s.shape(objectData)
+	b, err := s.read(at, fixed)
+	if err != nil {
+		return err
+	}
+	size := binary.LittleEndian.Uint64(b[8:])
+	if b[0] != objectData || size <= fixed || size > s.from-at {
+		return errors.New("an entry of fields that are none")
+	}
+	if n := size - fixed; n <= surveyedBytes {
+		field, err := s.read(at+fixed, n)
+		if err != nil {
+			return err
+		}
+		s.links.field(at, binary.LittleEndian.Uint64(b[16:]), b[1], field)
+	}
+	s.links.older.add(at)
+	return nil
 }
 
 // compareLinks holds the lists against the entries that were met.
 func (s *survey) compareLinks() error {
 	l := s.links
-	if l == nil {
-		return nil
+	if s.from == 0 && l.spoilt > l.sound {
+		l.spoilt, s.spoiled = 0, nil // it is not the fields
+		return unlinked{fmt.Errorf("%w: its fields are filed under another file's id", errDamaged)}
 	}
 	if len(l.asked) == 0 {
 		b, err := s.read(0, headerSize)
@@ -75,7 +182,7 @@ func (s *survey) compareLinks() error {
 	}
 	for _, at := range slices.Sorted(maps.Keys(l.lists)) {
 		if err := s.compareField(at, *l.lists[at]); err != nil {
-			return fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+			return unlinked{fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)}
 		}
 	}
 	return nil
@@ -87,25 +194,31 @@ func (s *survey) compareField(at uint64, held tally) error {
 	if err != nil {
 		return err
 	}
+	if b[1] != 0 {
+		return errors.New("a field that would be packed")
+	}
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	hash, first, array, n := u64(16), u64(40), u64(48), u64(56)
 	table := s.info.dataTable
 	if table.size < 16 {
 		return errors.New("a field without a hash table")
 	}
-	for next, before := table.offset+hash%(table.size/16)*16, uint64(0); next != at; {
-		if b, err = s.read(next, 8); err != nil {
-			return err
-		}
-		if next = u64(0); next <= before || next > at { // what is later stands behind
+	if b, err = s.read(table.offset+hash%(table.size/16)*16, 8); err != nil {
+		return err
+	}
+	for next, before := u64(0), uint64(0); next != at; before, next = next, u64(24) { // next_hash_offset
+		if next <= before || next > at { // what is later stands behind
 			return errors.New("a field that its hash table does not lead to")
 		}
-		if before = next; next != at {
-			next += 24 // next_hash_offset
+		if b, err = s.read(next, dataPayload); err != nil {
+			return err
+		}
+		if b[0] != objectData || b[1]&^compressions != 0 {
+			return errors.New("a hash table that leads to what is no field")
 		}
 	}
 	listed := tally{}
-	if n > 0 && first <= s.info.tailObject {
+	if n > 0 && s.from <= first && first <= s.info.tailObject {
 		listed.add(first)
 	}
 	return s.compareList(listed, array, n-min(n, 1), held)
@@ -124,19 +237,21 @@ func (s *survey) compareList(listed tally, array, n uint64, held tally) error {
 		if b[0] != objectArray || size <= arrayItems || next != 0 && next <= array {
 			return errors.New("a list of entries that is none")
 		}
-		at, k := array+arrayItems, min(n, (size-arrayItems)/item)
-		for n -= k; k > 0; {
+		k := min(n, (size-arrayItems)/item)
+		n -= k
+		older, err := s.listedBefore(array+arrayItems, k, item)
+		if err != nil {
+			return err
+		}
+		at := array + arrayItems + older*item
+		for k -= older; k > 0; {
 			part := min(k, surveyedBytes/item)
 			if b, err = s.bytes(at, part*item); err != nil {
 				return err
 			}
 			at, k = at+part*item, k-part
 			for ; len(b) > 0; b = b[item:] {
-				entry := uint64(binary.LittleEndian.Uint32(b))
-				if item != 4 {
-					entry = binary.LittleEndian.Uint64(b)
-				}
-				if entry != 0 && entry <= s.info.tailObject {
+				if entry := offset(b, item); entry != 0 && entry <= s.info.tailObject {
 					listed.add(entry)
 				}
 			}
@@ -148,6 +263,66 @@ func (s *survey) compareList(listed tally, array, n uint64, held tally) error {
 		return errors.New("a list of entries that lacks some, or has others")
 	}
 	return nil
+}
+
+// allListed tells whether the list of all entries leads on to its end.
+func (s *survey) allListed() bool {
+	b, err := s.read(0, headerSize)
+	if err != nil {
+		return false
+	}
+	_, item := s.shape(objectArray)
+	array, n := binary.LittleEndian.Uint64(b[atEntryArray:]), binary.LittleEndian.Uint64(b[atEntries:])
+	for previous := uint64(0); n > 0; {
+		if b, err = s.read(array, arrayItems); err != nil || b[0] != objectArray || array < s.info.headerSize {
+			return false
+		}
+		size, next := binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
+		if size <= arrayItems || next != 0 && next <= array {
+			return false
+		}
+		k := min(n, (size-arrayItems)/item)
+		n -= k
+		for at := array + arrayItems; k > 0; k, at = k-1, at+item {
+			if b, err = s.bytes(at, item); err != nil || offset(b, item) <= previous {
+				return false
+			}
+			previous = offset(b, item)
+		}
+		array = next
+	}
+	return true
+}
+
+// listedBefore is how many of the k items of a list stand before the survey's beginning. The last of
+// these must be an entry: libsystemd, which looks for its place there, ends the list at what is none.
+func (s *survey) listedBefore(at, k, item uint64) (n uint64, err error) {
+	if s.from == 0 {
+		return 0, nil
+	}
+	entry := func(i uint64) uint64 {
+		b, readErr := s.read(at+i*item, item)
+		if err = cmp.Or(err, readErr); err != nil {
+			return 0
+		}
+		return offset(b, item)
+	}
+	n = uint64(sort.Search(int(k), func(i int) bool { e := entry(uint64(i)); return e == 0 || e >= s.from }))
+	if n > 0 && err == nil {
+		b, err := s.read(entry(n-1), entryItems)
+		if err != nil || b[0] != objectEntry || binary.LittleEndian.Uint64(b[16:]) == 0 {
+			return 0, errors.New("a list of what are no entries")
+		}
+	}
+	return n, err
+}
+
+// offset is the first item, of 4 bytes in a compact file and 8 in another.
+func offset(b []byte, item uint64) uint64 {
+	if item == 4 {
+		return uint64(binary.LittleEndian.Uint32(b))
+	}
+	return binary.LittleEndian.Uint64(b)
 }
 
 // read reads few bytes of the file, beside those that are kept.

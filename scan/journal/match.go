@@ -26,6 +26,24 @@ func (m Match) check() error {
 	return nil
 }
 
+// fields are the names in the match.
+func (m Match) fields() (names []string) {
+	for _, expr := range m {
+		field, _, _ := strings.Cut(expr, "=")
+		names = append(names, field)
+	}
+	return names
+}
+
+// holds tells whether an entry with these fields fulfils the match.
+func (m Match) holds(field func(name string) ([]byte, bool)) bool {
+	return !slices.ContainsFunc(m, func(expr string) bool {
+		name, want, _ := strings.Cut(expr, "=")
+		have, ok := field(name)
+		return !ok || string(have) != want
+	})
+}
+
 // validField follows journal_field_valid of systemd's journal-file.c.
 func validField(name string) bool {
 	if name == "" || len(name) > 64 || name[0] >= '0' && name[0] <= '9' {

@@ -18,6 +18,8 @@ type plan struct {
 	files    []FileInfo // all that can be read
 	open     []FileInfo // those that may hold something new
 	doubtful bool       // one of these is damaged: its numbers may be
+	renamed  []FileInfo // whose numbering has another name than before
+	unlinked bool       // of one of these a match does not find all that it should
 	seek     string     // the cursor to begin at; "": the head
 	all      bool       // compare every entry, not only the first ones
 
@@ -25,8 +27,23 @@ type plan struct {
 	tails map[string]uint64 // by seqnum id: the last sequence number, by the headers
 	over  map[string]bool   // by seqnum id: nobody writes to its files any more
 
+	spoiled map[string][]uint64 // by seqnum id: entries that are not what was written, ascending
+
 	gaps     []Gap
 	warnings []string
+}
+
+// spoil takes note of entries that must not be judged.
+func (p *plan) spoil(seqnumID string, seqnums []uint64) {
+	if len(seqnums) == 0 {
+		return
+	}
+	if p.spoiled == nil {
+		p.spoiled = map[string][]uint64{}
+	}
+	all := append(p.spoiled[seqnumID], seqnums...)
+	slices.Sort(all)
+	p.spoiled[seqnumID] = all
 }
 
 // newPlan reads the position and chooses the files.
@@ -35,6 +52,7 @@ func newPlan(o *Options, l *listing) *plan {
 	if o.After != nil && o.After.Cursor != "" {
 		p.goOn(o)
 	}
+	p.renumber()
 	for i, f := range l.files {
 		if (f.Entries > 0 || f.HeadRealtime > 0) && !p.known.exhausts(i, f) {
 			p.open = append(p.open, f)
@@ -42,6 +60,18 @@ func newPlan(o *Options, l *listing) *plan {
 	}
 	p.chooseSeek()
 	return p
+}
+
+// renumber takes over how far a file was read whose numbering has another name than it had: that
+// is damaged, and all that is in the file would seem to be new.
+func (p *plan) renumber() {
+	for i, f := range p.files {
+		if k := p.known.file(i, f); k.ID != "" && k.SeqnumID != f.SeqnumID {
+			known := *p.known
+			known.Files = append(slices.Clip(known.Files), ExhaustedFile{SeqnumID: f.SeqnumID, Seqnum: k.Seqnum})
+			p.known, p.renamed = &known, append(p.renamed, f)
+		}
+	}
 }
 
 // countTails learns the last sequence numbers.

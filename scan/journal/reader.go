@@ -86,7 +86,10 @@ type Reader struct {
 	src  reader // nil: nothing can be new
 	kind string
 
-	asked []string // FIELD=value, of all terms
+	question question
+	expected map[uint64]string      // by identity: new entries that were met in a file, and its path, until they are read
+	reopen   func() (reader, error) // to read all
+	again    bool                   // they are looked for in all
 
 	comparing bool   // entries may still be before the position
 	near      int64  // µs; from here on an entry may be beyond the tail
@@ -128,6 +131,9 @@ func (r *Reader) Next() bool {
 			r.fail(err)
 			break
 		}
+		if !ok && r.lookAgain() {
+			continue
+		}
 		if !ok {
 			r.finish()
 			break
@@ -144,8 +150,11 @@ func (r *Reader) Next() bool {
 		if r.plan.after == nil && t < r.plan.since {
 			continue
 		}
+		if len(r.plan.spoiled) > 0 && r.isSpoiled() {
+			continue
+		}
 		r.msg = r.src.message()
-		if r.suppressed() {
+		if r.suppressed() || (r.plan.unlinked || r.again) && !r.isAsked() {
 			continue
 		}
 		return true
@@ -153,10 +162,26 @@ func (r *Reader) Next() bool {
 	return false
 }
 
+// isAsked tells whether the entry fulfils a match.
+func (r *Reader) isAsked() bool {
+	return len(r.o.Matches) == 0 || slices.ContainsFunc(r.o.Matches, func(m Match) bool { return m.holds(r.src.field) })
+}
+
+// isSpoiled tells whether the entry is not what was written.
+func (r *Reader) isSpoiled() bool {
+	text, err := r.src.cursor()
+	if err != nil {
+		return false
+	}
+	c, err := ParseCursor(text)
+	_, spoiled := slices.BinarySearch(r.plan.spoiled[c.SeqnumID], c.Seqnum)
+	return err == nil && spoiled
+}
+
 // take tells whether the entry, of time t, is new and was there at Open. It
 // leaves its cursor in last where it had to ask for it.
 func (r *Reader) take(t int64) bool {
-	if !r.comparing && t < r.near {
+	if !r.comparing && t < r.near && len(r.expected) == 0 {
 		r.last = ""
 		return true
 	}
@@ -169,6 +194,14 @@ func (r *Reader) take(t int64) bool {
 	if err != nil {
 		r.warnf("journal: %v", err)
 		return true
+	}
+	_, expected := r.expected[c.identity()]
+	delete(r.expected, c.identity())
+	if r.again {
+		if expected && (r.latest == (Cursor{}) || r.plan.later(c, r.latest)) {
+			r.latest, r.last = c, text
+		}
+		return expected
 	}
 	if r.comparing {
 		if !r.plan.isNew(c) {
@@ -220,8 +253,14 @@ func (r *Reader) lastTaken() *state.JournalPosition {
 	}
 	if c, err := ParseCursor(text); err != nil || !r.plan.counted(c) {
 		text = Cursor{Realtime: uint64(r.newest), HasRealtime: true}.String()
+	} else {
+		text = r.plan.bounded(c).String()
 	}
-	return &state.JournalPosition{Cursor: text, Time: r.now}
+	at := r.now
+	if r.again {
+		at = int64(r.latest.Realtime)
+	}
+	return &state.JournalPosition{Cursor: text, Time: at}
 }
 
 // finish ends a reading that met the end of the journal.
@@ -239,8 +278,11 @@ func (r *Reader) finish() {
 	if r.tailTaken {
 		tail = r.plan.tail
 	}
-	for _, c := range []*Cursor{tail, &r.latest} {
-		if c != nil && *c != (Cursor{}) && r.isLater(*c) {
+	for _, at := range []*Cursor{tail, &r.latest} {
+		if at == nil || *at == (Cursor{}) {
+			continue
+		}
+		if c := r.plan.bounded(*at); r.isLater(c) {
 			r.end = &state.JournalPosition{Cursor: c.String(), Time: int64(c.Realtime)}
 		}
 	}

@@ -51,6 +51,15 @@ type staged struct {
 	warned []string // of these
 }
 
+// openStaged begins to read.
+func openStaged(stages [][]FileInfo, open func(files []FileInfo) (reader, error)) (reader, error) {
+	r, err := open(stages[0])
+	if err != nil || len(stages) == 1 {
+		return r, err
+	}
+	return &staged{reader: r, open: open, rest: stages[1:]}, nil
+}
+
 func (s *staged) next() (bool, error) {
 	for {
 		ok, err := s.reader.next()

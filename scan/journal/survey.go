@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -35,15 +37,21 @@ const (
 
 // survey is a walk over the objects of a file.
 type survey struct {
-	file    *os.File
-	info    *FileInfo
-	buf     []byte // of the file, from at
-	at      uint64
-	entries uint64    // met so far
-	offset  uint64    // of the last of them
-	last    entryHead // of that one
-	before  entryHead // of the one before
-	links   *links    // nil: not all of the file is looked at
+	file     *os.File
+	info     *FileInfo
+	buf      []byte // of the file, from at
+	at       uint64
+	entries  uint64    // met so far
+	offset   uint64    // of the last of them
+	last     entryHead // of that one
+	before   entryHead // of the one before
+	boot     [16]byte  // of the last
+	from     uint64    // where it begins; 0: with the first object
+	links    *links
+	question question
+	expected *Cursor  // of the last entry that is asked for and not told of
+	spoiled  []uint64 // numbers of entries that are not what was written
+	broken   uint64   // of one that could not be looked at to its end
 }
 
 // entryHead are the numbers of an entry that the header repeats of the last one.
@@ -55,46 +63,76 @@ type entryHead struct{ seqnum, realtime, mono uint64 }
 //
 // It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
 // with the first object; and gives the offset for the next one, 0 where there is none.
-// [errTooLarge] and [errTorn] say that the file is not to be opened. A survey from the first object also
-// looks at the lists by which the fields asked for are found (FIELD=value; none: all entries).
+// [errTooLarge] and [errTorn] say that the file is not to be opened, [unlinked] that a match does not
+// find what it should: the survey goes to the fields that are asked for, and to the entries that it
+// met, as libsystemd does. The entries that are spoiled must not be judged.
 //
 // Where the header contradicts the last entry, info is left with the lower numbers: a position
 // made of the higher ones could lie behind all that is to come.
-func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err error) {
+func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []uint64, err error) {
 	file, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer file.Close()
 	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.stat.inode {
-		return 0, err // it was rotated away, and this is another
+		return 0, nil, err // it was rotated away, and this is another
 	}
-	s := &survey{file: file, info: info}
-	at := from
-	if at == 0 || at > info.tailObject {
-		at, from = info.headerSize, 0
-		s.links = newLinks(asked)
+	if from > info.tailObject {
+		from = 0
 	}
+	s := &survey{file: file, info: info, from: from, question: q, links: newLinks(q, info.hash())}
+	if end, err = s.walk(); err == nil || end == s.offset {
+		s.expectLast()
+	}
+	if err == nil && s.links.spoilt > 0 {
+		err = spoilt{fmt.Errorf("%w at byte %d: a field that is not what was written", errDamaged, s.links.first)}
+	}
+	return end, s.spoiled, err
+}
+
+// walk is surveyFile but for what fields say.
+func (s *survey) walk() (end uint64, err error) {
+	info := s.info
+	at := s.from
+	if at == 0 {
+		at = info.headerSize
+	}
+	var first error
 	for at < info.tailObject {
 		size, err := s.object(at)
 		if err != nil && info.State != Archived { // it may have been in the making
 			s.buf = nil
 			size, err = s.object(at)
 		}
+		if isRefused(err) {
+			return 0, err
+		}
 		if err != nil {
-			if isRefused(err) {
-				return 0, err
+			first = cmp.Or(first, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err))
+			if s.broken > 0 {
+				s.spoiled, s.broken = append(s.spoiled, s.broken), 0
 			}
-			if err := s.behind(at); err != nil {
-				return 0, err
+			if size == 0 {
+				if err := s.behind(at); err != nil {
+					return 0, err
+				}
+				break
 			}
-			end = info.tailObject // what is appended does not depend on what stands before it
-			if _, err := s.object(end); err != nil {
-				end = 0
-			}
-			return end, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
 		}
 		at += (size + 7) &^ 7
+	}
+	if first != nil {
+		end = info.tailObject // what is appended does not depend on what stands before it
+		if _, err := s.object(end); isRefused(err) {
+			return 0, err
+		} else if err != nil {
+			end = 0
+		}
+		if s.allListed() {
+			first = unlinked{first}
+		}
+		return end, first
 	}
 	b, err := s.bytes(at, objectHead)
 	if err != nil || at != info.tailObject || b[0] == 0 || b[0] > objectTag {
@@ -106,7 +144,7 @@ func surveyFile(info *FileInfo, from uint64, asked []string) (end uint64, err er
 	case err != nil && info.State == Archived:
 		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
 	}
-	if err := s.compare(from == 0); err != nil {
+	if err := s.compare(s.from == 0); err != nil {
 		return s.offset, err
 	}
 	return s.offset, s.compareLinks()
@@ -130,6 +168,29 @@ func (s *survey) compare(all bool) error {
 		i.TailSeqnum, i.TailRealtime, i.TailMono = min(i.TailSeqnum, s.last.seqnum), min(i.TailRealtime, int64(s.last.realtime)), min(i.TailMono, s.last.mono)
 	}
 	return fmt.Errorf("%w: its header contradicts its entries", errDamaged)
+}
+
+// expect tells of the entry before, if it is asked for: the last one may be in the making.
+func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
+	if s.question.expect == nil {
+		return
+	}
+	if last := s.expected; last != nil && last.Seqnum != c.Seqnum && !s.question.expect(*last) {
+		s.question.expect = nil
+	}
+	s.expected = nil
+	if s.links.fulfils(at, s.question.matches) {
+		c.SeqnumID, c.BootID = s.info.SeqnumID, hex.EncodeToString(boot[:])
+		c.HasMonotonic, c.HasRealtime, c.HasXor = true, true, true
+		s.expected = &c
+	}
+}
+
+// expectLast tells of the last entry, if it is asked for and complete.
+func (s *survey) expectLast() {
+	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.info.State == Archived || age >= settle) {
+		s.question.expect(*s.expected)
+	}
 }
 
 // bytes reads n bytes of the file at the offset.
@@ -156,7 +217,7 @@ func (s *survey) bytes(at, n uint64) ([]byte, error) {
 }
 
 // object looks at one object, as journal_file_check_object of systemd's journal-file.c does,
-// and gives its size.
+// and gives its size; 0 where that cannot be.
 func (s *survey) object(at uint64) (size uint64, err error) {
 	b, err := s.bytes(at, objectHead)
 	if err != nil {
@@ -187,9 +248,10 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	switch kind {
 	case objectData: // hash, next_hash_offset, next_field_offset, entry_offset, entry_array_offset, n_entries
-		if size == fixed || !isOffset(u64(24), u64(32), u64(40), u64(48)) || (u64(40) == 0) != (u64(56) == 0) {
+		if size == fixed {
 			return 0, errors.New("a field that is none")
 		}
+		hash, leads := u64(16), isOffset(u64(24), u64(32), u64(40), u64(48)) && (u64(40) == 0) == (u64(56) == 0)
 		switch n, most := s.unpacked(at+fixed, size-fixed, flags); {
 		case n > most:
 			return 0, errors.New("a field that is none")
@@ -198,28 +260,38 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		case flags == 1<<2 && !s.isWhole(at+fixed, size-fixed):
 			return 0, fmt.Errorf("%w: at byte %d", errTorn, at)
 		}
-		if n := size - fixed; flags == 0 && s.links.isAsked(n) {
+		s.links.isField.add(at)
+		if n := size - fixed; n <= surveyedBytes && at < s.info.tailObject { // that one may be in the making
 			if b, err = s.bytes(at+fixed, n); err != nil {
 				return 0, err
 			}
-			s.links.field(at, b)
+			s.links.field(at, hash, flags, b)
+		}
+		if !leads {
+			return size, errors.New("a field that is none")
 		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
 			return 0, errors.New("a field that is none")
 		}
 	case objectEntry: // seqnum, realtime, monotonic
-		e := entryHead{u64(16), u64(24), u64(32)}
+		e, boot := entryHead{u64(16), u64(24), u64(32)}, [16]byte(b[40:])
 		if e.realtime == 0 || e.realtime >= possibleTime || e.mono >= possibleTime || e.seqnum < max(1, s.info.HeadSeqnum) || e.seqnum <= s.last.seqnum || e.seqnum-1 > s.info.TailSeqnum {
 			return 0, errors.New("an entry that is none")
 		}
-		if err := s.items(at, size-fixed, item); err != nil {
-			return 0, err
+		here := Cursor{Seqnum: e.seqnum, Monotonic: e.mono, Realtime: e.realtime, XorHash: u64(56)}
+		s.broken = e.seqnum
+		if err := s.items(at, size-fixed, item, e.seqnum); err != nil {
+			return size, err
 		}
+		s.broken = 0
+		s.expect(at, here, boot)
+		s.info.wentBack = s.info.wentBack || e.realtime < s.last.realtime || e.mono < s.last.mono && boot == s.boot
+		s.boot = boot
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
 	case objectArray: // next_entry_array_offset
 		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
-			return 0, errors.New("a list of entries that leads back")
+			return size, errors.New("a list of entries that leads back")
 		}
 		return size, s.array(at+fixed, size-fixed, item)
 	}
@@ -261,100 +333,34 @@ func (s *survey) behind(at uint64) error {
 	return nil
 }
 
-// isWhole tells whether the zstd frame of n bytes ends there ("Zstandard frames" of RFC 8878,
-// 3.1.1): libsystemd asserts that it gets what the frame promises.
-func (s *survey) isWhole(at, n uint64) bool {
-	b, err := s.bytes(at, min(n, 18))
-	if err != nil || len(b) < 5 || binary.LittleEndian.Uint32(b) != 0xfd2fb528 {
-		return true // libsystemd does not take it for a frame
-	}
-	end := at + n
-	at += uint64(5 + []int{0, 1, 2, 4}[b[4]&3] + []int{0, 2, 4, 8}[b[4]>>6])
-	if single := b[4]>>5&1 == 1; !single || b[4]>>6 == 0 { // a byte for the window, or for the size
-		at++
-	}
-	checksum := uint64(b[4]>>2&1) * 4
-	for last := false; !last; {
-		if b, err = s.bytes(at, 3); err != nil || at+3 > end {
-			return false
-		}
-		head := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16
-		kind, size := head>>1&3, head>>3
-		if last = head&1 == 1; kind == 1 {
-			size = 1 // one byte, repeated
-		} else if size == 0 && !last {
-			return false // zeros
-		}
-		at += 3 + size
-	}
-	return at+checksum <= end
-}
-
-// unpacked is the size of a value of n bytes in the file, as the compressed form itself says
-// it (0 where it does not), and the most that the compression could make of n bytes.
-func (s *survey) unpacked(at, n uint64, flags byte) (size, most uint64) {
-	b, err := s.bytes(at, min(n, 18))
-	switch {
-	case err != nil:
-		return 0, 0
-	case flags == 0 && n > maxField: // or its size is damaged: what follows is an object, or not
-		if b, err = s.bytes((at+n+7)&^7, objectHead); err != nil || b[0] == 0 || b[0] > objectTag {
-			return n, 0
-		}
-		return n, n
-	case flags == 0:
-		return n, n
-	case flags == 1<<0:
-		return s.unpackedXZ(at, n), n << 13
-	case flags == 1<<1 && len(b) >= 8: // systemd's own prefix
-		return binary.LittleEndian.Uint64(b), n << 8
-	case flags == 1<<2 && len(b) == 18: // "Zstandard frames" of RFC 8878, 3.1.1.1; no shorter one is of interest
-		at := 5 + []int{0, 1, 2, 4}[b[4]&3]
-		if single := b[4]>>5&1 == 1; !single {
-			at++
-		}
-		switch b[4] >> 6 {
-		case 1:
-			size = uint64(binary.LittleEndian.Uint16(b[at:])) + 256
-		case 2:
-			size = uint64(binary.LittleEndian.Uint32(b[at:]))
-		case 3:
-			size = binary.LittleEndian.Uint64(b[at:])
-		}
-		return size, n << 15
-	}
-	return 0, 0
-}
-
-// unpackedXZ reads the index of an xz stream (section 4 of the .xz file format): a byte 0, the
-// number of blocks, of each the packed and the unpacked size. The footer says how long it is.
-func (s *survey) unpackedXZ(at, n uint64) (size uint64) {
-	const footer = 12 // CRC32, uint32 length of the index in units of 4 bytes - 1, 2 flags, "YZ"
-	if n < footer {
-		return 0
-	}
-	b, err := s.bytes(at+n-footer, footer)
+// uncounted is the offset of an object behind the last one that the header names: the header is
+// older than the rest, which libsystemd does not read. There may be a hole between them. 0: there is none.
+func uncounted(f FileInfo) uint64 {
+	file, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return 0
 	}
-	length := (uint64(binary.LittleEndian.Uint32(b[4:])) + 1) * 4
-	if length > min(n-footer, surveyedBytes) {
-		return 0
+	defer file.Close()
+	s := &survey{file: file, info: &f}
+	size := func(at uint64) (size uint64, ok bool) {
+		b, err := s.bytes(at, objectHead)
+		if err != nil {
+			return 0, false
+		}
+		size = binary.LittleEndian.Uint64(b[8:])
+		if b[0] == 0 || b[0] > objectTag || [6]byte(b[2:]) != [6]byte{} || size <= objectHead || size >= uint64(f.Size) {
+			size = 0
+		}
+		return size, true
 	}
-	if b, err = s.bytes(at+n-footer-length, length); err != nil {
-		return 0
+	last, ok := size(f.tailObject)
+	at := f.tailObject + max(8, (last+7)&^7)
+	for end := at + mostBehind; ok && at < end; at += 8 {
+		if last, ok = size(at); last > 0 {
+			return at
+		}
 	}
-	number := func() uint64 {
-		v, k := binary.Uvarint(b)
-		b = b[max(0, k):]
-		return v
-	}
-	b = b[1:]
-	for blocks := number(); blocks > 0 && len(b) > 0 && size <= maxField; blocks-- {
-		number()
-		size += number()
-	}
-	return size
+	return 0
 }
 
 // shape is the least size of an object of the kind, and the size of the items that follow:
@@ -408,23 +414,27 @@ func (s *survey) table(at, n uint64) error {
 
 // items looks at the fields of the entry at the offset, which begin behind its fixed part:
 // each was written before it. What stands behind the last object has not been looked at.
-func (s *survey) items(at, n, item uint64) error {
+func (s *survey) items(at, n, item, seqnum uint64) error {
 	b, err := s.bytes(at+entryItems, n)
 	if err != nil {
 		return err
 	}
-	for ; len(b) > 0; b = b[item:] {
-		field := uint64(binary.LittleEndian.Uint32(b))
-		if item != 4 {
-			field = binary.LittleEndian.Uint64(b)
+	spoiled := false
+	for ; len(b) > 0 && err == nil; b = b[item:] {
+		field := offset(b, item)
+		switch {
+		case field == 0 || field&7 != 0 || field >= at || field >= s.from && !s.links.isField.has(field):
+			err = errors.New("an entry of fields that are none")
+		case field < s.from:
+			err = s.older(field)
 		}
-		if field == 0 || field&7 != 0 || field >= at {
-			return errors.New("an entry of fields that are none")
-		}
-		s.links.hold(at, field)
+		spoiled = s.links.hold(at, field) || spoiled
 	}
-	if s.links != nil {
-		s.links.all.add(at)
+	if err != nil {
+		return err
+	}
+	if s.links.all.add(at); spoiled {
+		s.spoiled = append(s.spoiled, seqnum)
 	}
 	return nil
 }

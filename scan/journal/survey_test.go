@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -42,6 +44,8 @@ func TestDamageIsTold(t *testing.T) {
 	behind := last + (binary.LittleEndian.Uint64(whole[last+8:])+7)&^7
 	asked := fields[slices.IndexFunc(fields, func(at uint64) bool { return string(whole[at+72:][:7]) == "_UID=0\x00" })]
 	slot := table + binary.LittleEndian.Uint64(whole[asked+16:])%(binary.LittleEndian.Uint64(whole[atDataTable+8:])/16)*16
+	_, failed, _ := strings.Cut(want[slices.IndexFunc(want, func(line string) bool { return strings.Contains(line, " Failed p") })], " ")
+	message := bytes.Index(whole, []byte("MESSAGE="+failed))
 	rows := []struct {
 		name    string
 		damage  func(b []byte)
@@ -64,10 +68,15 @@ func TestDamageIsTold(t *testing.T) {
 		{"the last object by the header", func(b []byte) { put(b, atTailObject, 1<<64-8) }, 0, "is passed over"},
 		{"a hash table of ones", func(b []byte) { copy(b[table:], slices.Repeat([]byte{0xff}, 64<<10)) }, 0, "a hash table with items"},
 		{"an entry of what has not been looked at", func(b []byte) { binary.LittleEndian.PutUint32(b[entry+entryItems:], uint32(behind)) }, len(want) / 4, "fields that are none"},
-		{"an older hash table", func(b []byte) { clear(b[slot:][:16]) }, 0, "a field that its hash table does not lead to"},
-		{"a chain in a circle", func(b []byte) { put(b, slot, fields[0]); put(b, fields[0]+24, fields[0]) }, 0, "a field that its hash table does not lead to"},
-		{"an older field", func(b []byte) { put(b, asked+56, 9) }, 0, "a list of entries that lacks some"},
-		{"a list to another object", func(b []byte) { b[binary.LittleEndian.Uint64(b[asked+48:])+24] ^= 8 }, 0, "a list of entries that lacks some"},
+		{"an older hash table", func(b []byte) { clear(b[slot:][:16]) }, len(want), "a field that its hash table does not lead to"},
+		{"a chain in a circle", func(b []byte) { put(b, slot, fields[0]); put(b, fields[0]+24, fields[0]) }, len(want), "a field that its hash table does not lead to"},
+		{"an older field", func(b []byte) { put(b, asked+56, 9) }, len(want), "a list of entries that lacks some"},
+		{"a list to another object", func(b []byte) { b[binary.LittleEndian.Uint64(b[asked+48:])+24] ^= 8 }, len(want), "a list of entries that lacks some"},
+		{"another id of the file", func(b []byte) { b[atFileID] ^= 1 }, len(want), "another file's id"},
+		{"another kind of hash", func(b []byte) { b[atIncompatible] ^= incompatKeyed }, len(want), "another file's id"},
+		{"a field of another kind", func(b []byte) { b[asked] = objectField }, 0, "fields that are none"},
+		{"another message", func(b []byte) { b[message+len(failed)] ^= 1 }, len(want) - 1, "not what was written"},
+		{"another message, and a hash table", func(b []byte) { put(b, table, 1); b[message+len(failed)] ^= 1 }, len(want) - 1, "a hash table with items"},
 		{"the last number by the header", func(b []byte) { put(b, atTailSeqnum, 1<<40) }, len(want), "header contradicts"},
 		{"an older last number by the header", func(b []byte) { put(b, atTailSeqnum, 9); b[atState] = byte(Archived) }, len(want), "an entry that is none"},
 		{"the last time by the header", func(b []byte) { put(b, atTailRealtime, 1<<54) }, len(want), "header contradicts"},
@@ -86,10 +95,79 @@ func TestDamageIsTold(t *testing.T) {
 				if len(p.entries) < row.least {
 					t.Errorf("%d entries, want at least %d", len(p.entries), row.least)
 				}
+				for _, line := range p.entries {
+					if !slices.Contains(want, line) && !strings.HasSuffix(line, " ") {
+						t.Errorf("%q was never written", line)
+					}
+				}
 				warned(t, p.warnings, bad, row.warning)
 				again := read(t, p.goOn(o))
 				same(t, again.entries, nil)
 				warned(t, again.warnings)
+			})
+		}
+	})
+}
+
+// Where a file that is being written is damaged before what a pass looks at, what can be read is, and it is told.
+func TestDamageBehindASurvey(t *testing.T) {
+	e := entries(40, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	e[22].Message = e[2].Message // one field in the file
+	u64 := binary.LittleEndian.Uint64
+	find := func(b []byte, field string) uint64 { // the first that begins so
+		all := objects(b, objectData)
+		return all[slices.IndexFunc(all, func(at uint64) bool { return bytes.Contains(b[at:][:dataPayload+8+len(field)], []byte(field)) })]
+	}
+	in := func(b []byte, field string) int {
+		return int(find(b, field)) + bytes.Index(b[find(b, field):], []byte(field))
+	}
+	list := func(b []byte, field string) uint64 { return u64(b[find(b, field)+48:]) }
+	rows := []struct {
+		name, warning string
+		damage        func(b []byte)
+		want          []journaltest.Entry
+	}{
+		{"the hash table", "does not lead to", func(b []byte) { clear(b[u64(b[atDataTable:]):][:u64(b[atDataTable+8:])]) }, e[20:]},
+		{"the hash", "does not lead to", func(b []byte) { b[find(b, "_UID=0")+16] ^= 1 }, e[20:]},
+		{"the field", "not what was written", func(b []byte) { b[in(b, "_UID=0")+5] ^= 1 }, nil},
+		{"the kind of the field", "fields that are none", func(b []byte) { b[find(b, "_UID=0")] = objectField }, nil},
+		{"how the field is packed", "would be packed", func(b []byte) { b[find(b, "_UID=0")+1] = 1 << 2 }, nil},
+		{"the list of the field", "a list of entries that is none", func(b []byte) { clear(b[list(b, "_UID=0")+8:][:8]) }, e[20:]},
+		{"an entry at the end of a list", "what are no entries", func(b []byte) { clear(b[objects(b, objectEntry)[4]:][:objectHead]) }, e[20:]},
+		{"the times of entries", "does not lead to", func(b []byte) {
+			for _, at := range objects(b, objectEntry)[5:19] {
+				clear(b[at+24:][:8])
+			}
+		}, e[20:]},
+		{"the id of the file", "another file's id", func(b []byte) { b[atFileID] ^= 1 }, e[20:]},
+		{"the id of its numbering", "another numbering", func(b []byte) { b[atSeqnumID] ^= 1 }, e[20:]},
+		{"a message that is in two entries", "not what was written", func(b []byte) { b[in(b, "MESSAGE=m 2")+10] ^= 1 }, slices.Concat(e[20:22], e[23:])},
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				dir := t.TempDir()
+				file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:20])
+				o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Fields: []string{"_UID"}, Now: t0 + 1e12}
+				p := read(t, o)
+				same(t, p.entries, lines(e[:20]))
+				b, err := os.ReadFile(journaltest.Write(t, file, e[20:]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				row.damage(b)
+				if err := os.WriteFile(file, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				p = read(t, p.goOn(o))
+				same(t, p.entries, lines(row.want))
+				if !slices.ContainsFunc(p.warnings, func(w string) bool { return containsAll(w, file, row.warning) }) {
+					t.Errorf("warnings %q, want one of %q", p.warnings, row.warning)
+				}
+				same(t, read(t, p.goOn(o)).entries, nil)
 			})
 		}
 	})
@@ -109,14 +187,19 @@ func TestUncleanFile(t *testing.T) {
 	}{
 		{"an older header", "system@a.journal~", "its header is older", func(b, older []byte) { copy(b, older[:headerSize]) }, 0},
 		{"an older header, rotated", "system@a.journal", "its header is older", func(b, older []byte) { copy(b, older[:headerSize]); b[atState] = byte(Online) }, 0},
+		{"an older header, and a hole", "system@a.journal~", "its header is older", func(b, older []byte) {
+			copy(b, older[:headerSize])
+			last := binary.LittleEndian.Uint64(older[atTailObject:])
+			clear(b[last+binary.LittleEndian.Uint64(older[last+8:]):][:64])
+		}, 0},
 		{"an older hash table", "system@a.journal~", "a field that its hash table does not lead to", func(b, older []byte) {
 			clear(b[binary.LittleEndian.Uint64(b[atDataTable:]):][:binary.LittleEndian.Uint64(b[atDataTable+8:])])
-		}, 0},
+		}, 2},
 		{"an older field", "system@a.journal~", "a list of entries that lacks some", func(b, older []byte) {
 			for _, at := range objects(older, objectData) {
 				copy(b[at:], older[at:][:dataPayload])
 			}
-		}, 0},
+		}, 2},
 		{"sound", "system@a.journal~", "", func(b, older []byte) {}, 2},
 	}
 	eachReader(t, func(t *testing.T, kind string) {
@@ -361,7 +444,7 @@ func TestWhatIsWritten(t *testing.T) {
 	t.Run("the first entry is counted before its time is in the header", func(t *testing.T) {
 		_, info := written(1)
 		info.State, info.TailRealtime, info.TailMono = Online, 0, 0
-		if _, err := surveyFile(&info, 0, nil); err != nil {
+		if _, _, err := surveyFile(&info, 0, question{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -373,7 +456,7 @@ func TestWhatIsWritten(t *testing.T) {
 		}
 		info.Size = int64(info.tailObject + (binary.LittleEndian.Uint64(b[info.tailObject+8:])+7)&^7)
 		journaltest.Write(t, path, entries(20, "m")[10:])
-		if _, err := surveyFile(&info, 0, nil); err != nil {
+		if _, _, err := surveyFile(&info, 0, question{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -390,13 +473,13 @@ func TestWhatIsWritten(t *testing.T) {
 		if err := os.Truncate(path, int64(end)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := surveyFile(&info, 0, nil); err != nil {
+		if _, _, err := surveyFile(&info, 0, question{}); err != nil {
 			t.Error(err)
 		}
 		if err := os.Truncate(path, int64(end)-8); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := surveyFile(&info, 0, nil); err == nil {
+		if _, _, err := surveyFile(&info, 0, question{}); err == nil {
 			t.Error("a file that is torn is sound")
 		}
 	})
@@ -406,7 +489,7 @@ func TestWhatIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		journaltest.Write(t, path, entries(1, "new"))
-		if end, err := surveyFile(&info, 0, nil); end != 0 || err != nil {
+		if end, _, err := surveyFile(&info, 0, question{}); end != 0 || err != nil {
 			t.Errorf("%d, %v", end, err)
 		}
 	})
@@ -439,7 +522,7 @@ func FuzzSurvey(f *testing.F) {
 			t.Fatal(err)
 		}
 		info.Path, info.stat.inode = path, is.Sys().(*syscall.Stat_t).Ino
-		if end, err := surveyFile(&info, from, sshdMatches[0]); err == nil && end == 0 && info.Entries > 0 {
+		if end, _, err := surveyFile(&info, from, question{values: sshdMatches[0]}); err == nil && end == 0 && info.Entries > 0 {
 			t.Error("no end of a sound file")
 		}
 	})

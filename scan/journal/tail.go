@@ -64,6 +64,20 @@ func (p *plan) counted(c Cursor) bool {
 	})
 }
 
+// bounded is the cursor without times that lie behind the last one of its file: a damaged one would
+// lie behind all that is to come in others.
+func (p *plan) bounded(c Cursor) Cursor {
+	i := holder(p.files, c)
+	if !p.doubtful || i < 0 {
+		return c
+	}
+	f := p.files[i]
+	if int64(c.Realtime) <= f.TailRealtime && (c.BootID != f.BootID || c.Monotonic <= f.TailMono) {
+		return c
+	}
+	return Cursor{SeqnumID: c.SeqnumID, Seqnum: c.Seqnum, Realtime: min(c.Realtime, uint64(f.TailRealtime)), HasRealtime: true}
+}
+
 // tail is the cursor of the last entry, where TailBoot is set.
 func (f FileInfo) tail() Cursor {
 	return Cursor{SeqnumID: f.SeqnumID, Seqnum: f.TailSeqnum, BootID: f.BootID,

@@ -1,0 +1,47 @@
+package journal
+
+import "errors"
+
+// mostExpected bounds the entries whose reading is waited for: a flood is not.
+const mostExpected = 10_000
+
+// expect notes an entry of a file that has been looked at: if it is new it will be read. It tells
+// whether to go on.
+func (r *Reader) expect(c Cursor, path string) bool {
+	if r.plan.isNew(c) {
+		if r.expected == nil {
+			r.expected = map[uint64]string{}
+		}
+		r.expected[c.identity()] = path
+	}
+	return len(r.expected) <= mostExpected
+}
+
+// lookAgain begins to read all, where entries that were expected have not been read: libsystemd, looking
+// for its place in a file, takes an entry that is damaged for the end.
+func (r *Reader) lookAgain() bool {
+	if r.again || len(r.expected) == 0 || !r.unmoved() {
+		return false
+	}
+	for _, f := range r.plan.open {
+		n := 0
+		for _, path := range r.expected {
+			if path == f.Path {
+				n++
+			}
+		}
+		if _, told := r.bad[f.Path]; n > 0 && !told {
+			r.remark(f, "journal file %s is %v: it does not lead to %d of its entries; these are looked for in all that it holds (journalctl --verify --file=%s shows where)", f.Path, errDamaged, n, f.Path)
+		}
+	}
+	r.warned, r.again = append(r.warned, r.src.warnings()...), true
+	err := r.src.close()
+	r.src = empty{}
+	src, openErr := r.reopen()
+	if err = errors.Join(err, openErr); err != nil {
+		r.fail(err)
+		return true
+	}
+	r.src = src
+	return true
+}

@@ -1,0 +1,74 @@
+package journal
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// A first entry may come before a second by its number, this before a third by the clock of their
+// boot, and the third before the first by the time of day: the clock was ahead, and was set right.
+func TestClocksThatGoBack(t *testing.T) {
+	at := func(bootN int, start, second int64) journaltest.Entry {
+		return journaltest.Entry{Boot: journaltest.Boot(bootN), Time: start + second*1e6, Monotonic: second * 1e6, Message: fmt.Sprint("m ", bootN, " ", second)}
+	}
+	const ahead = t0 + 1e12
+	old := []journaltest.Entry{at(1, t0, 1), at(1, ahead, 2), at(1, ahead, 3)}
+	system := []journaltest.Entry{at(2, t0, 1), at(2, t0, 4), at(2, t0, 6)}
+	user := []journaltest.Entry{at(2, t0, 2), at(2, t0, 3), at(2, t0, 5), at(2, t0, 7)}
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		journaltest.Renumber(t, journaltest.Write(t, filepath.Join(dir, "system@a.journal"), old), numbering, 1)
+		journaltest.Renumber(t, journaltest.Write(t, filepath.Join(dir, "system.journal"), system), numbering, 4)
+		journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), user)
+		journaltest.Write(t, filepath.Join(dir, "user-1001.journal"), append([]journaltest.Entry{at(3, ahead, 9)}, user...)) // copies
+		p := read(t, Options{Path: dir, Reader: kind})
+		got := map[string]int{}
+		for _, line := range p.entries {
+			got[line]++
+		}
+		for _, line := range lines(old, system, user, []journaltest.Entry{at(3, ahead, 9)}) {
+			if got[line] != 1 {
+				t.Errorf("%q %d times, of %q", line, got[line], p.entries)
+			}
+		}
+		same(t, read(t, p.goOn(Options{Path: dir, Reader: kind})).entries, nil)
+	})
+}
+
+// A time of the last entry of one file that is damaged lies behind all that is to come in others,
+// which is read all the same.
+func TestTimeFarAhead(t *testing.T) {
+	e := entries(30, "m")
+	eachReader(t, func(t *testing.T, kind string) {
+		for name, part := range map[string]uint64{"realtime": 24, "monotonic": 32} {
+			t.Run(name, func(t *testing.T) {
+				dir := t.TempDir()
+				system, user := filepath.Join(dir, "system.journal"), filepath.Join(dir, "user-1000.journal")
+				journaltest.Write(t, system, e[:5])
+				b, err := os.ReadFile(journaltest.Write(t, user, e[5:10]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				b[objects(b, objectEntry)[4]+part+6] ^= 1
+				if err := os.WriteFile(user, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				o := Options{Path: dir, Reader: kind}
+				p := read(t, o)
+				if len(p.entries) != 10 {
+					t.Errorf("%q", p.entries)
+				}
+				warned(t, p.warnings, user, "header contradicts")
+				for from := 10; from < 30; from += 10 {
+					journaltest.Write(t, system, e[from:from+10])
+					p = read(t, p.goOn(o))
+					same(t, p.entries, lines(e[from:from+10]))
+				}
+			})
+		}
+	})
+}
