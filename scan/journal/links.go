@@ -73,8 +73,9 @@ func newLinks(q question, hash func(field []byte) uint64) *links {
 	return l
 }
 
-// offsets are a set of offsets of objects.
-type offsets []uint64
+// offsets are a set of offsets of objects, a bit for every eight bytes; each part is for 64 KiB
+// of the file. Most surveys begin near its end.
+type offsets []*[128]uint64
 
 // mostOffset bounds the set to 16 MiB, for a file may be sparse.
 const mostOffset = 1 << 30
@@ -83,14 +84,21 @@ func (o *offsets) add(at uint64) {
 	if at >= mostOffset {
 		return
 	}
-	if n := int(at/512) + 1 - len(*o); n > 0 {
-		*o = append(*o, make([]uint64, n)...)
+	i := int(at >> 16)
+	if n := i + 1 - len(*o); n > 0 {
+		*o = append(*o, make(offsets, n)...)
 	}
-	(*o)[at/512] |= 1 << (at / 8 % 64)
+	part := (*o)[i]
+	if part == nil {
+		part = new([128]uint64)
+		(*o)[i] = part
+	}
+	part[at/512%128] |= 1 << (at / 8 % 64)
 }
 
 func (o offsets) has(at uint64) bool {
-	return at >= mostOffset || at/512 < uint64(len(o)) && o[at/512]&(1<<(at/8%64)) != 0
+	i := at >> 16
+	return at >= mostOffset || i < uint64(len(o)) && o[i] != nil && o[i][at/512%128]&(1<<(at/8%64)) != 0
 }
 
 // fewBits of a hash may be damaged: of another field it differs in about 32.
