@@ -139,12 +139,12 @@ func (j *Judge) prune(now int64) {
 		if !known {
 			return
 		}
-		r, findtime := j.rules[name], int64(0)
+		r, span := j.rules[name], int64(0)
 		if r != nil {
-			findtime = r.FindTime.Seconds()
+			span = r.Span(j.memory)
 		}
 		// Lines may be written long after what they tell of: nginx buffers its access log.
-		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon-findtime })
+		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon-span })
 		if jail.Through != nil && horizon-jail.Through.Last >= ThroughShown {
 			jail.Through = nil
 		}
@@ -152,11 +152,11 @@ func (j *Judge) prune(now int64) {
 			continue
 		}
 		maps.DeleteFunc(jail.Successes, func(_ Key, t int64) bool { return t <= horizon-r.remembers })
-		jail.pruneNetworks(horizon, findtime)
+		jail.pruneNetworks(horizon, r.FindTime.Seconds())
 		maps.DeleteFunc(jail.Bans(), func(_ Key, b *Ban) bool { return b.Ended && b.Over(horizon) })
 		jail.sessions.get().prune(horizon)
 		for _, w := range jail.windows.get() {
-			if w.last() <= horizon-findtime {
+			if w.last() <= horizon-r.FindTime.Seconds() {
 				jail.forget(w)
 			}
 		}

@@ -3,6 +3,7 @@ package fail2ban
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -145,4 +146,26 @@ func FuzzDefinition(f *testing.F) {
 			_, _, _ = convert(src)
 		}
 	})
+}
+
+// TestEveryRunTheSame: of several faults the same is told by every run, and what is left out in
+// the same order.
+func TestEveryRunTheSame(t *testing.T) {
+	for text, want := range map[string]string{
+		"failregex = %(c)s\nignoreregex = %(b)s\nmaxlines = %(a)s\n": "%(c)s: there is no such option",
+		"b = <c>x\nc = <b>x\na = <d>x\nd = <a>x\n":                   "c: its <tag>s lead into one another",
+	} {
+		dir := lay(t, map[string]string{"filter.d/x.conf": "[Definition]\n" + text})
+		for range 20 {
+			if _, err := readFilter(dir, "x", nil); err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("%q: %v, want %q", text, err, want)
+			}
+		}
+	}
+	for range 20 {
+		_, left := section(t, "filter = sshd[d=4, b=2, mode=ddos, c=3, a=1]")
+		if want := []string{"a = 1", "b = 2", "c = 3", "d = 4"}; !slices.EqualFunc(left, want, strings.HasSuffix) {
+			t.Fatalf("left out %q, want %q", left, want)
+		}
+	}
 }

@@ -140,8 +140,8 @@ func (j *jail) filter() error {
 		}
 		j.b.WriteString("# scan2ban's own filter; --keep-filters converts Fail2Ban's\n")
 		j.set("filter", quote(name))
-		for option, v := range options {
-			switch {
+		for _, option := range slices.Sorted(maps.Keys(options)) {
+			switch v := options[option]; {
 			case option == "mode" && slices.Contains([]string{"normal", "ddos", "extra", "aggressive"}, v):
 				j.set("mode", quote(v))
 			case v != "" && option != "logtype":

@@ -87,7 +87,7 @@ func (t *tree) definition(options map[string]string) (map[string]string, error) 
 	}
 	all := map[string]string{}
 	for _, section := range []string{defaults, "Definition", "Init"} {
-		for option := range t.sections[section] {
+		for _, option := range slices.Sorted(maps.Keys(t.sections[section])) {
 			in := section
 			if in == defaults {
 				in = "Definition"
@@ -103,7 +103,7 @@ func (t *tree) definition(options map[string]string) (map[string]string, error) 
 		}
 	}
 	maps.Copy(all, given)
-	for name := range all {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		text, err := t.tags(name, all)
 		if err != nil {
 			return nil, err

@@ -168,6 +168,9 @@ type log struct {
 	latest  int64           // µs, of the last of them
 }
 
+// zoneRight is the likely cause of lines later than the clock.
+const zoneRight = " (is its zone right? see logtimezone)"
+
 // open takes up a log file by the time of its first line. What is not of the span, and
 // what has no line with a time, is left.
 func (r *reading) open(path string, watches []int) {
@@ -184,7 +187,7 @@ func (r *reading) open(path string, watches []int) {
 			break
 		}
 		if t > 0 {
-			why = "its lines are later than the clock"
+			why = "its lines are later than the clock" + zoneRight
 		} else {
 			why = cmp.Or(why, "no line of it has a time that is understood")
 		}
@@ -211,8 +214,8 @@ func (l *log) next() bool {
 		}
 	}
 	if l.end(); l.ahead > 0 {
-		l.warnings = append(l.warnings, fmt.Sprintf("%s of %s %s later than the clock, the last is of %s: they do not count (is its zone right? see logtimezone)",
-			state.Plural(l.ahead, "line"), l.path, state.Be(l.ahead), time.UnixMicro(l.latest).UTC().Format(time.RFC3339)))
+		l.warnings = append(l.warnings, fmt.Sprintf("%s of %s %s later than the clock, the last is of %s: they do not count%s",
+			state.Plural(l.ahead, "line"), l.path, state.Be(l.ahead), time.UnixMicro(l.latest).UTC().Format(time.RFC3339), zoneRight))
 	}
 	return false
 }

@@ -320,7 +320,7 @@ func TestAhead(t *testing.T) {
 	}{
 		"a line":        {usual + line("2999-12-31T00:00:00Z", "203.0.113.2") + line(at(now-1800), "203.0.113.1"), 0, 3, "1 line of LOG is later than the clock, the last is of 2999-12-31T00:00:00Z: they do not count (is its zone right? see logtimezone)"},
 		"the first":     {line("2999-12-31T00:00:00Z", "203.0.113.2") + usual, 0, 2, "1 line of LOG is later"},
-		"all":           {line("2999-12-31T00:00:00Z", "203.0.113.2"), 0, 0, "log file LOG is left out: its lines are later than the clock"},
+		"all":           {line("2999-12-31T00:00:00Z", "203.0.113.2"), 0, 0, "log file LOG is left out: its lines are later than the clock (is its zone right? see logtimezone)"},
 		"until":         {usual, 32503593600, 2, ""},
 		"until later":   {usual, now + 7200, 2, ""},
 		"another zone":  {usual + line(at(now+5*3600), "203.0.113.1"), 0, 2, "1 line of LOG is later"},

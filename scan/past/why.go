@@ -183,7 +183,7 @@ func inJail(p *pass.Pass, name string, addr netip.Addr, end, network *state.Deci
 		w.State, w.Ignored = report.IsIgnored, entry.String()+" ("+origin+")"
 	case waiting > 0:
 		w.State = report.IsCounted
-	case pardon > 0 && (end == nil || end.Time <= pardon):
+	case pardon > 0 && (end == nil || end.Time <= pardon) && (network == nil || network.Time <= pardon):
 		w.State, w.Ended = report.IsPardoned, report.UTC(pardon)
 	case network != nil && (end == nil || network.Time > end.Time):
 		over(w, network)
