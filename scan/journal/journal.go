@@ -114,6 +114,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	if len(r.expected) > mostExpected {
 		r.expected = nil
 	}
+	p.chooseSeek()
 	p.countTails()
 	if len(p.open) == 0 {
 		return r, nil
@@ -216,6 +217,7 @@ func (r *Reader) survey(f *FileInfo) bool {
 	}
 	q, spoiled := r.question, []uint64(nil)
 	if p.known != nil {
+		q.isNew = p.isNew
 		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
 	}
 	f.surveyed, spoiled, err = surveyFile(f, from, q)

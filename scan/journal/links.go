@@ -17,6 +17,7 @@ type question struct {
 	values []string // FIELD=value, of all terms; none: all entries are read
 	names  []string // of the fields that entries are judged by
 
+	isNew   func(c Cursor) bool // whether the entry was written after the position; nil: not known
 	expect  func(c Cursor) bool // is told, until it gives false, of each entry that was met and fulfils one of
 	matches []Match             // these; none: of each
 	now     int64               // µs
