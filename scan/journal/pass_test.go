@@ -235,6 +235,22 @@ func TestBootEndsInAnotherNumbering(t *testing.T) {
 	})
 }
 
+// A file without entries takes over the numbering of its first one (systemd 254).
+func TestEmptyFileIsRenumbered(t *testing.T) {
+	eachReader(t, func(t *testing.T, kind string) {
+		dir, e := t.TempDir(), entries(5, "m")
+		journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:3])
+		user := journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), nil)
+		o := Options{Path: dir, Reader: kind, Now: t0 + 1e9}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:3]))
+		journaltest.Renumber(t, journaltest.Write(t, user, e[3:]), numbering, 1)
+		p = read(t, p.goOn(o))
+		same(t, p.entries, lines(e[3:]))
+		warned(t, p.warnings)
+	})
+}
+
 func TestLostCursor(t *testing.T) {
 	eachReader(t, func(t *testing.T, kind string) {
 		dir, ten := t.TempDir(), entries(10, "m")

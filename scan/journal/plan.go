@@ -62,10 +62,11 @@ func newPlan(o *Options, l *listing) *plan {
 }
 
 // renumber takes over how far a file was read whose numbering has another name than it had: that
-// is damaged, and all that is in the file would seem to be new.
+// is damaged, and all that is in the file would seem to be new. One that held no entry may take over
+// the numbering of the one that it gets (journal_file_append_entry of systemd 254).
 func (p *plan) renumber() {
 	for i, f := range p.files {
-		if k := p.known.file(i, f); k.ID != "" && k.SeqnumID != f.SeqnumID {
+		if k := p.known.file(i, f); k.Entries+k.Surveyed > 0 && k.SeqnumID != f.SeqnumID {
 			known := *p.known
 			known.Files = append(slices.Clip(known.Files), ExhaustedFile{SeqnumID: f.SeqnumID, Seqnum: k.Seqnum})
 			p.known, p.renamed = &known, append(p.renamed, f)
