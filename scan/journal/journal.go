@@ -149,9 +149,12 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	r.reopen = func() (reader, error) {
 		q.terms, q.seek = nil, ""
+		if apart := p.numberings(); len(apart) > 1 {
+			return mergeFiles(apart, open, p.later)
+		}
 		return open(p.open)
 	}
-	if apart := p.numberings(); len(apart) > 1 {
+	if apart := p.numberings(); len(apart) > 1 && (p.doubtful || p.wentBack()) {
 		r.src, err = mergeFiles(apart, open, p.later)
 	} else {
 		r.src, err = openStaged(p.stages(), open)
