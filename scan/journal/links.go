@@ -102,6 +102,9 @@ func (o offsets) has(at uint64) bool {
 	return at >= mostOffset || i < uint64(len(o)) && o[i] != nil && o[i][at/512%128]&(1<<(at/8%64)) != 0
 }
 
+// mostSpoiled fields are kept where most are: then it is not the fields, see compareLinks.
+const mostSpoiled = 1 << 16
+
 // fewBits of a hash may be damaged: of another field it differs in about 32.
 const fewBits = 8
 
@@ -117,7 +120,7 @@ func (l *links) field(at, hash uint64, flags byte, field []byte) {
 			l.first = at
 		}
 		name, _, _ := bytes.Cut(field, []byte("="))
-		if bits.OnesCount64(other) > fewBits && l.judged[string(name)] {
+		if bits.OnesCount64(other) > fewBits && l.judged[string(name)] && (len(l.spoiled) < mostSpoiled || l.spoilt <= l.sound) {
 			l.spoiled[at], l.likely[at/8%1024] = true, true
 		}
 	}
