@@ -178,10 +178,6 @@ func (s *survey) older(at uint64) error {
 // compareLinks holds the lists against the entries that were met.
 func (s *survey) compareLinks() error {
 	l := s.links
-	if s.from == 0 && l.spoilt > l.sound {
-		l.spoilt, s.spoiled = 0, nil // it is not the fields
-		return unlinked{fmt.Errorf("%w: its fields are filed under another file's id", errDamaged)}
-	}
 	if len(l.asked) == 0 {
 		b, err := s.read(0, headerSize)
 		if err == nil {

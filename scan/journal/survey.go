@@ -85,7 +85,12 @@ func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []
 	if end, err = s.walk(); err == nil || end == s.offset {
 		s.expectLast()
 	}
-	if err == nil && s.links.spoilt > 0 {
+	switch l := s.links; {
+	case isRefused(err):
+	case s.from == 0 && l.spoilt > l.sound: // it is not the fields
+		s.spoiled = nil
+		err = unlinked{cmp.Or(err, fmt.Errorf("%w: its fields are filed under another file's id", errDamaged))}
+	case err == nil && l.spoilt > 0:
 		err = spoilt{fmt.Errorf("%w at byte %d: a field that is not what was written", errDamaged, s.links.first)}
 	}
 	return end, s.spoiled, err
