@@ -126,11 +126,14 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		r.near = int64(p.tail.Realtime) - settle
 	}
 	q := query{terms: terms, fields: withOwn(o.Fields), seek: p.seek}
-	for _, m := range o.Matches {
-		q.fields = append(q.fields, m.fields()...)
+	readAll := func() { // what is asked for is chosen here
+		q.terms = nil
+		for _, m := range o.Matches {
+			q.fields = append(q.fields, m.fields()...)
+		}
 	}
 	if p.unlinked {
-		q.terms = nil
+		readAll()
 	}
 	kind := o.Reader
 	open := func(files []FileInfo) (reader, error) {
@@ -148,7 +151,8 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		return src, nil
 	}
 	r.reopen = func() (reader, error) {
-		q.terms, q.seek = nil, ""
+		readAll()
+		q.seek = ""
 		if apart := p.numberings(); len(apart) > 1 {
 			return mergeFiles(apart, open, p.later)
 		}
