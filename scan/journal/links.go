@@ -315,7 +315,10 @@ func (s *survey) listedBefore(at, k, item uint64) (n uint64, err error) {
 		}
 		return offset(b, item)
 	}
-	n = uint64(sort.Search(int(k), func(i int) bool { e := entry(uint64(i)); return e == 0 || e >= s.from }))
+	later := func(i int) bool { e := entry(uint64(i)); return e == 0 || e >= s.from }
+	if n = k; k > 0 && later(int(k)-1) { // else all of them, as in most lists
+		n = uint64(sort.Search(int(k), later))
+	}
 	if n > 0 && err == nil {
 		b, err := s.read(entry(n-1), entryItems)
 		if err != nil || b[0] != objectEntry || binary.LittleEndian.Uint64(b[16:]) == 0 {
