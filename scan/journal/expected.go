@@ -1,6 +1,9 @@
 package journal
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // mostExpected bounds the entries whose reading is waited for: a flood is not.
 const mostExpected = 10_000
@@ -18,21 +21,19 @@ func (r *Reader) expect(c Cursor, path string) bool {
 }
 
 // lookAgain begins to read all, where entries that were expected have not been read: libsystemd, looking
-// for its place in a file, takes an entry that is damaged for the end.
+// for its place in a file, takes an entry that is damaged for the end. Clocks that went back may be
+// the cause as well, unless the files are read by their numbers alone: then a file is damaged only
+// if the entries are not found.
 func (r *Reader) lookAgain() bool {
-	if r.again || len(r.expected) == 0 || !r.unmoved() {
+	if len(r.expected) == 0 || !r.unmoved() {
 		return false
 	}
-	for _, f := range r.plan.open {
-		n := 0
-		for _, path := range r.expected {
-			if path == f.Path {
-				n++
-			}
-		}
-		if _, told := r.bad[f.Path]; n > 0 && !told {
-			r.remark(f, "journal file %s is %v: it does not lead to %d of its entries; these are looked for in all that it holds (journalctl --verify --file=%s shows where)", f.Path, errDamaged, n, f.Path)
-		}
+	byClocks := slices.ContainsFunc(r.plan.open, func(f FileInfo) bool { return f.SeqnumID != r.plan.after.SeqnumID })
+	if r.again || !byClocks {
+		r.tellUnread()
+	}
+	if r.again {
+		return false
 	}
 	r.warned, r.again = append(r.warned, r.src.warnings()...), true
 	err := r.src.close()
@@ -44,4 +45,19 @@ func (r *Reader) lookAgain() bool {
 	}
 	r.src = src
 	return true
+}
+
+// tellUnread warns of the files that hold what is expected.
+func (r *Reader) tellUnread() {
+	for _, f := range r.plan.open {
+		n := 0
+		for _, path := range r.expected {
+			if path == f.Path {
+				n++
+			}
+		}
+		if _, told := r.bad[f.Path]; n > 0 && !told {
+			r.remark(f, "journal file %s is %v: it does not lead to %d of its entries; these are looked for in all that it holds (journalctl --verify --file=%s shows where)", f.Path, errDamaged, n, f.Path)
+		}
+	}
 }

@@ -36,3 +36,14 @@ func TestHash(t *testing.T) {
 		}
 	}
 }
+
+// Of a large file whose id is damaged no field is filed as it should be.
+func TestSpoiledFieldsAreBounded(t *testing.T) {
+	l := newLinks(question{}, func([]byte) uint64 { return 1<<64 - 1 })
+	for at := range uint64(2 * mostSpoiled) {
+		l.field(8*at, 0, 0, []byte("MESSAGE=m"))
+	}
+	if l.spoilt != 2*mostSpoiled || len(l.spoiled) != mostSpoiled {
+		t.Errorf("%d fields, %d kept", l.spoilt, len(l.spoiled))
+	}
+}

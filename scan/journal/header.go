@@ -45,6 +45,7 @@ type FileInfo struct {
 	fieldTable table
 	surveyed   uint64 // see surveyFile; of an unclean file that was looked at behind its last object, its size
 	wentBack   bool   // a clock, between two entries that were surveyed
+	newBoot    string // of the first of these that is new; "": not known
 	stat       stat
 }
 

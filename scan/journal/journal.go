@@ -114,6 +114,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	if len(r.expected) > mostExpected {
 		r.expected = nil
 	}
+	p.chooseSeek()
 	p.countTails()
 	if len(p.open) == 0 {
 		return r, nil
@@ -125,11 +126,14 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		r.near = int64(p.tail.Realtime) - settle
 	}
 	q := query{terms: terms, fields: withOwn(o.Fields), seek: p.seek}
-	for _, m := range o.Matches {
-		q.fields = append(q.fields, m.fields()...)
+	readAll := func() { // what is asked for is chosen here
+		q.terms = nil
+		for _, m := range o.Matches {
+			q.fields = append(q.fields, m.fields()...)
+		}
 	}
 	if p.unlinked {
-		q.terms = nil
+		readAll()
 	}
 	kind := o.Reader
 	open := func(files []FileInfo) (reader, error) {
@@ -147,10 +151,14 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		return src, nil
 	}
 	r.reopen = func() (reader, error) {
-		q.terms, q.seek = nil, ""
+		readAll()
+		q.seek = ""
+		if apart := p.numberings(); len(apart) > 1 {
+			return mergeFiles(apart, open, p.later)
+		}
 		return open(p.open)
 	}
-	if apart := p.numberings(); len(apart) > 1 {
+	if apart := p.numberings(); len(apart) > 1 && (p.doubtful || p.wentBack()) {
 		r.src, err = mergeFiles(apart, open, p.later)
 	} else {
 		r.src, err = openStaged(p.stages(), open)
@@ -216,6 +224,7 @@ func (r *Reader) survey(f *FileInfo) bool {
 	}
 	q, spoiled := r.question, []uint64(nil)
 	if p.known != nil {
+		q.isNew = p.isNew
 		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
 	}
 	f.surveyed, spoiled, err = surveyFile(f, from, q)

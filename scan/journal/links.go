@@ -17,6 +17,7 @@ type question struct {
 	values []string // FIELD=value, of all terms; none: all entries are read
 	names  []string // of the fields that entries are judged by
 
+	isNew   func(c Cursor) bool // whether the entry was written after the position; nil: not known
 	expect  func(c Cursor) bool // is told, until it gives false, of each entry that was met and fulfils one of
 	matches []Match             // these; none: of each
 	now     int64               // µs
@@ -101,6 +102,9 @@ func (o offsets) has(at uint64) bool {
 	return at >= mostOffset || i < uint64(len(o)) && o[i] != nil && o[i][at/512%128]&(1<<(at/8%64)) != 0
 }
 
+// mostSpoiled fields are kept where most are: then it is not the fields, see compareLinks.
+const mostSpoiled = 1 << 16
+
 // fewBits of a hash may be damaged: of another field it differs in about 32.
 const fewBits = 8
 
@@ -116,7 +120,7 @@ func (l *links) field(at, hash uint64, flags byte, field []byte) {
 			l.first = at
 		}
 		name, _, _ := bytes.Cut(field, []byte("="))
-		if bits.OnesCount64(other) > fewBits && l.judged[string(name)] {
+		if bits.OnesCount64(other) > fewBits && l.judged[string(name)] && (len(l.spoiled) < mostSpoiled || l.spoilt <= l.sound) {
 			l.spoiled[at], l.likely[at/8%1024] = true, true
 		}
 	}
@@ -174,10 +178,6 @@ func (s *survey) older(at uint64) error {
 // compareLinks holds the lists against the entries that were met.
 func (s *survey) compareLinks() error {
 	l := s.links
-	if s.from == 0 && l.spoilt > l.sound {
-		l.spoilt, s.spoiled = 0, nil // it is not the fields
-		return unlinked{fmt.Errorf("%w: its fields are filed under another file's id", errDamaged)}
-	}
 	if len(l.asked) == 0 {
 		b, err := s.read(0, headerSize)
 		if err == nil {
@@ -315,7 +315,10 @@ func (s *survey) listedBefore(at, k, item uint64) (n uint64, err error) {
 		}
 		return offset(b, item)
 	}
-	n = uint64(sort.Search(int(k), func(i int) bool { e := entry(uint64(i)); return e == 0 || e >= s.from }))
+	later := func(i int) bool { e := entry(uint64(i)); return e == 0 || e >= s.from }
+	if n = k; k > 0 && later(int(k)-1) { // else all of them, as in most lists
+		n = uint64(sort.Search(int(k), later))
+	}
 	if n > 0 && err == nil {
 		b, err := s.read(entry(n-1), entryItems)
 		if err != nil || b[0] != objectEntry || binary.LittleEndian.Uint64(b[16:]) == 0 {

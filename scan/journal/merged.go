@@ -16,11 +16,8 @@ const (
 	mostMet        = 1 << 20 // entries of which copies are known
 )
 
-// numberings are the open files by their numbering, where they are to be read apart.
+// numberings are the open files by their numbering; nil: too many.
 func (p *plan) numberings() (groups [][]FileInfo) {
-	if !p.doubtful && !p.wentBack() {
-		return nil
-	}
 	for _, f := range p.open {
 		i := slices.IndexFunc(groups, func(g []FileInfo) bool { return g[0].SeqnumID == f.SeqnumID })
 		if i < 0 {

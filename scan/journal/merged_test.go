@@ -39,6 +39,34 @@ func TestClocksThatGoBack(t *testing.T) {
 	})
 }
 
+// The same with a file for each, of which none tells that a clock went back: they are sound.
+func TestClocksInACircle(t *testing.T) {
+	at := func(bootN int, mono, time int64) journaltest.Entry {
+		return journaltest.Entry{Boot: journaltest.Boot(bootN), Time: t0 + time, Monotonic: mono, Message: fmt.Sprint("m ", bootN, " ", mono)}
+	}
+	files := map[string][]journaltest.Entry{
+		"system.journal":    {at(2, 5e6, 9e6), at(2, 6e6, 9_500_000)},
+		"user-1000.journal": {at(1, 5e6, 2e6), at(2, 7e6, 3e6)},
+		"user-1001.journal": {at(1, 4e6, 1e6), at(3, 1e6, 6e6)},
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		o := Options{Path: dir, Reader: kind, Now: t0 + 1e9}
+		for i := range 2 {
+			for name, e := range files {
+				journaltest.Write(t, filepath.Join(dir, name), e[i:i+1])
+			}
+			p := read(t, o)
+			if len(p.entries) != len(files) {
+				t.Errorf("%q", p.entries)
+			}
+			warned(t, p.warnings)
+			o = p.goOn(o)
+		}
+		same(t, read(t, o).entries, nil)
+	})
+}
+
 // A time of the last entry of one file that is damaged lies behind all that is to come in others,
 // which is read all the same.
 func TestTimeFarAhead(t *testing.T) {

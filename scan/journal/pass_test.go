@@ -215,6 +215,42 @@ func TestRunningBootIsLater(t *testing.T) {
 	})
 }
 
+// Of two numberings that are written in turn the one that the position is not in goes on in the
+// boot of the position, and then in the next.
+func TestBootEndsInAnotherNumbering(t *testing.T) {
+	eachReader(t, func(t *testing.T, kind string) {
+		dir, a, b := t.TempDir(), boot(1, t0, entries(9, "a")), boot(2, t0+1e9, entries(3, "b"))
+		system, user := filepath.Join(dir, "system.journal"), filepath.Join(dir, "user-1000.journal")
+		journaltest.Write(t, system, a[:3])
+		journaltest.Write(t, user, a[3:5]) // the position
+		o := Options{Path: dir, Reader: kind, Now: t0 + 1e8}
+		p := read(t, o)
+		same(t, p.entries, lines(a[:5]))
+		journaltest.Write(t, system, append(a[5:], b...))
+		o.Now, o.Boot = t0+2e9, journaltest.Boot(2)
+		p = read(t, p.goOn(o))
+		same(t, p.entries, lines(a[5:], b))
+		warned(t, p.warnings)
+		same(t, read(t, p.goOn(o)).entries, nil)
+	})
+}
+
+// A file without entries takes over the numbering of its first one (systemd 254).
+func TestEmptyFileIsRenumbered(t *testing.T) {
+	eachReader(t, func(t *testing.T, kind string) {
+		dir, e := t.TempDir(), entries(5, "m")
+		journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:3])
+		user := journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), nil)
+		o := Options{Path: dir, Reader: kind, Now: t0 + 1e9}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:3]))
+		journaltest.Renumber(t, journaltest.Write(t, user, e[3:]), numbering, 1)
+		p = read(t, p.goOn(o))
+		same(t, p.entries, lines(e[3:]))
+		warned(t, p.warnings)
+	})
+}
+
 func TestLostCursor(t *testing.T) {
 	eachReader(t, func(t *testing.T, kind string) {
 		dir, ten := t.TempDir(), entries(10, "m")

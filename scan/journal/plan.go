@@ -58,15 +58,15 @@ func newPlan(o *Options, l *listing) *plan {
 			p.open = append(p.open, f)
 		}
 	}
-	p.chooseSeek()
 	return p
 }
 
 // renumber takes over how far a file was read whose numbering has another name than it had: that
-// is damaged, and all that is in the file would seem to be new.
+// is damaged, and all that is in the file would seem to be new. One that held no entry may take over
+// the numbering of the one that it gets (journal_file_append_entry of systemd 254).
 func (p *plan) renumber() {
 	for i, f := range p.files {
-		if k := p.known.file(i, f); k.ID != "" && k.SeqnumID != f.SeqnumID {
+		if k := p.known.file(i, f); k.Entries+k.Surveyed > 0 && k.SeqnumID != f.SeqnumID {
 			known := *p.known
 			known.Files = append(slices.Clip(known.Files), ExhaustedFile{SeqnumID: f.SeqnumID, Seqnum: k.Seqnum})
 			p.known, p.renamed = &known, append(p.renamed, f)
@@ -155,8 +155,9 @@ func (p *plan) findGap(c Cursor) {
 // where the numbering is the cursor's, else by the monotonic time where the
 // file knows the cursor's boot, else by the wall clock. The last is wrong for
 // a boot that began with an older clock (a host without one). Such a file is
-// sought by the head of its own boot instead, which the same cursor can carry:
-// b and m are replaced. Where that boot is not known for sure everything is read.
+// sought by the head of the boot of its first new entry instead (of its last one where
+// that is not known), which the same cursor can carry: b and m are replaced. Where that
+// boot is not known for sure, or files want several, everything is read.
 func (p *plan) chooseSeek() {
 	if p.after == nil {
 		if p.since > 0 {
@@ -171,21 +172,28 @@ func (p *plan) chooseSeek() {
 			continue
 		}
 		p.all = true
-		if f.BootID == c.BootID && c.HasMonotonic {
+		boot, sure := f.newBoot, true
+		if boot == "" {
+			boot, sure = f.BootID, f.TailBoot || f.BootID == p.boot && f.State != Archived
+		}
+		if boot == c.BootID && c.HasMonotonic && f.newBoot == "" {
 			continue
 		}
-		if p.known == nil && f.BootID != p.boot {
+		if p.known == nil && boot != p.boot {
 			continue // the wall clock must do
 		}
-		if !f.TailBoot && (f.BootID != p.boot || f.State == Archived) {
+		if !sure {
 			return
 		}
-		doubtful[f.BootID] = true
+		doubtful[boot] = true
 	}
 	if len(doubtful) > 1 {
 		return
 	}
 	for boot := range doubtful {
+		if boot == c.BootID && c.HasMonotonic {
+			break
+		}
 		c.BootID, c.Monotonic, c.HasMonotonic, c.HasXor = boot, 0, true, false
 	}
 	p.seek = c.String()

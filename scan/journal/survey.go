@@ -85,7 +85,12 @@ func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []
 	if end, err = s.walk(); err == nil || end == s.offset {
 		s.expectLast()
 	}
-	if err == nil && s.links.spoilt > 0 {
+	switch l := s.links; {
+	case isRefused(err):
+	case s.from == 0 && l.spoilt > l.sound: // it is not the fields
+		s.spoiled = nil
+		err = unlinked{cmp.Or(err, fmt.Errorf("%w: its fields are filed under another file's id", errDamaged))}
+	case err == nil && l.spoilt > 0:
 		err = spoilt{fmt.Errorf("%w at byte %d: a field that is not what was written", errDamaged, s.links.first)}
 	}
 	return end, s.spoiled, err
@@ -172,6 +177,11 @@ func (s *survey) compare(all bool) error {
 
 // expect tells of the entry before, if it is asked for: the last one may be in the making.
 func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
+	c.SeqnumID, c.BootID = s.info.SeqnumID, hex.EncodeToString(boot[:])
+	c.HasMonotonic, c.HasRealtime, c.HasXor = true, true, true
+	if s.info.newBoot == "" && s.question.isNew(c) {
+		s.info.newBoot = c.BootID
+	}
 	if s.question.expect == nil {
 		return
 	}
@@ -180,8 +190,6 @@ func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
 	}
 	s.expected = nil
 	if s.links.fulfils(at, s.question.matches) {
-		c.SeqnumID, c.BootID = s.info.SeqnumID, hex.EncodeToString(boot[:])
-		c.HasMonotonic, c.HasRealtime, c.HasXor = true, true, true
 		s.expected = &c
 	}
 }
@@ -285,7 +293,9 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 			return size, err
 		}
 		s.broken = 0
-		s.expect(at, here, boot)
+		if s.question.isNew != nil {
+			s.expect(at, here, boot)
+		}
 		s.info.wentBack = s.info.wentBack || e.realtime < s.last.realtime || e.mono < s.last.mono && boot == s.boot
 		s.boot = boot
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last

@@ -73,6 +73,8 @@ func TestDamageIsTold(t *testing.T) {
 		{"an older field", func(b []byte) { put(b, asked+56, 9) }, len(want), "a list of entries that lacks some"},
 		{"a list to another object", func(b []byte) { b[binary.LittleEndian.Uint64(b[asked+48:])+24] ^= 8 }, len(want), "a list of entries that lacks some"},
 		{"another id of the file", func(b []byte) { b[atFileID] ^= 1 }, len(want), "another file's id"},
+		{"another id of the file, and a hash table", func(b []byte) { put(b, table, 1); b[atFileID] ^= 1 }, len(want), "a hash table with items"},
+		{"another id of the file, and a last number", func(b []byte) { put(b, atTailSeqnum, 1<<40); b[atFileID] ^= 1 }, len(want), "header contradicts"},
 		{"another kind of hash", func(b []byte) { b[atIncompatible] ^= incompatKeyed }, len(want), "another file's id"},
 		{"a field of another kind", func(b []byte) { b[asked] = objectField }, 0, "fields that are none"},
 		{"another message", func(b []byte) { b[message+len(failed)] ^= 1 }, len(want) - 1, "not what was written"},

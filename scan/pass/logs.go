@@ -35,12 +35,16 @@ func (p *Pass) choose(ctx context.Context) {
 		if w.Backend == filter.Auto && p.JournalPath == "" && len(w.Terms) > 0 && len(w.Paths) > 0 {
 			chosen[w.Jail] = from
 		}
+		was := p.Ledger.Sources.Backends[w.Jail]
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
+			if was == string(filter.File) && p.Ledger.Sources.Journal == nil { // it is read from the floor on
+				p.Ledger.Jail(w.Jail).Recount()
+			}
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
-			if len(w.Terms) > 0 && p.Ledger.Sources.Backends[w.Jail] == string(filter.Journal) { // the same failures stand there
+			if len(w.Terms) > 0 && was == string(filter.Journal) { // the same failures stand there
 				p.Ledger.Jail(w.Jail).Recount()
 			}
 		}

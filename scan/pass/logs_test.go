@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"scan2ban/scan/filter"
+	"scan2ban/scan/journal/journaltest"
 	"scan2ban/scan/logfile"
 	"scan2ban/state"
 )
@@ -69,24 +70,61 @@ func TestFilesInsteadOfJournal(t *testing.T) {
 		appendLine(t, log, begin+i, "203.0.113.1")
 	}
 	h.pass(begin + 2)
-	store, err := state.OpenStore(h.setup.StatePath, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	ledger, err := store.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger.Sources.Backends, ledger.Sources.Logs = map[string]string{"sshd": string(filter.Journal)}, nil // as if they had been read there
-	if err := store.Commit(ledger, nil, begin+2); err != nil {
-		t.Fatal(err)
-	}
+	h.readBefore(begin+2, filter.Journal)
 	h.pass(begin + 3)
 	if got := h.bans(); len(got) > 0 {
 		t.Fatalf("two failures of three ban: %q", got)
 	}
 	appendLine(t, log, begin+3, "203.0.113.1")
+	h.pass(begin + 4)
+	if got := h.bans(); len(got) != 1 {
+		t.Errorf("three failures ban: %q", got)
+	}
+}
+
+// readBefore has the state say that what was read came from there.
+func (h *host) readBefore(now int64, from filter.Backend) {
+	h.t.Helper()
+	store, err := state.OpenStore(h.setup.StatePath, false)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer store.Close()
+	ledger, err := store.Load()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ledger.Sources.Backends = map[string]string{"sshd": string(from)}
+	if from == filter.Journal {
+		ledger.Sources.Logs = nil
+	}
+	if err := store.Commit(ledger, nil, now); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// And a journal that is read instead of log files that are gone.
+func TestJournalInsteadOfFiles(t *testing.T) {
+	const begin = 1_795_335_241
+	h := newHost(t)
+	dir, log := h.setup.JournalPath, filepath.Join(t.TempDir(), "auth.log")
+	onFiles(h, log)
+	failure := func(at int64) {
+		appendLine(t, log, at, "203.0.113.1")
+		journaltest.Write(t, h.journal, []journaltest.Entry{{Time: at * 1e6, Message: "Failed password for root from 203.0.113.1 port 1 ssh2",
+			Fields: map[string]string{"_UID": "0", "_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "sshd", "_PID": fmt.Sprint(at % 1000)}}})
+	}
+	failure(begin)
+	failure(begin + 1)
+	h.pass(begin + 2)
+	h.readBefore(begin+2, filter.File)
+	h.setup.JournalPath, h.setup.Watches[0].Backend = dir, filter.Auto
+	h.pass(begin + 3)
+	if got := h.bans(); len(got) > 0 {
+		t.Fatalf("two failures of three ban: %q", got)
+	}
+	failure(begin + 3)
+	h.readBefore(begin+3, filter.File)
 	h.pass(begin + 4)
 	if got := h.bans(); len(got) != 1 {
 		t.Errorf("three failures ban: %q", got)
