@@ -32,7 +32,7 @@ func expressions(_ context.Context, c *checker, found *report.Findings) {
 		what, file := "filter "+j.Filter, cmp.Or(j.File, j.Filter)
 		slow, untried := w.Matcher.Slowest(deadline)
 		for _, s := range slow {
-			found.Warn(what, fmt.Sprintf("%s: %s gives up a line of %d bytes after %v: whoever sends some hundred such uses up the %v that a pass has for them, and keeps the jail from seeing the failures of others", file, s.Name, len(s.Line), filter.TimeLimit, filter.SlowLimit),
+			found.Warn(what, fmt.Sprintf("%s: %s gives up a line of %d bytes after %s: whoever sends some hundred such uses up the %v that a pass has for them, and keeps the jail from seeing the failures of others", file, s.Name, len(s.Line), filter.StepLimit, filter.SlowLimit),
 				"rewrite what it repeats so that nothing can match in two ways, or leave the expression out; scan2ban match shows what it is good for", s.Line[:min(len(s.Line), 200)])
 		}
 		switch backtracking := w.Matcher.Backtracks(); {

@@ -7,12 +7,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"scan2ban/scan/filter/backtrack"
 	"scan2ban/state/lazy"
 )
 
 // Dialect translates an expression of Python's re into one of Go's regexp; where it
 // holds what that lacks (lookaround, backreferences, conditionals, atomic groups)
-// into one of regexp2's, and linear is false. What the two print alike is left alone.
+// into one of backtrack's, and linear is false. What the two print alike is left alone.
 func Dialect(pattern string) (translated string, linear bool, err error) {
 	t := translator{in: pattern, linear: true, names: map[string]int{}}
 	if err := t.run(); err != nil {
@@ -24,12 +25,12 @@ func Dialect(pattern string) (translated string, linear bool, err error) {
 		}
 	}
 	if translated, err = dialectBacktracking(pattern); err == nil {
-		_, err = compileBacktracking(translated)
+		_, err = backtrack.Compile(expandScript(translated))
 	}
 	return translated, false, err
 }
 
-// dialectBacktracking translates an expression of Python's re into one of regexp2's.
+// dialectBacktracking translates an expression of Python's re into one of backtrack's.
 func dialectBacktracking(pattern string) (string, error) {
 	t := translator{in: pattern, names: map[string]int{}}
 	if err := t.run(); err != nil {

@@ -2,22 +2,12 @@ package filter
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
-	"runtime"
 	"strings"
-	"time"
 
-	"github.com/dlclark/regexp2/v2"
-
+	"scan2ban/scan/filter/backtrack"
 	"scan2ban/state/lazy"
 )
-
-// TimeLimit is how long one expression that backtracks may look at one line; on a busy host
-// it is sure of half of it. How deep it may go the library limits too.
-const TimeLimit = 50 * time.Millisecond
-
-var errGivenUp = errors.New("it took too long or went too deep")
 
 // Addresses in the expressions of a [script].
 const (
@@ -45,8 +35,8 @@ func expandScript(pattern string) string {
 // expression is one of a [script], ready.
 type expression struct {
 	linear *regexp.Regexp
-	slow   *regexp2.Regexp
-	names  []string
+	slow   *backtrack.Regexp
+	names  []string // of the groups, by number
 }
 
 func compileExpression(pattern string, backtracks, multiline bool) (e *expression, err error) {
@@ -54,31 +44,17 @@ func compileExpression(pattern string, backtracks, multiline bool) (e *expressio
 		pattern = "(?m)" + pattern
 	}
 	if backtracks {
-		slow, err := compileBacktracking(pattern)
+		slow, err := backtrack.Compile(expandScript(pattern))
 		if err != nil {
 			return nil, err
 		}
-		return &expression{slow: slow, names: slow.GetGroupNames()}, nil
+		return &expression{slow: slow, names: slow.SubexpNames()}, nil
 	}
 	linear, err := regexp.Compile(expandScript(pattern))
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return &expression{linear: linear, names: linear.SubexpNames()}, nil
-}
-
-func compileBacktracking(pattern string) (re *regexp2.Regexp, err error) {
-	defer func() { // of a parser that strangers feed
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the expression cannot be compiled: %v", r)
-		}
-	}()
-	re, err = regexp2.Compile(strings.ReplaceAll(expandScript(pattern), "(?P<", "(?<"), regexp2.OptionMaintainCaptureOrder())
-	if err != nil {
-		return nil, err
-	}
-	re.MatchTimeout = TimeLimit
-	return re, nil
 }
 
 // found is where an expression matches and what its named groups hold; a group that
@@ -89,72 +65,35 @@ type found struct {
 	first      [2]int // of the first group
 }
 
-// mostTries is how often an expression is tried that has not had its time.
-const mostTries = 5
-
-// backtrack searches; the error is errGivenUp. The library's limit is one of the clock
-// on the wall: on a host that is busy with something else it is over before the search has
-// had the processor for as long, and then it is tried again.
-func backtrack(search func() (*regexp2.Match, error)) (*regexp2.Match, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	begun := threadTime()
-	try := begun
-	for range mostTries {
-		m, err := search()
-		if err == nil {
-			return m, nil
-		}
-		now := threadTime()
-		if errors.Is(err, regexp2.ErrBacktrackingStackLimit) || now-try >= TimeLimit/2 || now-begun >= TimeLimit {
-			break
-		}
-		try = now
-	}
-	return nil, errGivenUp
-}
-
 // find looks for the expression in text, which ends in a line feed; the error is
-// errGivenUp.
-func (e *expression) find(text string) (f *found, err error) {
-	if e.linear != nil {
-		// "$" stands before the last line feed too.
-		at := e.linear.FindStringSubmatchIndex(strings.TrimSuffix(text, "\n"))
-		if at == nil {
-			if at = e.linear.FindStringSubmatchIndex(text); at == nil {
-				return nil, nil
-			}
-		}
-		f = &found{start: at[0], end: at[1], groups: map[string]string{}}
-		for i, name := range e.names {
-			if i > 0 && at[2*i] >= 0 {
-				if i == 1 {
-					f.first = [2]int{at[2], at[3]}
-				}
-				if name != "" {
-					f.groups[name] = text[at[2*i]:at[2*i+1]]
-				}
-			}
-		}
-		return f, nil
-	}
-	m, err := backtrack(func() (*regexp2.Match, error) { return e.slow.FindStringMatch(text) })
-	if m == nil {
+// backtrack.ErrLimit.
+func (e *expression) find(text string) (*found, error) {
+	at, err := e.places(text)
+	if at == nil {
 		return nil, err
 	}
-	start, length := m.ByteRange()
-	f = &found{start: start, end: start + length, groups: map[string]string{}}
-	for i, g := range m.Groups() {
-		if i == 0 || len(g.Captures) == 0 {
-			continue
-		}
-		if i == 1 {
-			start, length := g.ByteRange()
-			f.first = [2]int{start, start + length}
-		}
-		if g.Name != "" && !isDigit(g.Name[0]) {
-			f.groups[g.Name] = g.String()
+	f := &found{start: at[0], end: at[1], groups: map[string]string{}}
+	for i, name := range e.names {
+		if i > 0 && at[2*i] >= 0 {
+			if i == 1 {
+				f.first = [2]int{at[2], at[3]}
+			}
+			if name != "" {
+				f.groups[name] = text[at[2*i]:at[2*i+1]]
+			}
 		}
 	}
 	return f, nil
+}
+
+// places gives where the match and the groups stand in text, as regexp does.
+func (e *expression) places(text string) ([]int, error) {
+	if e.slow != nil {
+		return e.slow.FindStringSubmatchIndex(text)
+	}
+	// "$" stands before the last line feed too.
+	if at := e.linear.FindStringSubmatchIndex(strings.TrimSuffix(text, "\n")); at != nil {
+		return at, nil
+	}
+	return e.linear.FindStringSubmatchIndex(text), nil
 }

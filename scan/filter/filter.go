@@ -98,7 +98,7 @@
 //     zone are refused.
 //
 // Of a [script] nothing of this is proven but the last: it is as good as its author.
-// An expression of it that is not linear has a time limit for each line.
+// An expression of it that is not linear has a number of steps for each line.
 //
 // The first rule of the file that matches decides; a rule that the mode leaves
 // out decides too, as benign: the line was understood.

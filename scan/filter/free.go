@@ -77,27 +77,13 @@ func freeIn(pattern string, backtracks, multiline bool, text string) (places []P
 			places = append(places, Place{at[0], at[1], isUser(name), strings.HasPrefix(name, spacedGroup)})
 		}
 	}
-	if e.linear != nil {
-		trimmed := strings.TrimSuffix(text, "\n")
-		at := e.linear.FindStringSubmatchIndex(trimmed)
-		if at == nil {
-			return nil, content, false
-		}
-		for i, name := range e.names {
-			if at[2*i] >= 0 {
-				take(name, [2]int{at[2*i], at[2*i+1]})
-			}
-		}
-		return places, content, true
-	}
-	match, err := e.slow.FindStringMatch(text)
-	if err != nil || match == nil {
+	at, err := e.places(text)
+	if err != nil || at == nil {
 		return nil, content, false
 	}
-	for _, g := range match.Groups() {
-		if len(g.Captures) > 0 {
-			start, length := g.ByteRange()
-			take(g.Name, [2]int{start, min(start+length, len(text)-1)})
+	for i, name := range e.names {
+		if at[2*i] >= 0 {
+			take(name, [2]int{at[2*i], min(at[2*i+1], len(text)-1)}) // less the line feed
 		}
 	}
 	return places, content, true

@@ -25,7 +25,7 @@ import (
 //	[[script.failure]]
 //	name       = "failure-1"
 //	pattern    = 'EXPRESSION'
-//	backtracks = true           # needs lookaround or backreferences: regexp2, with a time limit
+//	backtracks = true           # needs lookaround or backreferences: see package backtrack
 //
 // In an expression stand <HOST> (an address or a name), <ADDR>, <IP4>, <IP6>, <DNS>,
 // <CIDR> and <SUBNET>, and groups with these names:

@@ -8,11 +8,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scan2ban/scan/filter/backtrack"
 	"scan2ban/state"
 )
 
-// slowness is what the expressions that backtrack and the date patterns have cost. A stranger can write lines
-// over which one of them runs long: each line has a time limit, and all together have one.
+// slowness is what the expressions that backtrack and the date patterns have cost. A
+// stranger can write lines over which one of them runs long: each line has a number of
+// steps, and all together have a time limit.
 type slowness struct {
 	spent   time.Duration // of the processor, on what took longer than aWhile
 	by      []slowCount
@@ -25,6 +27,9 @@ type slowCount struct {
 	name  string // of the expression
 	lines int
 }
+
+// StepLimit says when an expression that backtracks gives a line up: never sooner on a busy host.
+var StepLimit = fmt.Sprintf("%d million steps", backtrack.Steps/1_000_000)
 
 // SlowLimit is how long all of a jail's expressions that backtrack, and its date patterns,
 // may look at the lines of a pass.
@@ -127,10 +132,10 @@ func (m *Matcher) Slow() (warnings []string) {
 	defer m.script.Unlock()
 	s := &m.memory.slow
 	for _, c := range s.by {
-		warnings = append(warnings, fmt.Sprintf("%s given up, after %v or as too deep, by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), TimeLimit, c.name, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up, after %s or as too deep, by the expression %s of filter %s (no other holds; see scan2ban match)", linesWere(c.lines), StepLimit, c.name, m.filter.Name))
 	}
 	if n := m.memory.dates.timeouts; n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s given up, after %v or as too deep, by a date pattern of filter %s", linesWere(n), TimeLimit, m.filter.Name))
+		warnings = append(warnings, fmt.Sprintf("%s given up, after %s or as too deep, by a date pattern of filter %s", linesWere(n), StepLimit, m.filter.Name))
 		m.memory.dates.timeouts = 0
 	}
 	if s.refused > 0 {

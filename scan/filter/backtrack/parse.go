@@ -1,0 +1,543 @@
+package backtrack
+
+import (
+	"fmt"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// regexp/syntax reads all but what RE2 lacks. So each group is given to it as a group whose
+// name is the number of a mark, which says what it is; what stands for no text of its own,
+// like a backreference, is an empty group.
+type mark struct {
+	kind     markKind
+	group    int    // a capture's or backreference's number, a condition's group
+	name     string // of the group that is meant, until the end has been read; empty: by number
+	min, max int    // of a count; -1: no limit
+	lazy     bool
+	other    int // of a condition: the mark of the other branch, -1: none
+}
+
+type markKind uint8
+
+const (
+	capture markKind = iota
+	reference
+	condition
+	otherwise // the second branch of the condition before it
+	ahead
+	notAhead
+	behind
+	notBehind
+	atomic
+	counted
+)
+
+// tree is an expression, read.
+type tree struct {
+	*syntax.Regexp
+	marks []mark
+	names []string
+}
+
+func (t *tree) mark(re *syntax.Regexp) *mark {
+	n, _ := strconv.Atoi(re.Name[1:])
+	return &t.marks[n]
+}
+
+const maxPattern = 64 << 10 // bytes
+
+func parse(pattern string) (*tree, error) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("the expression has more than %d bytes", maxPattern)
+	}
+	p := parser{in: pattern, atom: -1, tree: tree{names: []string{""}}}
+	if err := p.run(); err != nil {
+		return nil, err
+	}
+	for i := range p.marks {
+		if err := p.resolve(&p.marks[i]); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if p.Regexp, err = syntax.Parse(string(p.out), syntax.Perl); err != nil {
+		if known, ok := err.(*syntax.Error); ok { // its Expr shows marks
+			err = fmt.Errorf("%s", known.Code)
+		}
+		return nil, err
+	}
+	return &p.tree, nil
+}
+
+// resolve finds the group that a mark means.
+func (p *parser) resolve(m *mark) error {
+	if m.kind != reference && m.kind != condition {
+		return nil
+	}
+	if m.name != "" {
+		if m.group = slices.Index(p.names, m.name); m.group < 0 {
+			return fmt.Errorf("there is no group %q", m.name)
+		}
+	}
+	if m.group >= len(p.names) || m.group < 1 {
+		return fmt.Errorf("there is no group %d", m.group)
+	}
+	return nil
+}
+
+// parser writes an expression anew, token by token, for regexp/syntax.
+type parser struct {
+	tree
+	in   string
+	at   int
+	out  []byte
+	atom int // where in out the last atom begins; -1: there is none to repeat
+	open []group
+}
+
+type group struct {
+	start int // in out
+	at    int // in in
+	mark  int // of a condition whose other branch has not come; -1: another group
+	cond  bool
+}
+
+func (p *parser) rest() string { return p.in[p.at:] }
+
+func (p *parser) fail(format string, args ...any) error {
+	return fmt.Errorf("at %d of the expression: %s", p.at, fmt.Sprintf(format, args...))
+}
+
+// put writes text for the next n bytes.
+func (p *parser) put(n int, text string) {
+	p.out = append(p.out, text...)
+	p.at += n
+}
+
+// putAtom is put of what can be repeated.
+func (p *parser) putAtom(n int, text string) {
+	p.atom = len(p.out)
+	p.put(n, text)
+}
+
+// opening is how a group of a mark begins.
+func (p *parser) opening(m mark) string {
+	p.marks = append(p.marks, m)
+	return "(?P<m" + strconv.Itoa(len(p.marks)-1) + ">"
+}
+
+func (p *parser) run() error {
+	for p.at < len(p.in) {
+		var err error
+		switch c := p.in[p.at]; c {
+		case '\\':
+			err = p.escape()
+		case '[':
+			err = p.class()
+		case '(':
+			err = p.group()
+		case ')':
+			err = p.close()
+		case '|':
+			err = p.alternative()
+		case '*', '+', '?', '{':
+			err = p.repeat()
+		default:
+			_, n := utf8.DecodeRuneInString(p.rest())
+			p.putAtom(n, p.in[p.at:p.at+n])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n := len(p.open); n > 0 {
+		p.at = p.open[n-1].at
+		return p.fail("the group has no end: missing )")
+	}
+	return nil
+}
+
+// group reads what begins with "(".
+func (p *parser) group() error {
+	rest := p.rest()
+	named := func(head int, end string) (name string, err error) {
+		name, _, ok := strings.Cut(rest[head:], end)
+		if !ok || name == "" {
+			return "", p.fail("the name of a group has no end")
+		}
+		return name, nil
+	}
+	looks := func(n int, kind markKind) error {
+		p.enter(n, p.opening(mark{kind: kind}))
+		return nil
+	}
+	switch {
+	case !strings.HasPrefix(rest, "(?"):
+		p.capture(1, "")
+		return nil
+	case strings.HasPrefix(rest, "(?="):
+		return looks(3, ahead)
+	case strings.HasPrefix(rest, "(?!"):
+		return looks(3, notAhead)
+	case strings.HasPrefix(rest, "(?<="):
+		return looks(4, behind)
+	case strings.HasPrefix(rest, "(?<!"):
+		return looks(4, notBehind)
+	case strings.HasPrefix(rest, "(?>"):
+		return looks(3, atomic)
+	case strings.HasPrefix(rest, "(?P="):
+		name, err := named(4, ")")
+		if err != nil {
+			return err
+		}
+		p.putAtom(len(name)+5, p.opening(mark{kind: reference, name: name})+")")
+		return nil
+	case strings.HasPrefix(rest, "(?("):
+		name, err := named(3, ")")
+		if err != nil {
+			return err
+		}
+		m := mark{kind: condition, name: name, other: -1}
+		if number, err := strconv.Atoi(name); err == nil {
+			m.name, m.group = "", number
+		}
+		p.enter(len(name)+4, "(?:"+p.opening(m))
+		g := &p.open[len(p.open)-1]
+		g.mark, g.cond = len(p.marks)-1, true
+		return nil
+	case strings.HasPrefix(rest, "(?<"), strings.HasPrefix(rest, "(?P<"):
+		head := strings.IndexByte(rest, '<') + 1
+		name, err := named(head, ">")
+		if err != nil {
+			return err
+		}
+		if isNumber(name) || strings.ContainsAny(name, "-()") {
+			return p.fail("%q is no name for a group", name)
+		}
+		p.capture(head+len(name)+1, name)
+		return nil
+	case strings.HasPrefix(rest, "(?#"):
+		end := strings.IndexByte(rest, ')')
+		if end < 0 {
+			return p.fail("a comment without its end")
+		}
+		p.at += end + 1
+		return nil
+	}
+	return p.flags()
+}
+
+// flags reads "(?:", "(?i)" or "(?i-s:".
+func (p *parser) flags() error {
+	rest := p.rest()
+	n := 2
+	for n < len(rest) && strings.IndexByte("ims-", rest[n]) >= 0 {
+		n++
+	}
+	switch {
+	case n < len(rest) && rest[n] == ':':
+		p.enter(n+1, rest[:n+1])
+	case n < len(rest) && rest[n] == ')' && n > 2:
+		p.put(n+1, rest[:n+1])
+		p.atom = -1
+	default:
+		return p.fail("%q is not known", rest[:min(n+1, len(rest))])
+	}
+	return nil
+}
+
+// capture opens a group. One that has a name again is the same group.
+func (p *parser) capture(n int, name string) {
+	number := slices.Index(p.names, name)
+	if name == "" || number < 0 {
+		number = len(p.names)
+		p.names = append(p.names, name)
+	}
+	p.enter(n, p.opening(mark{kind: capture, group: number}))
+}
+
+// enter opens a group whose head has n bytes, and is written as text.
+func (p *parser) enter(n int, text string) {
+	p.open = append(p.open, group{start: len(p.out), at: p.at, mark: -1})
+	p.put(n, text)
+	p.atom = -1
+}
+
+func (p *parser) close() error {
+	if len(p.open) == 0 {
+		return p.fail("unbalanced )")
+	}
+	g := p.open[len(p.open)-1]
+	p.open = p.open[:len(p.open)-1]
+	end := ")"
+	if g.cond {
+		end = "))"
+	}
+	p.put(1, end)
+	p.atom = g.start
+	return nil
+}
+
+func (p *parser) alternative() error {
+	p.atom = -1
+	if len(p.open) == 0 || !p.open[len(p.open)-1].cond {
+		p.put(1, "|")
+		return nil
+	}
+	g := &p.open[len(p.open)-1]
+	if g.mark < 0 {
+		return p.fail("a condition has more than two branches")
+	}
+	p.marks[g.mark].other = len(p.marks)
+	g.mark = -1
+	p.put(1, ")"+p.opening(mark{kind: otherwise}))
+	return nil
+}
+
+// repeat reads a quantifier. A count is a mark: regexp/syntax would write the atom as often
+// as it says, up to 1,000 times in all.
+func (p *parser) repeat() error {
+	rest := p.rest()
+	n, m := 1, mark{kind: counted}
+	if rest[0] == '{' {
+		var ok bool
+		if m.min, m.max, n, ok = count(rest); !ok {
+			p.putAtom(1, `\{`)
+			return nil
+		}
+		if m.min > maxCount || m.max > maxCount {
+			return p.fail("a repetition has more than %d", maxCount)
+		}
+		if m.max >= 0 && m.min > m.max {
+			return p.fail("a repetition has at least %d and at most %d", m.min, m.max)
+		}
+	}
+	if p.atom < 0 {
+		return p.fail("nothing to repeat")
+	}
+	atom := p.atom
+	p.atom = -1
+	if m.lazy = strings.HasPrefix(rest[n:], "?"); m.lazy {
+		n++
+	}
+	if rest[0] != '{' {
+		p.put(n, rest[:n])
+		return nil
+	}
+	p.out = slices.Insert(p.out, atom, []byte(p.opening(m))...)
+	p.put(n, ")")
+	return nil
+}
+
+const maxCount = 10_000
+
+// count reads "{2}", "{2,}" or "{2,5}", n bytes of text.
+func count(text string) (least, most, n int, ok bool) {
+	inside, _, closed := strings.Cut(text[1:], "}")
+	first, second, ranged := strings.Cut(inside, ",")
+	if !closed || !isNumber(first) || second != "" && !isNumber(second) {
+		return 0, 0, 0, false
+	}
+	number := func(digits string) int {
+		if v, err := strconv.Atoi(digits); err == nil && v <= maxCount {
+			return v
+		}
+		return maxCount + 1
+	}
+	least = number(first)
+	switch {
+	case !ranged:
+		most = least
+	case second == "":
+		most = -1
+	default:
+		most = number(second)
+	}
+	return least, most, len(inside) + 2, true
+}
+
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}
+
+// What \w and \s are, in a class. "_" is not the last, or "-" after it would be a range.
+const (
+	wordClass  = `_\p{L}\p{N}`
+	spaceClass = `\t-\r\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}-\x{3000}`
+)
+
+// The complements, for which a class has no word: \W and \S beside other members.
+var (
+	notWord  = sync.OnceValue(func() string { return complement(wordClass) })
+	notSpace = sync.OnceValue(func() string { return complement(spaceClass) })
+)
+
+func complement(class string) string {
+	re, err := syntax.Parse("[^"+class+"]", syntax.Perl)
+	if err != nil {
+		panic(err)
+	}
+	var b strings.Builder
+	for i := 0; i < len(re.Rune); i += 2 {
+		fmt.Fprintf(&b, `\x{%x}-\x{%x}`, re.Rune[i], re.Rune[i+1])
+	}
+	return b.String()
+}
+
+// escape reads what begins with a backslash, outside a class.
+func (p *parser) escape() error {
+	rest := p.rest()
+	if len(rest) < 2 {
+		return p.fail(`a \ at the end`)
+	}
+	switch c := rest[1]; {
+	case c == 'w':
+		p.putAtom(2, "["+wordClass+"]")
+	case c == 'W':
+		p.putAtom(2, "[^"+wordClass+"]")
+	case c == 's':
+		p.putAtom(2, "["+spaceClass+"]")
+	case c == 'S':
+		p.putAtom(2, "[^"+spaceClass+"]")
+	case c == 'Z':
+		p.putAtom(2, "(?-m:$)")
+	case c == 'k':
+		name, _, ok := strings.Cut(strings.TrimPrefix(rest[2:], "<"), ">")
+		if !ok || name == "" || rest[2] != '<' {
+			return p.fail("a backreference without a name")
+		}
+		p.putAtom(len(name)+4, p.opening(mark{kind: reference, name: name})+")")
+	case c >= '1' && c <= '9':
+		n := 2
+		if n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
+			n++
+		}
+		number, _ := strconv.Atoi(rest[1:n])
+		p.putAtom(n, p.opening(mark{kind: reference, group: number})+")")
+	case strings.IndexByte("AbBdDz", c) >= 0:
+		p.putAtom(2, rest[:2])
+	default:
+		text, n, err := p.character(rest)
+		if err != nil {
+			return err
+		}
+		p.putAtom(n, text)
+	}
+	return nil
+}
+
+// character reads an escape that stands for itself, in a class or outside: n bytes.
+func (p *parser) character(rest string) (text string, n int, err error) {
+	hex := func(n int) (string, int, error) {
+		if len(rest) < 2+n {
+			return "", 0, p.fail(`\%c wants %d digits`, rest[1], n)
+		}
+		v, err := strconv.ParseUint(rest[2:2+n], 16, 32)
+		if err != nil || v > utf8.MaxRune {
+			return "", 0, p.fail(`\%c wants %d digits`, rest[1], n)
+		}
+		return fmt.Sprintf(`\x{%x}`, v), 2 + n, nil
+	}
+	switch c := rest[1]; {
+	case c == 'x' && strings.HasPrefix(rest[2:], "{"), c == 'p' || c == 'P':
+		n = 3
+		if len(rest) < 3 {
+			return "", 0, p.fail(`\%c at the end`, c)
+		}
+		if rest[2] == '{' {
+			end := strings.IndexByte(rest, '}')
+			if end < 0 {
+				return "", 0, p.fail(`\%c{ without }`, c)
+			}
+			n = end + 1
+		}
+		return rest[:n], n, nil
+	case c == 'x':
+		return hex(2)
+	case c == 'u':
+		return hex(4)
+	case c == 'U':
+		return hex(8)
+	case c == '0':
+		n = 2
+		for n < 4 && n < len(rest) && rest[n] >= '0' && rest[n] <= '7' {
+			n++
+		}
+		v, _ := strconv.ParseUint(rest[1:n], 8, 16)
+		return fmt.Sprintf(`\x{%x}`, v), n, nil
+	case c == 'e':
+		return `\x1b`, 2, nil
+	case strings.IndexByte("afnrtv", c) >= 0:
+		return rest[:2], 2, nil
+	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '1' && c <= '9':
+		return "", 0, p.fail(`\%c is not known`, c)
+	case c < utf8.RuneSelf:
+		return rest[:2], 2, nil
+	}
+	_, size := utf8.DecodeRuneInString(rest[1:])
+	return rest[1 : 1+size], 1 + size, nil
+}
+
+// class reads a class of characters.
+func (p *parser) class() error {
+	start := p.at
+	p.putAtom(1, "[")
+	if strings.HasPrefix(p.rest(), "^") {
+		p.put(1, "^")
+	}
+	for first := true; ; first = false {
+		rest := p.rest()
+		if rest == "" {
+			p.at = start
+			return p.fail("the class has no end: missing ]")
+		}
+		switch c := rest[0]; {
+		case c == ']' && !first:
+			p.put(1, "]")
+			return nil
+		case c == '[' || c == ']':
+			p.put(1, `\`+rest[:1])
+		case strings.HasPrefix(rest, "-[") && !first:
+			return p.fail("a class cannot be taken from another: write \\[")
+		case c == '\\':
+			if err := p.escapeInClass(rest); err != nil {
+				return err
+			}
+		default:
+			_, n := utf8.DecodeRuneInString(rest)
+			p.put(n, rest[:n])
+		}
+	}
+}
+
+func (p *parser) escapeInClass(rest string) error {
+	if len(rest) < 2 {
+		return p.fail(`a \ at the end`)
+	}
+	switch rest[1] {
+	case 'w':
+		p.put(2, wordClass)
+	case 'W':
+		p.put(2, notWord())
+	case 's':
+		p.put(2, spaceClass)
+	case 'S':
+		p.put(2, notSpace())
+	case 'd', 'D':
+		p.put(2, rest[:2])
+	case 'b':
+		p.put(2, `\x08`)
+	default:
+		text, n, err := p.character(rest)
+		if err != nil {
+			return err
+		}
+		p.put(n, text)
+	}
+	return nil
+}
