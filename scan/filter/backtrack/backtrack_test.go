@@ -27,6 +27,7 @@ func TestFind(t *testing.T) {
 		{`(?:(?=(a+))b?a)*c`, "aac", "aac a"},
 		{`(?!(a))b`, "b", "b -"},
 		{`^(?:(\w)|-)*$`, "a-", "a- a"},
+		{`(?:\b|a){900}b`, "ab", "ab"}, {`(?:(?=(.))|a){0,2}b`, "ab", "ab b"}, {`^(?:\b(?=(.))|a)+b`, "ab", "ab a"}, // rounds that match nothing
 		{`a$`, "a\n", "a"}, {`a$`, "a\n\n", ""}, {`a\Z`, "a\n", "a"}, {`a\z`, "a\n", ""},
 		{`(?m)^b$`, "a\nb\nc", "b"},
 		{`a.c`, "a\nc", ""}, {`(?s)a.c`, "a\nc", "a\nc"},

@@ -43,11 +43,9 @@ const (
 	opReference        // what group x holds
 	opTaken            // on if group y has taken part, else x
 	opBack             // x characters back
-	opNote             // the place in register x
-	opMoved            // on if the place is another than in register y, else x
 	opZero             // 0 in register x, no place in the next
-	opCount            // what is repeated follows, or x does, as register y says
-	opNext             // one more in register x, the place in the next
+	opCount            // what is repeated follows, or x does, as register y and the next say
+	opNext             // one more in register x; if that held min or more, the place in the next
 	opEnter            // the depth in register x, the place in the next; what follows is at y
 	opCommit           // nothing that was tried since opEnter is tried again
 	opReturn           // opCommit, and back to the place
@@ -224,7 +222,8 @@ func (c *compiler) repeat(sub *syntax.Regexp, least, most int, lazy bool) {
 	if most == 0 {
 		return
 	}
-	if times := max(least, most); times > 1 && (c.tree.size(sub)+4)*times > maxSpread {
+	times := max(least, most)
+	if times > 1 && (c.tree.size(sub)+4)*times > maxSpread || (most < 0 || most > least+1) && mayBeEmpty(c.tree, sub) {
 		c.count(sub, least, most, lazy)
 		return
 	}
@@ -264,25 +263,15 @@ func (c *compiler) choose(split, on, leave int, lazy bool) {
 	}
 }
 
-// loop is sub as often as it comes, once at least or not. A round that matched nothing is
-// the last.
+// loop is sub, which cannot match nothing, as often as it comes, once at least or not.
 func (c *compiler) loop(sub *syntax.Regexp, once, lazy bool) {
-	register, head := -1, -1
+	head := -1
 	if !once {
 		head = c.put(inst{op: opSplit})
 		c.choose(head, c.here(), -1, lazy)
 	}
 	body := c.here()
-	if mayBeEmpty(c.tree, sub) { // what failed may have failed for want of a round
-		c.memo = false
-		register = c.register(1)
-		c.put(inst{op: opNote, x: register})
-	}
 	c.compile(sub)
-	moved := -1
-	if register >= 0 {
-		moved = c.put(inst{op: opMoved, y: register})
-	}
 	if once {
 		split := c.put(inst{op: opSplit})
 		c.choose(split, body, c.here(), lazy)
@@ -290,18 +279,16 @@ func (c *compiler) loop(sub *syntax.Regexp, once, lazy bool) {
 		c.put(inst{op: opJump, x: head})
 		c.choose(head, -1, c.here(), lazy)
 	}
-	if moved >= 0 {
-		c.code[moved].x = c.here()
-	}
 }
 
-// count is sub, least to most times, with a counter.
+// count is sub, least to most times, with a counter. After the first least rounds and the
+// next, one that matched nothing is the last.
 func (c *compiler) count(sub *syntax.Regexp, least, most int, lazy bool) {
-	c.memo = false
+	c.memo = false // what failed may have failed for want of a round
 	counter := c.register(2)
 	c.put(inst{op: opZero, x: counter})
 	head := c.put(inst{op: opCount, y: counter, min: least, max: most, lazy: lazy})
-	c.put(inst{op: opNext, x: counter})
+	c.put(inst{op: opNext, x: counter, min: least})
 	c.compile(sub)
 	c.put(inst{op: opJump, x: head})
 	c.code[head].x = c.here()

@@ -76,7 +76,7 @@ func (m *model) match(s *state, at int, next func(at int) bool) bool {
 		}
 		return m.subs[1].match(s, at, next)
 	case "repeat":
-		return m.repeat(s, 0, at, next)
+		return m.repeat(s, 0, -1, at, next)
 	case "(?=", "(?!", "(?<=", "(?<!", "(?>":
 		return m.look(s, at, next)
 	}
@@ -90,14 +90,17 @@ func (m *model) all(s *state, i, at int, next func(int) bool) bool {
 	return m.subs[i].match(s, at, func(end int) bool { return m.all(s, i+1, end, next) })
 }
 
-func (m *model) repeat(s *state, rounds, at int, next func(int) bool) bool {
+// repeat goes on after some rounds; last is where the last began that need not have been.
+func (m *model) repeat(s *state, rounds, last, at int, next func(int) bool) bool {
 	another := func() bool {
-		return (m.max < 0 || rounds < m.max) && m.subs[0].match(s, at, func(end int) bool {
-			if end == at { // it would go on so for ever
-				return next(end)
-			}
-			return m.repeat(s, rounds+1, end, next)
-		})
+		if m.max >= 0 && rounds >= m.max || rounds >= m.min && last == at { // that would go on for ever
+			return false
+		}
+		began := last
+		if rounds >= m.min {
+			began = at
+		}
+		return m.subs[0].match(s, at, func(end int) bool { return m.repeat(s, rounds+1, began, end, next) })
 	}
 	switch {
 	case rounds < m.min:

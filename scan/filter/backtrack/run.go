@@ -108,7 +108,7 @@ func (m *machine) run(at int) (bool, error) {
 				pc = i.x
 			case opJump:
 				pc = i.x
-			case opSave, opNote:
+			case opSave:
 				m.set(i.x, at)
 			case opReference:
 				n := m.again(i, at)
@@ -120,18 +120,16 @@ func (m *machine) run(at int) (bool, error) {
 			case opBack:
 				at = m.back(i.x, at)
 				ok = at >= 0
-			case opMoved:
-				if m.places[i.y] == at {
-					pc = i.x
-				}
 			case opZero:
 				m.set(i.x, 0)
 				m.set(i.x+1, -1)
 			case opCount:
 				pc = m.count(i, pc, at)
 			case opNext:
+				if m.places[i.x] >= i.min {
+					m.set(i.x+1, at)
+				}
 				m.set(i.x, m.places[i.x]+1)
-				m.set(i.x+1, at)
 			case opEnter:
 				m.places[i.x], m.places[i.x+1] = len(m.todo), at
 			case opCommit, opReturn:
@@ -315,12 +313,11 @@ func (m *machine) again(i *inst, at int) int {
 // count says where a counted repetition goes on.
 func (m *machine) count(i *inst, body, at int) (pc int) {
 	n := m.places[i.y]
-	empty := n > 0 && m.places[i.y+1] == at
 	switch {
-	case empty || i.max >= 0 && n >= i.max:
-		return i.x
 	case n < i.min:
 		return body
+	case i.max >= 0 && n >= i.max || m.places[i.y+1] == at:
+		return i.x
 	case i.lazy:
 		m.todo = append(m.todo, entry{pc: int32(body), at: int32(at)})
 		return i.x

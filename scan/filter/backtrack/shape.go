@@ -113,7 +113,7 @@ func (c *compiler) firsts(at int, seen []bool) bool {
 	for !seen[at] {
 		seen[at] = true
 		switch i := &c.code[at]; i.op {
-		case opMatch, opReference, opTaken, opCount:
+		case opMatch, opReference, opTaken:
 			return false
 		case opText:
 			c.first[i.text[0]] = true
@@ -134,6 +134,11 @@ func (c *compiler) firsts(at int, seen []bool) bool {
 				return false
 			}
 			at = i.y
+		case opCount:
+			if !c.firsts(at+1, seen) {
+				return false
+			}
+			at = i.x
 		case opJump:
 			at = i.x
 		case opEnter:
