@@ -267,7 +267,7 @@ func (t *translator) repeat() error {
 	n := 1
 	if rest[0] == '{' {
 		m := counts().FindStringSubmatch(rest)
-		if m == nil || m[1] == "" && m[3] == "" { // "{" itself
+		if m == nil || m[0] == "{}" { // "{" itself
 			t.atom = t.out.Len()
 			t.put(1, `\{`)
 			return nil
@@ -427,6 +427,7 @@ func (t *translator) class() error {
 	if strings.HasPrefix(t.rest(), "^") {
 		t.put(1, "^")
 	}
+	set := false // the last member stands for several characters: "-" after it is itself
 	for first := true; ; first = false {
 		if t.at >= len(t.in) {
 			return t.fail("missing ]")
@@ -436,23 +437,19 @@ func (t *translator) class() error {
 			t.put(1, "]")
 			return nil
 		case c == '\\':
+			set = len(t.rest()) > 1 && strings.IndexByte("dswDSW", t.rest()[1]) >= 0
 			if err := t.escape(true); err != nil {
 				return err
 			}
+			continue
 		case c == '[' || c == ']':
 			t.put(1, `\`+string(c))
-		case c == '-' && (first || strings.HasPrefix(t.rest(), "-]") || isSet(t.out.String())):
+		case c == '-' && (first || strings.HasPrefix(t.rest(), "-]") || set):
 			t.put(1, `\-`)
 		default:
 			_, n := utf8.DecodeRuneInString(t.rest())
 			t.put(n, t.in[t.at:t.at+n])
 		}
+		set = false
 	}
-}
-
-// isSet tells whether a class's text ends in one that stands for several characters,
-// after which "-" is itself.
-func isSet(text string) bool {
-	n := len(text)
-	return n >= 2 && text[n-2] == '\\' && strings.IndexByte("dswDSWv", text[n-1]) >= 0 || strings.HasSuffix(text, wordClass) || strings.HasSuffix(text, "0-9")
 }
