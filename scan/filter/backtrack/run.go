@@ -302,7 +302,7 @@ func (m *machine) again(i *inst, at int) int {
 	n := 0
 	for _, r := range held {
 		other, size := utf8.DecodeRuneInString(rest[n:])
-		if size == 0 || !strings.EqualFold(string(r), string(other)) {
+		if size == 0 || unicode.ToLower(r) != unicode.ToLower(other) {
 			return -1
 		}
 		n += size
