@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -216,6 +217,32 @@ func TestSums(t *testing.T) {
 	}
 	if cut.Failures != n || cut.From != report.UTC(o.Since) || cut.To != report.UTC(o.Until) {
 		t.Errorf("between %s and %s %d failures, want %d", cut.From, cut.To, cut.Failures, n)
+	}
+}
+
+// located are the addresses whose networks were asked for, as they came.
+type located []netip.Addr
+
+func (l *located) Of(addr netip.Addr) (country, asn string) {
+	*l = append(*l, addr)
+	return "NL", "AS64496"
+}
+
+func (l *located) Warnings() []string { return nil }
+
+// TestLocated: networks are asked for in the order of the addresses, each once.
+func TestLocated(t *testing.T) {
+	var asked located
+	o := about(t, written(t, some(2, 800)), Policy{"configured", rules(5, time.Hour, 24*time.Hour)})
+	o.Networks = &asked
+	p := run(t, o)
+	if len(asked) < 20 || len(asked) != len(p.Addresses) || !slices.IsSortedFunc(asked, netip.Addr.Compare) {
+		t.Errorf("%d addresses, asked for %v", len(p.Addresses), asked)
+	}
+	for _, a := range p.Addresses {
+		if a.Country != "NL" || a.ASN != "AS64496" {
+			t.Errorf("%+v", a)
+		}
 	}
 }
 

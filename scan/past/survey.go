@@ -295,7 +295,15 @@ func (s *survey) finish() *report.Past {
 		p.Hours = append(p.Hours, report.Hour{Time: report.UTC(hour * 3600), Failures: s.hours[hour]})
 	}
 	s.days(main)
-	for w, a := range s.addresses {
+	all := make([]who, 0, len(s.addresses))
+	for w := range s.addresses {
+		all = append(all, w)
+	}
+	if s.options.Networks != nil { // neighbours lie side by side in a database
+		order.By(all, func(a, b who) int { return a.addr.Compare(b.addr) })
+	}
+	for _, w := range all {
+		a := s.addresses[w]
 		shown := report.Attacker{Address: w.addr.String(), Jail: w.jail, Failures: a.failures, First: report.UTC(a.first), Last: report.UTC(a.last),
 			Users: append([]string{}, a.users...), Bans: a.bans}
 		if a.login > 0 {

@@ -1,6 +1,7 @@
 package geo
 
 import (
+	"bytes"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -64,45 +65,15 @@ func FuzzDatabase(f *testing.F) {
 // times, each time as the same map, which names its code n times: n*n steps for who
 // decodes all of it.
 func nested(n int) []byte {
-	text := func(s string) []byte { return append([]byte{2<<5 | byte(len(s))}, s...) }
-	size := func(kind byte, n int) []byte { // two bytes hold 285 and more
-		if n < 285 {
-			panic("too few")
-		}
-		n -= 285
-		return []byte{kind<<5 | 30, byte(n >> 8), byte(n)}
+	w := &written{family: 6, recordSize: 24}
+	again := func(key, value int) []byte {
+		return valueOf(kindMap, n, bytes.Repeat(append(pointerTo(key, 1), pointerTo(value, 1)...), n))
 	}
-	pointer := func(at int) []byte { return []byte{1<<5 | byte(at>>8), byte(at)} } // up to 2047
-	const separator = 16
-	data := append(text("iso_code"), text("country")...)
-	data = append(data, text("NL")...)
-	code, country, value := 0, len(text("iso_code")), len(text("iso_code"))+len(text("country"))
-	inner := len(data)
-	data = append(data, size(7, n)...)
-	for range n {
-		data = append(append(data, pointer(code)...), pointer(value)...)
-	}
-	outer := len(data)
-	data = append(data, size(7, n)...)
-	for range n {
-		data = append(append(data, pointer(country)...), pointer(inner)...)
-	}
-	// One node, both of whose branches are the outer map. Records of 24 bits.
-	leaf := 1 + separator + outer
-	branch := []byte{byte(leaf >> 16), byte(leaf >> 8), byte(leaf)}
-	file := append(append(append([]byte{}, branch...), branch...), make([]byte, separator)...)
-	file = append(append(file, data...), "\xab\xcd\xefMaxMind.com"...)
-	file = append(file, 7<<5|6)
-	for _, m := range []struct {
-		name  string
-		value []byte
-	}{
-		{"binary_format_major_version", []byte{5<<5 | 1, 2}}, {"binary_format_minor_version", []byte{5 << 5}}, {"database_type", text("x")},
-		{"ip_version", []byte{5<<5 | 1, 6}}, {"node_count", []byte{6<<5 | 1, 1}}, {"record_size", []byte{5<<5 | 1, 24}},
-	} {
-		file = append(append(file, text(m.name)...), m.value...)
-	}
-	return file
+	code, country, value := w.add(textOf("iso_code")), w.add(textOf("country")), w.add(textOf("NL"))
+	outer := w.add(again(country, w.add(again(code, value))))
+	w.put(netip.MustParsePrefix("::/1"), outer)
+	w.put(netip.MustParsePrefix("8000::/1"), outer)
+	return w.file()
 }
 
 // TestNested: such a database is told as damaged, before all of it has been read, and

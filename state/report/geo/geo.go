@@ -11,16 +11,12 @@ package geo
 import (
 	"cmp"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/oschwald/maxminddb-golang/v2"
 )
 
 // Options are [geo]: files, found by themselves where they are not named.
@@ -31,7 +27,7 @@ type Options struct {
 
 // Databases are those that could be opened.
 type Databases struct {
-	countries, operators []*maxminddb.Reader
+	countries, operators []*database
 	broken               []string // while they were asked
 }
 
@@ -46,7 +42,7 @@ func Open(o Options) (d *Databases, warnings []string) {
 		named string
 		words []string // of which a file's name has one, the better first
 		not   []string // and none of these
-		to    *[]*maxminddb.Reader
+		to    *[]*database
 	}{{o.Country, []string{"country", "city"}, nil, &d.countries}, {o.ASN, []string{"asn", "isp"}, []string{"country", "city"}, &d.operators}} {
 		paths := []string{want.named}
 		if want.named == "" {
@@ -106,34 +102,13 @@ func pair(path string) []string {
 	return []string{path}
 }
 
-func open(path string) (db *maxminddb.Reader, err error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrInvalid}
-	}
-	defer caught(&err)
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	return maxminddb.Open(path)
-}
-
-// caught makes an error of a reader's panic over a file that is broken, and of the fault
-// (SIGBUS) over one that is truncated while it is mapped: see debug.SetPanicOnFault.
-func caught(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("it is damaged: %v", r)
-	}
-}
-
 // Close gives the files back.
 func (d *Databases) Close() {
 	if d == nil {
 		return
 	}
 	for _, db := range append(d.countries, d.operators...) {
-		_ = db.Close()
+		_ = db.file.Close()
 	}
 	d.countries, d.operators = nil, nil
 }
@@ -141,30 +116,44 @@ func (d *Databases) Close() {
 // Of is the country's code (ISO 3166-1) and the operator, "AS64496 Name"; empty where
 // they are not known. A database that turns out to be broken is not asked again.
 func (d *Databases) Of(addr netip.Addr) (country, asn string) {
-	if d == nil {
+	if d == nil || !addr.IsValid() {
 		return "", ""
 	}
-	d.countries = d.ask(d.countries, "countries", addr, func(r maxminddb.Result) (bool, error) {
-		var found struct {
-			Country struct {
-				Code string `maxminddb:"iso_code"`
-			} `maxminddb:"country"`
-			Code string `maxminddb:"country_code"`
-		}
-		err := r.Decode(&found)
-		if country = cmp.Or(found.Country.Code, found.Code); err != nil || !isCode(country) {
+	d.countries = d.ask(d.countries, "countries", addr, func(r *record, at int64) (bool, error) {
+		var nested, code string
+		err := r.pairs(at, func(key []byte, value int64) (err error) {
+			switch string(key) {
+			case "country":
+				err = r.pairs(value, func(key []byte, value int64) (err error) {
+					if string(key) == "iso_code" {
+						nested, err = r.text(value)
+					}
+					return err
+				})
+			case "country_code":
+				code, err = r.text(value)
+			}
+			return err
+		})
+		if country = cmp.Or(nested, code); err != nil || !isCode(country) {
 			country = ""
 		}
 		return country != "", err
 	})
-	d.operators = d.ask(d.operators, "operators", addr, func(r maxminddb.Result) (bool, error) {
-		var found struct {
-			Number uint32 `maxminddb:"autonomous_system_number"`
-			Name   string `maxminddb:"autonomous_system_organization"`
-		}
-		err := r.Decode(&found)
-		if err == nil && found.Number > 0 {
-			asn = strings.TrimSpace(fmt.Sprintf("AS%d %s", found.Number, clip(found.Name)))
+	d.operators = d.ask(d.operators, "operators", addr, func(r *record, at int64) (bool, error) {
+		var number uint32
+		var name string
+		err := r.pairs(at, func(key []byte, value int64) (err error) {
+			switch string(key) {
+			case "autonomous_system_number":
+				number, err = r.number(value)
+			case "autonomous_system_organization":
+				name, err = r.text(value)
+			}
+			return err
+		})
+		if err == nil && number > 0 {
+			asn = strings.TrimSpace(fmt.Sprintf("AS%d %s", number, clip(name)))
 		}
 		return asn != "", err
 	})
@@ -190,19 +179,18 @@ func clip(name string) string {
 
 // ask looks an address up in one database after another until take has found what it
 // wants. It gives back those that may be asked again: a broken one is closed and told.
-func (d *Databases) ask(of []*maxminddb.Reader, what string, addr netip.Addr, take func(maxminddb.Result) (bool, error)) []*maxminddb.Reader {
+func (d *Databases) ask(of []*database, what string, addr netip.Addr, take func(r *record, at int64) (bool, error)) []*database {
 	for i, db := range of {
-		if addr.Is6() && db.Metadata.IPVersion == 4 {
+		if addr.Is6() && db.family == 4 {
 			continue
 		}
-		found, err := func() (found bool, err error) {
-			defer caught(&err)
-			defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-			return take(db.Lookup(addr))
-		}()
+		at, found, err := db.find(addr)
+		if found {
+			found, err = take(db.data.walk(), at)
+		}
 		if err != nil {
 			d.broken = append(d.broken, fmt.Sprintf("[geo] the database of %s is damaged: %v (get it anew)", what, err))
-			_ = db.Close()
+			_ = db.file.Close()
 			return slices.Delete(slices.Clone(of), i, i+1)
 		}
 		if found {

@@ -145,24 +145,35 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestTruncatedWhileMapped: an updater that writes in place takes the file away under the
-// reader; that is a warning, not a fault.
-func TestTruncatedWhileMapped(t *testing.T) {
+// TestRewritten: an updater that writes in place takes the file away under the reader; that
+// is a warning. One that puts another file in its place takes nothing away.
+func TestRewritten(t *testing.T) {
 	text, err := os.ReadFile("testdata/GeoLite2-Country.mmdb")
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "x.mmdb")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d, _ := Open(Options{Country: path})
-	defer d.Close()
-	if err := os.Truncate(path, 0); err != nil {
-		t.Fatal(err)
-	}
-	country, _ := d.Of(netip.MustParseAddr("203.0.113.7"))
-	if w := d.Warnings(); country != "" || len(w) != 1 || !strings.Contains(w[0], "damaged") {
-		t.Errorf("%q, %q", country, w)
+	for _, c := range []struct {
+		name       string
+		change     func(path string) error
+		want, told string
+	}{
+		{"truncated", func(path string) error { return os.Truncate(path, 0) }, "", "is damaged: at offset 0: the file has become shorter (get it anew)"},
+		{"shorter", func(path string) error { return os.Truncate(path, 800) }, "", "is damaged: at offset "},
+		{"overwritten", func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte{0xff}, len(text)), 0o600) }, "", "is damaged: at offset 16778190: it leads out of its part of the file"},
+		{"replaced", func(path string) error { return os.Rename(path, path+".old") }, "DE", ""},
+	} {
+		path := filepath.Join(t.TempDir(), "x.mmdb")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, _ := Open(Options{Country: path})
+		if err := c.change(path); err != nil {
+			t.Fatal(err)
+		}
+		country, _ := d.Of(netip.MustParseAddr("2001:db8::7"))
+		if told := d.Warnings(); country != c.want || (len(told) == 1) != (c.told != "") || c.told != "" && !strings.Contains(told[0], c.told) {
+			t.Errorf("%s: %q, %q, want %q, %q", c.name, country, told, c.want, c.told)
+		}
+		d.Close()
 	}
 }
