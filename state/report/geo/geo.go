@@ -124,6 +124,9 @@ func (d *Databases) Of(addr netip.Addr) (country, asn string) {
 		err := r.pairs(at, func(key []byte, value int64) (err error) {
 			switch string(key) {
 			case "country":
+				if !r.isMap(value) { // but its name, IPinfo's
+					return nil
+				}
 				err = r.pairs(value, func(key []byte, value int64) (err error) {
 					if string(key) == "iso_code" {
 						nested, err = r.text(value)

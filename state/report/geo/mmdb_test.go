@@ -140,6 +140,7 @@ func TestValues(t *testing.T) {
 				mapOf(country, to(mapOf(code, nl))),
 				mapOf(countryCode, nl),
 				mapOf(textOf("country"), mapOf(textOf("iso_code"), textOf("NL")), textOf("country_code"), textOf("DE")),
+				mapOf(textOf("country"), textOf("Netherlands"), textOf("country_code"), textOf("NL")),
 				mapOf(textOf("country"), mapOf(textOf("names"), mapOf(textOf("iso_code"), textOf("DE"))), textOf("country_code"), textOf("NL")),
 			}
 			operator := append(append(append(append([]byte{}, textOf("autonomous_system_number")...), number...), textOf("autonomous_system_organization")...), name...)
@@ -268,7 +269,7 @@ func TestDamaged(t *testing.T) {
 		{"32 bits, left", root(32, []byte{0xfe, 0xdc, 0xba, 0x98}, []byte{0, 0, 0, 0}), leads(0xfedcba98, 8)},
 
 		{"no map", record(textOf("NL")), "at offset 22: there is no map"},
-		{"a text for a map", record(mapOf(textOf("country"), textOf("NL"))), "there is no map"},
+		{"a text for a map", record(textOf("NL")), "there is no map"},
 		{"a map for a text", record(mapOf(textOf("country_code"), mapOf())), "there is no text"},
 		{"a key that is no text", record(mapOf(uint16Of(1), textOf("NL"))), "there is no text"},
 		{"a pointer to a pointer", record(textOf("NL"), pointerTo(0, 1), mapOf(textOf("country_code"), pointerTo(3, 1))), "a pointer leads to a pointer"},

@@ -135,6 +135,11 @@ func (r *record) skip(at int64) (next int64, err error) {
 	return at, nil
 }
 
+func (r *record) isMap(at int64) bool {
+	kind, _, _, _, err := r.resolve(at)
+	return err == nil && kind == kindMap
+}
+
 // pairs gives the key of each pair of the map at an offset to take, and where its value is.
 // All of the map is read, whatever take wants: a damaged one is to be known as such.
 func (r *record) pairs(at int64, take func(key []byte, value int64) error) error {
