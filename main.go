@@ -374,7 +374,7 @@ func pauseCommand(o *options) *cobra.Command {
 		}
 		held := jail.LetGo(c.Context(), o.config, o.state)
 		if held != nil {
-			err = errors.Join(err, fmt.Errorf("paused, and %w (mend the hook and run \"scan2ban pause\" again)", held))
+			err = errors.Join(err, fmt.Errorf("paused, and %w (%srun \"scan2ban pause\" again)", held, deliver.Before(held)))
 		}
 		if held == nil {
 			fmt.Fprintln(o.Steps(c), paused)
