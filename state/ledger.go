@@ -97,6 +97,7 @@ type Jail struct {
 	throughBefore *Through // Through at the beginning of the judging
 	overflowed    bool     // keys were forgotten in this judging, which has been said
 	crowded       bool     // bans were taken back for want of room, which has been said
+	recount       *recount // what is read was judged before; nil: it was not
 }
 
 // New is the state before the first pass.
