@@ -49,6 +49,7 @@ type Setup struct {
 	Ignored func() *state.Ignored // what [defaults] and jails that are kept ignore, for who bans by hand: no pass reads it; nil: nothing
 	Metrics metrics.Config
 	Version string   // of this program, for the metrics
+	Unread  error    // why the configuration could not be read, for Restore alone; nil: it was
 	Errs    []error  // of the configuration: the pass goes on without what they name
 	Notes   []string // of the configuration, for those who ask
 
