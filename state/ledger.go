@@ -269,7 +269,8 @@ type Tally struct {
 // last seven days seen.
 type Seen struct {
 	Total Tally             `json:"total"`
-	Days  map[string]*Tally `json:"days,omitempty"` // by day, "2026-11-22"
+	Days  map[string]*Tally `json:"days,omitempty"`  // by day, "2026-11-22"
+	Since int64             `json:"since,omitempty"` // the second from which on its log was read; 0: not known
 
 	day   int64 // the day counted last, in days since the Unix epoch, and its tally
 	today *Tally

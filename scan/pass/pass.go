@@ -212,6 +212,7 @@ func (p *Pass) load() (err error) {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
+	p.begins()
 	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
 	p.Judge.Held = p.volatile.Held
 	if p.lost != "" {
@@ -243,6 +244,21 @@ func (p *Pass) lostTo(err error) (why string, fatal error) {
 		return "the state was damaged", nil
 	}
 	return "", err
+}
+
+// begins notes from when on the logs of jails are read that the ledger does not know.
+func (p *Pass) begins() {
+	since := p.floor()
+	if p.lost == "" {
+		since, _ = p.Ledger.Sources.Horizon(p.Now.Unix())
+	} else if p.JournalPath != "" { // read from its beginning
+		return
+	}
+	for name := range p.Rules {
+		if p.Ledger.Jails[name] == nil {
+			p.Ledger.Jail(name).Seen.Since = since
+		}
+	}
 }
 
 // floor is the second from which a log is read whose position is not known:
