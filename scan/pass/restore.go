@@ -37,8 +37,8 @@ func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err err
 			s.Kernel.Backend = nftables.ByHooks
 		}
 	}
-	if err := store.Paused(); errors.As(err, new(*state.PausedError)) || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
-		return 0, nil, nil
+	if err := store.Paused(); errors.As(err, new(*state.PausedError)) || s.Kernel.Backend == nftables.ByHooks {
+		return 0, nil, nil // the hooks are told of them, see package deliver
 	} else if err != nil {
 		return 0, nil, err
 	}
