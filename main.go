@@ -54,8 +54,9 @@ type options struct {
 
 func command() *cobra.Command {
 	o := &options{}
-	root := units.Describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in", SilenceErrors: true, SilenceUsage: true,
-		Args: console.Known, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, console.Wrong)
+	root := units.Describe(&cobra.Command{Use: "scan2ban", Short: "Ban addresses that keep failing to log in",
+		SilenceErrors: true, SilenceUsage: true, Args: console.Known,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}, console.Wrong)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return console.Usage(fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath()))
 	})
@@ -64,7 +65,8 @@ func command() *cobra.Command {
 	flags.StringVar(&o.state, "state", state.DefaultPath, "state `FILE`; the history lies beside it")
 	flags.StringVar(&o.journal, "journal", "", "read this journal `PATH`, a directory or a file, instead of the host's")
 	o.Flags(flags)
-	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), exportCommand(o), banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
+	root.AddCommand(runCommand(o), reportCommand(o), whyCommand(o), statusCommand(o), bannedCommand(o), exportCommand(o),
+		banCommand(o), unbanCommand(o), matchCommand(o), filtersCommand(o), checkCommand(o),
 		installCommand(o), uninstallCommand(o), pauseCommand(o), resumeCommand(o), importCommand(o), deliverCommand(o), versionCommand(o))
 	for _, c := range root.Commands() {
 		units.Describe(c, console.Wrong)
@@ -134,8 +136,8 @@ func begin(o *options, now time.Time, write, past bool, shield *state.Ignored) (
 		return nil, console.Usage(err)
 	}
 	setup := config.Setup()
-	setup.StatePath, setup.JournalPath, setup.Now, setup.Past, setup.Write, setup.Shield = o.state, o.journal, now, past, write, shield
-	setup.Version = units.Version().Version
+	setup.StatePath, setup.JournalPath, setup.Version = o.state, o.journal, units.Version().Version
+	setup.Now, setup.Past, setup.Write, setup.Shield = now, past, write, shield
 	return pass.Begin(setup)
 }
 
@@ -374,7 +376,7 @@ func pauseCommand(o *options) *cobra.Command {
 		}
 		held := jail.LetGo(c.Context(), o.config, o.state)
 		if held != nil {
-			err = errors.Join(err, fmt.Errorf("paused, and %w (mend the hook and run \"scan2ban pause\" again)", held))
+			err = errors.Join(err, fmt.Errorf("paused, and %w (%srun \"scan2ban pause\" again)", held, deliver.Before(held)))
 		}
 		if held == nil {
 			fmt.Fprintln(o.Steps(c), paused)

@@ -113,6 +113,7 @@ const (
 	reasonLong    = "too long: its end was not looked at"
 	reasonUndated = "no date in it or before it"
 	reasonCut     = "so long that busybox's syslogd may have cut off its end"
+	reasonOld     = "so long that syslog may have cut off its end, and with it the address"
 )
 
 // undated is where failures have no date.
@@ -266,6 +267,8 @@ func (w *Watch) find(f *Finding, line *logfile.Line, group int, t *parts, progra
 		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonUndated}
 	case t.prefix.Cut && (blames || f.Verdict.Kind == filter.Mark):
 		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonCut}
+	case t.tagged && len(line.Text) >= filter.OldLeaves && f.Verdict.Addr.IsValid() && f.Verdict.Moves:
+		f.Verdict = filter.Verdict{Kind: filter.Refused, Rule: f.Verdict.Rule, Reason: reasonOld}
 	}
 	f.Verdict.Weight *= t.times
 	f.Verdict.PID, f.Verdict.Conn = short(f.Verdict.PID), short(f.Verdict.Conn)

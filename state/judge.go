@@ -180,7 +180,7 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 		return false
 	}
 	key := r.key(f.Addr)
-	if jail.pardoned(key, f) {
+	if jail.pardoned(key, f) || jail.recount.counted(r, key, f) {
 		return false
 	}
 	f.User = cleanUser(f.User)

@@ -97,6 +97,7 @@ type Jail struct {
 	throughBefore *Through // Through at the beginning of the judging
 	overflowed    bool     // keys were forgotten in this judging, which has been said
 	crowded       bool     // bans were taken back for want of room, which has been said
+	recount       *recount // what is read was judged before; nil: it was not
 }
 
 // New is the state before the first pass.
@@ -268,7 +269,8 @@ type Tally struct {
 // last seven days seen.
 type Seen struct {
 	Total Tally             `json:"total"`
-	Days  map[string]*Tally `json:"days,omitempty"` // by day, "2026-11-22"
+	Days  map[string]*Tally `json:"days,omitempty"`  // by day, "2026-11-22"
+	Since int64             `json:"since,omitempty"` // the second from which on its log was read; 0: not known
 
 	day   int64 // the day counted last, in days since the Unix epoch, and its tally
 	today *Tally

@@ -112,14 +112,6 @@ func (j *Jail) forget(w *window) {
 	}
 }
 
-// Recount drops windows and sessions: what they hold is about to be read once more, from
-// another source.
-func (j *Jail) Recount() {
-	j.windows.set(map[Key]*window{})
-	j.sessions.set(NewSessions())
-	j.ranking, j.forgotten, j.changed = nil, 0, true
-}
-
 // compact makes a map anew: one of Go 1.26 that loses and gains members for long grows to
 // several times its size.
 func compact(windows map[Key]*window) map[Key]*window {

@@ -383,8 +383,21 @@ func LetGo(ctx context.Context, o Options) error {
 		return nil
 	}
 	o.letGo = true
-	if err := Run(ctx, o); err != nil {
+	switch err := Run(ctx, o); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: called off before all were released (%w)", ErrHeld, ctx.Err())
+	default:
 		return fmt.Errorf("%w: %w", ErrHeld, err)
 	}
-	return nil
+}
+
+// Before gives what is to be done about an error of LetGo before it is run again, in words
+// that stand before "run it again"; nothing where it was called off.
+func Before(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return ""
+	}
+	return "mend the hook and "
 }

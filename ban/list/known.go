@@ -25,6 +25,7 @@ type Known struct {
 	Bad     int          `json:"bad"`               // lines of it that were no address
 	Time    int64        `json:"time"`              // of the last good reading, in seconds; 0: there was none
 	Problem string       `json:"problem"`           // why the newest file is not used; empty: it is
+	Reach   *state.Reach `json:"reach,omitempty"`   // what it closes; nil: it is not enforced
 }
 
 // spared are never in a list's set, whatever it says: this network, private use, carrier

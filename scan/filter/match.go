@@ -132,6 +132,7 @@ type Verdict struct {
 	PID    string     // the process whose session the line speaks of, where it is not the writer
 	Conn   string     // the number of the session in that process; empty: it has one alone
 	Weight int        // failures that the line counts for; at least 1 for Failure and Success
+	Moves  bool       // Addr may be another one where the end of the line is missing
 	echoed bool       // a line of the service's own, where echoes are listened to
 	Reason string     // why Refused; why a rule that matched is Benign
 }
@@ -233,8 +234,9 @@ func (m *Matcher) try(v *Verdict, r *compiled, message []byte, program func() st
 	if r.addr == 0 {
 		return true
 	}
+	v.Moves = r.freeLeft && !r.parted && at[2*r.addr] > 0
 	switch {
-	case len(message) > maxMessage && r.freeLeft && !r.parted && at[2*r.addr] > 0:
+	case len(message) > maxMessage && v.Moves:
 		v.Kind, v.Reason = Refused, reasonTooLong
 	case r.ambiguous(message, at):
 		v.Kind, v.Reason = Refused, reasonTwoAddr

@@ -21,6 +21,11 @@ type Syslog struct {
 // otherwise), of which the priority takes five at most and the time sixteen.
 const busyboxLeaves = 255 - len("<191>") - len("Nov 22 08:14:01 ")
 
+// OldLeaves is how much of tag and message is left at least of a line that was cut at 1,024
+// bytes with its priority and time (RFC 3164), as inetutils' syslogd does, and at 1,023
+// syslog(3) of musl.
+const OldLeaves = 1023 - len("<191>") - len("Nov 22 08:14:01 ")
+
 // CutSyslog takes the prefix of a syslog daemon off a line without its end. Without
 // one ok is false and message is the whole line. All are parts of line.
 //

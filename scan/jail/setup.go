@@ -112,11 +112,11 @@ func Filters(path string) []string {
 func FilterDir(path string) string { return (&Config{Path: path}).FilterDir() }
 
 // Restoring is what brings the kernel back by the configuration at path; where that
-// cannot be read, what it takes for the bans alone. The caller adds path and time.
+// cannot be read, as the last pass had it. The caller adds path and time.
 func Restoring(path string) pass.Setup {
 	c, err := Load(path)
 	if err != nil {
-		return pass.Setup{Kernel: nftables.DefaultOptions()}
+		return pass.Setup{Kernel: nftables.DefaultOptions(), Unread: err}
 	}
 	return c.Setup()
 }

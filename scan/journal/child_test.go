@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -107,4 +109,58 @@ func TestLargeValues(t *testing.T) {
 			t.Errorf("%d entries, %q", len(p.entries), p.warnings)
 		}
 	})
+}
+
+// Where all of a damaged file is read, for what the matches name, each field is asked for once.
+func TestEachFieldIsAskedForOnce(t *testing.T) {
+	e := entries(40, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0", "_TRANSPORT": "syslog"}
+	}
+	dir := t.TempDir()
+	asked := filepath.Join(dir, "asked")
+	program, err := exec.LookPath(journalctlName)
+	if err != nil {
+		t.Skip(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' \"$@\" >>%s\nexec %s \"$@\"\n", asked, program)
+	if err := os.WriteFile(filepath.Join(dir, "asking"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	was := journalctlName
+	journalctlName = filepath.Join(dir, "asking")
+	defer func() { journalctlName = was }()
+
+	file := journaltest.Write(t, filepath.Join(dir, "journal", "system.journal"), e[:20])
+	o := Options{Path: file, Reader: "journalctl", Fields: []string{"_UID"}, Now: t0 + 1e12,
+		Matches: []Match{{"_UID=0", "_TRANSPORT=syslog"}, {"_UID=0", "_TRANSPORT=stdout"}}}
+	p := read(t, o)
+	b, err := os.ReadFile(journaltest.Write(t, file, e[20:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u64 := binary.LittleEndian.Uint64
+	clear(b[u64(b[atDataTable:]):][:u64(b[atDataTable+8:])])
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	same(t, read(t, p.goOn(o)).entries, lines(e[20:]))
+	text, err := os.ReadFile(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asks := 0
+	for line := range strings.Lines(string(text)) {
+		if list, ok := strings.CutPrefix(strings.TrimSpace(line), "--output-fields="); ok {
+			names := strings.Split(list, ",")
+			slices.Sort(names)
+			if len(slices.Compact(slices.Clone(names))) < len(names) {
+				t.Errorf("asked for %s", list)
+			}
+			asks++
+		}
+	}
+	if asks < 2 {
+		t.Errorf("asked %d times", asks)
+	}
 }

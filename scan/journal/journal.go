@@ -129,7 +129,11 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	readAll := func() { // what is asked for is chosen here
 		q.terms = nil
 		for _, m := range o.Matches {
-			q.fields = append(q.fields, m.fields()...)
+			for _, name := range m.fields() {
+				if !slices.Contains(q.fields, name) {
+					q.fields = append(q.fields, name)
+				}
+			}
 		}
 	}
 	if p.unlinked {

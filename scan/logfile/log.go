@@ -1,11 +1,11 @@
 package logfile
 
 import (
-	"container/heap"
 	"fmt"
 	"time"
 
 	"scan2ban/scan/container"
+	"scan2ban/state/order"
 )
 
 // log is a log file with those that it was rotated into, in the order in which
@@ -51,7 +51,7 @@ func (l *log) advance(r *Reader) bool {
 // push puts a log into the heap at its first line that matters.
 func (r *Reader) push(l *log) {
 	if l.advance(r) {
-		heap.Push((*byTime)(&r.logs), l)
+		r.logs = order.Push(r.logs, l, earlier)
 	}
 }
 
@@ -61,28 +61,16 @@ func (r *Reader) pull() {
 		return
 	}
 	if r.logs[0].advance(r) {
-		heap.Fix((*byTime)(&r.logs), 0)
+		order.Sink(r.logs, earlier)
 	} else {
-		heap.Pop((*byTime)(&r.logs))
+		r.logs = order.Pop(r.logs, earlier)
 	}
 }
 
-// byTime is a container/heap of logs.
-type byTime []*log
-
-func (h byTime) Len() int { return len(h) }
-func (h byTime) Less(i, j int) bool {
-	if h[i].line.Time != h[j].line.Time {
-		return h[i].line.Time < h[j].line.Time
+// earlier tells whether the line of a log comes first.
+func earlier(a, b *log) bool {
+	if a.line.Time != b.line.Time {
+		return a.line.Time < b.line.Time
 	}
-	return h[i].number < h[j].number
-}
-func (h byTime) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *byTime) Push(x any)   { *h = append(*h, x.(*log)) }
-func (h *byTime) Pop() any {
-	last := len(*h) - 1
-	l := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return l
+	return a.number < b.number
 }

@@ -14,7 +14,8 @@ import (
 
 // calm tells whether the kernel holds what it should without a look at the bans.
 func (p *Pass) calm(ctx context.Context, memory *nftables.Memory) bool {
-	if p.was == nil || memory == nil || len(p.Judge.Decisions) > 0 || len(p.Lists) > 0 || len(knownLists(p.volatile)) > 0 || p.volatile.Settled != p.mark(p.Ledger) {
+	if p.was == nil || memory == nil || len(p.Judge.Decisions) > 0 ||
+		len(p.Lists) > 0 || len(knownLists(p.volatile)) > 0 || p.volatile.Settled != p.mark(p.Ledger) {
 		return false
 	}
 	if untouched, err := nftables.Untouched(ctx, memory); err != nil || !untouched {

@@ -59,7 +59,8 @@ func (p *Pass) held(result *nftables.Result) {
 
 // condition is what the ledger does not know of a jail.
 func (p *Pass) condition(name string) report.Condition {
-	is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name), Trouble: p.failed[name], GaveUp: p.GaveUp(name), Quiet: p.quiet(name), Backend: p.source(name), Most: p.State.MaxLedger}
+	is := report.Condition{Broken: p.Kept[name], Off: p.Off[name], Ledger: p.Recidive(name), Backend: p.source(name),
+		Trouble: p.failed[name], GaveUp: p.GaveUp(name), Quiet: p.quiet(name), Most: p.State.MaxLedger}
 	if is.Broken && p.Causes[name] != nil {
 		is.Trouble = p.Causes[name].Error()
 	} else if last := p.LastRun; is.Trouble == "" && last != nil && last.Failed[name] != "" {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +79,32 @@ func TestIneffective(t *testing.T) {
 	expect(370, report.OK, "")
 	failed(400)
 	expect(400, report.Ineffective, "another port than 2222")
+}
+
+// A jail that has read nothing says since when: what is not known was not seen to be silent.
+func TestSilentSince(t *testing.T) {
+	h := newHost(t)
+	h.setup.Rules["sshd"].Escalation = state.Escalation{}
+	log := filepath.Join(t.TempDir(), "auth.log")
+	onFiles(h, log)
+	if err := os.WriteFile(log, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const span = 30 * 60 // findtime and bantime
+	expect := func(now int64, want string) {
+		t.Helper()
+		h.pass(now)
+		if got, message := h.health(now); got != report.Silent || message != "nothing to read "+want {
+			t.Errorf("%s: %s, want %s", got, message, want)
+		}
+	}
+	expect(begin, "since "+report.Local(begin-span))
+	expect(begin+86400, "since "+report.Local(begin-span))
+	expect(begin+8*86400, "in seven days")
+	if err := os.WriteFile(h.setup.StatePath, []byte("no state"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(begin+9*86400, "since "+report.Local(begin+9*86400-span))
 }
 
 // What kept a pass from its work is told until one goes well.

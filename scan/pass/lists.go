@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"scan2ban/ban/list"
@@ -41,6 +43,9 @@ func (s *Setup) look(was lists, warn func(error)) (want, before []nftables.Group
 			return nil, errors.New("it is not known who is to be ignored: a jail or an allow list is broken")
 		}}
 		known[o.Name] = was[o.Name]
+		if s.Unread != nil {
+			share.Prints = [2]string{}
+		}
 		if s.Spared != nil {
 			var news []error
 			known[o.Name], share, news = o.Look(was[o.Name], out, s.Now.Unix())
@@ -48,6 +53,11 @@ func (s *Setup) look(was lists, warn func(error)) (want, before []nftables.Group
 				warn(err)
 			}
 		}
+		k := known[o.Name]
+		if k.Reach = nil; o.Enforce {
+			k.Reach = &o.Reach
+		}
+		known[o.Name] = k
 		if !o.Enforce {
 			continue
 		}
@@ -59,6 +69,16 @@ func (s *Setup) look(was lists, warn func(error)) (want, before []nftables.Group
 		}
 	}
 	return want, before, known
+}
+
+// remembered are the lists that the last pass enforced: what their sets hold.
+func (was lists) remembered() (all []*list.Options) {
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if r := was[name].Reach; r != nil {
+			all = append(all, &list.Options{Name: name, Reach: *r})
+		}
+	}
+	return all
 }
 
 // refused says what the kernel did not take, a jail's or a list's.

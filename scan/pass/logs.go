@@ -39,13 +39,13 @@ func (p *Pass) choose(ctx context.Context) {
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
 			if was == string(filter.File) && p.Ledger.Sources.Journal == nil { // it is read from the floor on
-				p.Ledger.Jail(w.Jail).Recount()
+				p.recount(w.Jail)
 			}
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
 			if len(w.Terms) > 0 && was == string(filter.Journal) { // the same failures stand there
-				p.Ledger.Jail(w.Jail).Recount()
+				p.recount(w.Jail)
 			}
 		}
 	}
@@ -63,6 +63,17 @@ func (p *Pass) choose(ctx context.Context) {
 		chosen = nil
 	}
 	p.Ledger.Sources.Backends = chosen
+}
+
+// recount has a jail judge anew what it reads from another source than before.
+func (p *Pass) recount(jail string) {
+	recorded, err := p.store.Recorded(p.Ledger.History, p.Now.Unix(), p.floor())
+	if err != nil {
+		p.Judge.Err = err
+		return
+	}
+	until, _ := p.Ledger.Sources.Horizon(p.Now.Unix())
+	p.Judge.Recount(jail, recorded, until)
 }
 
 // hindered tells what keeps a jail from its logs. Where that are rights to look for its

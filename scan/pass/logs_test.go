@@ -3,6 +3,7 @@ package pass
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,17 +104,20 @@ func (h *host) readBefore(now int64, from filter.Backend) {
 	}
 }
 
+// failsTwice puts a failure into a log file and into the journal.
+func (h *host) failsTwice(log string, at int64, address string) {
+	appendLine(h.t, log, at, address)
+	journaltest.Write(h.t, h.journal, []journaltest.Entry{{Time: at * 1e6, Message: "Failed password for root from " + address + " port 1 ssh2",
+		Fields: map[string]string{"_UID": "0", "_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "sshd", "_PID": fmt.Sprint(at % 1000)}}})
+}
+
 // And a journal that is read instead of log files that are gone.
 func TestJournalInsteadOfFiles(t *testing.T) {
 	const begin = 1_795_335_241
 	h := newHost(t)
 	dir, log := h.setup.JournalPath, filepath.Join(t.TempDir(), "auth.log")
 	onFiles(h, log)
-	failure := func(at int64) {
-		appendLine(t, log, at, "203.0.113.1")
-		journaltest.Write(t, h.journal, []journaltest.Entry{{Time: at * 1e6, Message: "Failed password for root from 203.0.113.1 port 1 ssh2",
-			Fields: map[string]string{"_UID": "0", "_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "sshd", "_PID": fmt.Sprint(at % 1000)}}})
-	}
+	failure := func(at int64) { h.failsTwice(log, at, "203.0.113.1") }
 	failure(begin)
 	failure(begin + 1)
 	h.pass(begin + 2)
@@ -128,6 +132,78 @@ func TestJournalInsteadOfFiles(t *testing.T) {
 	h.pass(begin + 4)
 	if got := h.bans(); len(got) != 1 {
 		t.Errorf("three failures ban: %q", got)
+	}
+}
+
+// What led to a ban, or came during it, leads to no other where the journal is read instead of
+// log files: neither while the ban is in force nor once it is over.
+func TestRecountedBans(t *testing.T) {
+	const begin = 1_795_335_241
+	for name, moved := range map[string]int64{"in force": begin + 60, "over": begin + 302} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			rules := h.setup.Rules["sshd"]
+			rules.FindTime, rules.BanTime = state.Duration(30*time.Minute), state.Duration(2*time.Minute)
+			dir, log := h.setup.JournalPath, filepath.Join(t.TempDir(), "auth.log")
+			onFiles(h, log)
+			failure := func(at int64, address string) { h.failsTwice(log, at, address) }
+			for _, at := range []int64{0, 1, 2, 10, 11, 12} {
+				failure(begin+at, "203.0.113.1")
+			}
+			h.pass(begin + 13)
+			if moved > begin+122 {
+				failure(begin+300, "203.0.113.2")
+				h.pass(begin + 301)
+			}
+			want := h.bans()
+			if len(want) != 1 {
+				t.Fatalf("at first %q", want)
+			}
+			h.readBefore(moved-1, filter.File)
+			h.setup.JournalPath, h.setup.Watches[0].Backend = dir, filter.Auto
+			p := h.pass(moved)
+			if b := p.Ledger.Jail("sshd").Bans()[state.Key{Prefix: netip.MustParsePrefix("203.0.113.1/32")}]; b != nil && b.Late != 3 {
+				t.Errorf("%d failures came during the ban", b.Late)
+			}
+			failure(begin+310, "203.0.113.1")
+			h.pass(begin + 311)
+			if got := h.bans(); !slices.Equal(got, want) {
+				t.Errorf("bans %q, want %q", got, want)
+			}
+			failure(begin+312, "203.0.113.1")
+			failure(begin+313, "203.0.113.1")
+			h.pass(begin + 314)
+			if got := h.bans(); len(got) != 2 {
+				t.Errorf("three more failures: bans %q", got)
+			}
+		})
+	}
+}
+
+// A pass that reads from there first, and dies when the history is written and the state is not,
+// is repeated.
+func TestRecountedAgain(t *testing.T) {
+	const begin = 1_795_335_241
+	h := newHost(t)
+	dir, log := h.setup.JournalPath, filepath.Join(t.TempDir(), "auth.log")
+	onFiles(h, log)
+	h.failsTwice(log, begin, "203.0.113.1")
+	h.failsTwice(log, begin+1, "203.0.113.1")
+	h.pass(begin + 2)
+	h.readBefore(begin+2, filter.File)
+	h.setup.JournalPath, h.setup.Watches[0].Backend = dir, filter.Auto
+	h.failsTwice(log, begin+3, "203.0.113.1")
+	before, err := os.ReadFile(h.setup.StatePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := os.WriteFile(h.setup.StatePath, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p := h.pass(begin + 4); len(p.Ledger.Jail("sshd").Bans()) != 1 || len(h.bans()) != 1 {
+			t.Errorf("three failures ban: %q in the history, %d in the ledger", h.bans(), len(p.Ledger.Jail("sshd").Bans()))
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ type Setup struct {
 	Ignored func() *state.Ignored // what [defaults] and jails that are kept ignore, for who bans by hand: no pass reads it; nil: nothing
 	Metrics metrics.Config
 	Version string   // of this program, for the metrics
+	Unread  error    // why the configuration could not be read, for Restore alone; nil: it was
 	Errs    []error  // of the configuration: the pass goes on without what they name
 	Notes   []string // of the configuration, for those who ask
 
@@ -211,6 +212,7 @@ func (p *Pass) load() (err error) {
 			p.was = p.Ledger.Loaded() // else the last pass may not have reached the kernel
 		}
 	}
+	p.begins()
 	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
 	p.Judge.Held = p.volatile.Held
 	if p.lost != "" {
@@ -242,6 +244,21 @@ func (p *Pass) lostTo(err error) (why string, fatal error) {
 		return "the state was damaged", nil
 	}
 	return "", err
+}
+
+// begins notes from when on the logs of jails are read that the ledger does not know.
+func (p *Pass) begins() {
+	since := p.floor()
+	if p.lost == "" {
+		since, _ = p.Ledger.Sources.Horizon(p.Now.Unix())
+	} else if p.JournalPath != "" { // read from its beginning
+		return
+	}
+	for name := range p.Rules {
+		if p.Ledger.Jails[name] == nil {
+			p.Ledger.Jail(name).Seen.Since = since
+		}
+	}
 }
 
 // floor is the second from which a log is read whose position is not known:

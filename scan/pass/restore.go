@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -17,7 +18,8 @@ import (
 // no log: for the moment before the network comes up, and after another firewall
 // has flushed ours away. It gives the number of bans, and nothing for a host on
 // which no pass has run or that is paused. The lists that others keep come with them;
-// the warnings are what is news of these.
+// the warnings are what is news of these. Where the configuration cannot be read, who
+// enforces the bans and what lists close is as at the last pass, and what these hold stays.
 func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err error) {
 	path := s.StatePath
 	store, ledger, err := open(path)
@@ -27,8 +29,16 @@ func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err err
 		return 0, nil, err
 	}
 	defer store.Close()
-	if err := store.Paused(); errors.As(err, new(*state.PausedError)) || s.Kernel.Backend == nftables.ByHooks { // the hooks are told of them, see package deliver
-		return 0, nil, nil
+	v := state.LoadVolatile(state.VolatilePath(path))
+	if s.Unread != nil {
+		warnings = append(warnings, fmt.Sprintf("%v; the bans are brought back, and of lists what the kernel holds is kept (run \"scan2ban check\")", s.Unread))
+		s.Lists, s.Spared = knownLists(v).remembered(), nil
+		if v.Left || v.Stays {
+			s.Kernel.Backend = nftables.ByHooks
+		}
+	}
+	if err := store.Paused(); errors.As(err, new(*state.PausedError)) || s.Kernel.Backend == nftables.ByHooks {
+		return 0, nil, nil // the hooks are told of them, see package deliver
 	} else if err != nil {
 		return 0, nil, err
 	}
@@ -36,7 +46,6 @@ func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err err
 	for _, g := range groups {
 		bans += len(g.Elements)
 	}
-	v := state.LoadVolatile(state.VolatilePath(path))
 	listed, _, known := s.look(knownLists(v), func(err error) { warnings = append(warnings, err.Error()) })
 	result, err := s.Kernel.Sync(ctx, slices.Concat(listed, groups), nil, nil)
 	if err != nil {

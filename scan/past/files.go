@@ -2,7 +2,6 @@ package past
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 	"scan2ban/scan/filter"
 	"scan2ban/scan/logfile"
 	"scan2ban/state"
+	"scan2ban/state/order"
 )
 
 // openFiles finds the log files, each with those that it was rotated into.
@@ -127,32 +127,20 @@ func (r *reading) filesUntil(t int64) {
 			}
 		}
 		if first.next() {
-			heap.Fix(&r.logs, 0)
+			order.Sink(r.logs, earlier)
 		} else {
-			heap.Pop(&r.logs)
+			r.logs = order.Pop(r.logs, earlier)
 		}
 	}
 	r.line = journal
 }
 
-// byTime is a container/heap of logs.
-type byTime []*log
-
-func (h byTime) Len() int { return len(h) }
-func (h byTime) Less(i, j int) bool {
-	if h[i].time != h[j].time {
-		return h[i].time < h[j].time
+// earlier tells whether the line of a log comes first.
+func earlier(a, b *log) bool {
+	if a.time != b.time {
+		return a.time < b.time
 	}
-	return h[i].number < h[j].number
-}
-func (h byTime) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *byTime) Push(x any)   { *h = append(*h, x.(*log)) }
-func (h *byTime) Pop() any {
-	last := len(*h) - 1
-	l := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return l
+	return a.number < b.number
 }
 
 // log is one log file. It is open from its first line's turn to its last.
@@ -183,7 +171,7 @@ func (r *reading) open(path string, watches []int) {
 		t := l.in.Line().Time
 		if t > 0 && !l.early(t/1e6) {
 			l.time, l.number = t, len(r.logs)
-			heap.Push(&r.logs, l)
+			r.logs = order.Push(r.logs, l, earlier)
 			break
 		}
 		if t > 0 {

@@ -100,7 +100,7 @@ type reading struct {
 	begun    time.Time // by the real clock
 	take     func(host string, f scan.Finding)
 	line     func() string // what the finding was read from
-	logs     byTime
+	logs     []*log        // a heap by the time of the line that each stands at
 	warnings []string
 	gaps     []string
 	errs     []error

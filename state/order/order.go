@@ -1,6 +1,7 @@
 // Package order sorts what is not worth a sort of its own. Of slices.SortFunc the
 // compiler makes some 25 KB for each type of element, of By one: right for the
-// few ports of a jail or the lines of a report, too slow for the bans of a kernel set.
+// few ports of a jail or the lines of a report, too slow for the bans of a kernel set. And it
+// keeps heaps.
 package order
 
 import "sort"

@@ -59,11 +59,19 @@ func health(j *state.Jail, week *state.Tally, is Condition, now int64) (Health, 
 	case j.Name == state.ByHand || is.Ledger:
 		return OK, ""
 	case week.Entries == 0:
-		return Silent, withCause("nothing to read in seven days", is.Quiet)
+		return Silent, withCause("nothing to read "+within(&j.Seen, now), is.Quiet)
 	case week.Understood == 0 && week.Entries >= enoughEntries:
 		return Blind, blindness(week, j.Name)
 	}
 	return OK, ""
+}
+
+// within says in what time of the week before now there was nothing to read, as far as is known.
+func within(seen *state.Seen, now int64) string {
+	if seen.Since > now-7*86400 {
+		return "since " + Local(seen.Since)
+	}
+	return "in seven days"
 }
 
 // blindness says what a jail that understands nothing has read.

@@ -115,6 +115,13 @@ func TestHealth(t *testing.T) {
 	if s := FromJail(j, now+8*86400, Condition{Quiet: "ssh.service is not running"}); s.Message != "nothing to read in seven days: ssh.service is not running" {
 		t.Errorf("nothing for a week: %+v", s)
 	}
+	rebuilt := state.New().Jail("sshd")
+	rebuilt.Seen.Since = now - 86400
+	for at, want := range map[int64]string{now: "nothing to read since " + Local(now-86400), now + 6*86400: "nothing to read in seven days"} {
+		if s := FromJail(rebuilt, at, Condition{}); s.Message != want {
+			t.Errorf("%s, want %s", s.Message, want)
+		}
+	}
 	if s := FromJail(j, now, Condition{Most: 1}); s.Message != "" {
 		t.Errorf("no ban of the one that it keeps: %+v", s)
 	}

@@ -72,19 +72,25 @@ func TestUninstallWhileHooksHold(t *testing.T) {
 	b.must(b.do(Options{}))
 	held, let := errors.New("hooks may still hold bans"), 0
 	o := Options{LetGo: func(context.Context) error { let++; return held }}
-	for _, how := range []How{{}, {Purge: true}} {
-		err := b.install(o).Uninstall(t.Context(), how)
-		if !errors.Is(err, held) || !strings.Contains(err.Error(), "nothing is taken away") || b.tables != 0 {
-			t.Errorf("%+v: error %v, the kernel was emptied %d times", how, err, b.tables)
+	refused := held
+	for _, held = range []error{refused, fmt.Errorf("called off: %w", context.Canceled)} {
+		for _, how := range []How{{}, {Purge: true}} {
+			err := b.install(o).Uninstall(t.Context(), how)
+			if !errors.Is(err, held) || !strings.Contains(err.Error(), "nothing is taken away") || b.tables != 0 {
+				t.Errorf("%+v: error %v, the kernel was emptied %d times", how, err, b.tables)
+			}
+			if mend := strings.Contains(err.Error(), "mend the hook"); mend != (held == refused) {
+				t.Errorf("%v: %v", held, err)
+			}
+			b.has("/var/lib/scan2ban/state.json", "/usr/local/sbin/scan2ban", configPath)
 		}
-		b.has("/var/lib/scan2ban/state.json", "/usr/local/sbin/scan2ban", configPath)
 	}
 	if err := b.install(o).Uninstall(t.Context(), How{Stop: true}); !errors.Is(err, held) || b.tables != 1 {
 		t.Errorf("--stop: error %v, the kernel was emptied %d times", err, b.tables)
 	}
 	held = nil
 	b.must(b.install(o).Uninstall(t.Context(), How{}))
-	if _, err := os.Stat(b.path("/var/lib/scan2ban")); err == nil || let != 4 {
+	if _, err := os.Stat(b.path("/var/lib/scan2ban")); err == nil || let != 6 {
 		t.Errorf("the state is still there; asked %d times", let)
 	}
 }

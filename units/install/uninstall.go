@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"scan2ban/ban/deliver"
 	"scan2ban/state"
 	"scan2ban/state/order"
 	"scan2ban/units/host"
@@ -46,7 +47,8 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 		in.awaitPasses()
 	}
 	if err := in.letGo(ctx); err != nil && how == (How{Purge: how.Purge}) {
-		return errors.Join(append(errs, fmt.Errorf("%w\nthe passes are stopped, and nothing is taken away: without the ledger nobody could lift these bans; mend the hook and run it again, or leave them in force with [kernel] backend = \"nftables\"", err))...)
+		return errors.Join(append(errs, fmt.Errorf("%w\nthe passes are stopped, and nothing is taken away: without the ledger nobody could lift these bans; "+
+			"%srun it again, or leave them in force with [kernel] backend = \"nftables\"", err, deliver.Before(err)))...)
 	} else {
 		errs = append(errs, err)
 	}
