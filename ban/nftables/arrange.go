@@ -1,13 +1,14 @@
 package nftables
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"scan2ban/state/sha256"
 )
 
 // tableName and chainName are all that is ours in the kernel.
