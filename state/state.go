@@ -6,7 +6,7 @@
 // that carry the result from one pass to the next ([Store]): state.json, what
 // the next pass needs, and history.jsonl, every decision in order.
 //
-// It imports nothing of ours, never reads a log and never touches the kernel.
+// It imports nothing of ours but the hash (sha256), never reads a log and never touches the kernel.
 package state
 
 import (
