@@ -12,7 +12,10 @@ type expression struct {
 // register is where a rule loads what it compares.
 const register = unix.NFT_REG_1
 
-// express makes an expression of the attributes that write appends.
+// express makes an expression of the attributes that write appends. It is called for
+// each of the many expressions of the rules, and not inlined there.
+//
+//go:noinline
 func express(name string, write func(*attributes)) expression {
 	var a attributes
 	write(&a)
