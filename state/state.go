@@ -11,6 +11,7 @@ package state
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -130,6 +131,12 @@ type Reach struct {
 	BlockType BlockType `toml:"blocktype" json:"blocktype"` // "drop" (default) or "reject"
 	Forwarded bool      `toml:"forwarded" json:"forwarded"` // also what this host routes for others
 	Enforce   bool      `toml:"enforce" json:"enforce"`     // false: keep the ledger, leave the kernel alone
+}
+
+// same tells whether both say the same.
+func (r Reach) same(as Reach) bool {
+	return slices.Equal(r.Ports, as.Ports) && slices.Equal(r.Protocol, as.Protocol) &&
+		r.BlockType == as.BlockType && r.Forwarded == as.Forwarded && r.Enforce == as.Enforce
 }
 
 // Options are the settings of this package that no jail owns: [state].
