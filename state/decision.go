@@ -1,10 +1,11 @@
 package state
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"scan2ban/state/sha256"
 )
 
 // Verb is what was decided.

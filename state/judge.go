@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"math"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +77,7 @@ func NewJudge(s *State, rules map[string]*Rules, o Options, prior func() (*Prior
 	for name, r := range rules {
 		jail := s.Jail(name)
 		prefixes := [2]int{r.IPv4Prefix, r.IPv6Prefix}
-		if jail.Prefixes != prefixes || !reflect.DeepEqual(jail.Reach, r.Reach) {
+		if jail.Prefixes != prefixes || !jail.Reach.same(r.Reach) {
 			jail.Reach, jail.Prefixes, jail.changed, s.urgent = r.Reach, prefixes, true, true
 			jail.unenforced()
 		}

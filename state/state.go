@@ -6,11 +6,12 @@
 // that carry the result from one pass to the next ([Store]): state.json, what
 // the next pass needs, and history.jsonl, every decision in order.
 //
-// It imports nothing of ours, never reads a log and never touches the kernel.
+// It imports nothing of ours but the hash (sha256), never reads a log and never touches the kernel.
 package state
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -130,6 +131,12 @@ type Reach struct {
 	BlockType BlockType `toml:"blocktype" json:"blocktype"` // "drop" (default) or "reject"
 	Forwarded bool      `toml:"forwarded" json:"forwarded"` // also what this host routes for others
 	Enforce   bool      `toml:"enforce" json:"enforce"`     // false: keep the ledger, leave the kernel alone
+}
+
+// same tells whether both say the same.
+func (r Reach) same(as Reach) bool {
+	return slices.Equal(r.Ports, as.Ports) && slices.Equal(r.Protocol, as.Protocol) &&
+		r.BlockType == as.BlockType && r.Forwarded == as.Forwarded && r.Enforce == as.Enforce
 }
 
 // Options are the settings of this package that no jail owns: [state].

@@ -2,6 +2,7 @@ package state
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -107,5 +108,21 @@ func TestParseTime(t *testing.T) {
 	}
 	if _, err := ParseTime("yesterday", now); err == nil {
 		t.Error("yesterday is no time")
+	}
+}
+
+// Every field of a Reach counts where two are compared.
+func TestSameReach(t *testing.T) {
+	other := Reach{Ports: Ports{{From: 22, To: 22}}, Protocol: []string{"tcp"}, BlockType: Reject, Forwarded: true, Enforce: true}
+	if !other.same(other) || other.same(Reach{}) || !(Reach{}).same(Reach{}) {
+		t.Errorf("%+v is not itself", other)
+	}
+	from := reflect.ValueOf(other)
+	for i := range from.NumField() {
+		var r Reach
+		reflect.ValueOf(&r).Elem().Field(i).Set(from.Field(i))
+		if from.Field(i).IsZero() || r.same(Reach{}) || (Reach{}).same(r) {
+			t.Errorf("%s is not compared", from.Type().Field(i).Name)
+		}
 	}
 }

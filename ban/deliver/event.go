@@ -97,23 +97,13 @@ func ports(list state.Ports) string {
 // environment is the event as SCAN2BAN_NAME=VALUE at the clock time now. Values hold
 // no control character, but all else that a client may have written.
 func (e *Event) environment(now time.Time) []string {
-	var list []string
-	put := func(name, value string) {
-		if value != "" {
-			list = append(list, "SCAN2BAN_"+name+"="+report.Clean(value))
-		}
-	}
-	flag := func(name string, is bool) {
-		if is {
-			put(name, "1")
-		}
-	}
-	put("EVENT", e.Event)
-	put("ID", e.ID)
-	put("TIME", e.Time)
-	put("HOST", e.Host)
-	put("TEXT", e.Text)
-	put("JAIL", e.Jail)
+	var list variables
+	list.put("EVENT", e.Event)
+	list.put("ID", e.ID)
+	list.put("TIME", e.Time)
+	list.put("HOST", e.Host)
+	list.put("TEXT", e.Text)
+	list.put("JAIL", e.Jail)
 	if e.Key == "" {
 		return list
 	}
@@ -121,27 +111,43 @@ func (e *Event) environment(now time.Time) []string {
 	if strings.Contains(e.Key, ":") {
 		family = "ipv6"
 	}
-	put("ADDRESS", e.Address)
-	put("KEY", e.Key)
-	put("FAMILY", family)
+	list.put("ADDRESS", e.Address)
+	list.put("KEY", e.Key)
+	list.put("FAMILY", family)
 	if e.Since != "" { // a ban
 		until, left := "permanent", "permanent"
 		if e.Until != nil {
 			until, left = *e.Until, strconv.FormatInt(max(e.until-now.Unix(), 0), 10)
 		}
-		put("SINCE", e.Since)
-		put("UNTIL", until)
-		put("SECONDS", left)
-		put("N", strconv.Itoa(e.N))
+		list.put("SINCE", e.Since)
+		list.put("UNTIL", until)
+		list.put("SECONDS", left)
+		list.put("N", strconv.Itoa(e.N))
 	}
-	put("FAILURES", strconv.Itoa(e.Failures))
-	put("USERS", strings.Join(e.Users, ","))
-	put("RULE", e.Rule)
-	put("PORTS", e.Ports)
-	put("PROTOCOL", e.Protocol)
-	flag("OBSERVED", e.Observed)
-	flag("AGAIN", e.Again)
+	list.put("FAILURES", strconv.Itoa(e.Failures))
+	list.put("USERS", strings.Join(e.Users, ","))
+	list.put("RULE", e.Rule)
+	list.put("PORTS", e.Ports)
+	list.put("PROTOCOL", e.Protocol)
+	if e.Observed {
+		list.put("OBSERVED", "1")
+	}
+	if e.Again {
+		list.put("AGAIN", "1")
+	}
 	return list
+}
+
+// variables are of a process.
+type variables []string
+
+// put adds one, unless it is empty. Inlined it would be in the binary twenty times.
+//
+//go:noinline
+func (v *variables) put(name, value string) {
+	if value != "" {
+		*v = append(*v, "SCAN2BAN_"+name+"="+report.Clean(value))
+	}
 }
 
 // json is the event as one line.

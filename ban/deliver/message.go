@@ -3,7 +3,6 @@ package deliver
 import (
 	"bytes"
 	"fmt"
-	"mime"
 	"mime/quotedprintable"
 	"strings"
 	"time"
@@ -72,7 +71,30 @@ func encoded(text string) string {
 		text = strings.ToValidUTF8(text[:subjectMost], "") + "..."
 	}
 	text = strings.ReplaceAll(text, "=?", "= ?") // no encoded word that we did not write
-	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), " =?", "\n =?")
+	if strings.IndexFunc(text, func(r rune) bool { return r > '~' }) < 0 {
+		return text
+	}
+	return encodedWords(text)
+}
+
+// encodedWords is text in encoded words, a line each: RFC 2047, 2 and 4.2.
+func encodedWords(text string) string {
+	const most, open, shut = 75, "=?utf-8?q?", "?="
+	words, word := "", open
+	for _, r := range text {
+		as := string(r)
+		switch {
+		case r == ' ':
+			as = "_"
+		case r > '~' || strings.ContainsRune("=?_", r):
+			as = strings.ReplaceAll(fmt.Sprintf("=% X", as), " ", "=")
+		}
+		if len(word)+len(as)+len(shut) > most {
+			words, word = words+word+shut+"\n ", open
+		}
+		word += as
+	}
+	return words + word + shut
 }
 
 // quoted is text as quoted-printable. A line is never a dot alone, nor begins with

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // hostile are user names as an attacker writes them.
@@ -94,6 +96,17 @@ func TestMessage(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestEncodedWords(t *testing.T) {
+	letters := []rune("aZ09 ~!=?_.\u00fc\u20ac\U0001f600\ufffd")
+	rapid.Check(t, func(t *rapid.T) {
+		text := "\u00fc" + string(rapid.SliceOfN(rapid.SampledFrom(letters), 0, 200).Draw(t, "text"))
+		want := strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), " =?", "\n =?")
+		if got := encodedWords(text); got != want {
+			t.Errorf("%q is\n%s\nwant\n%s", text, got, want)
+		}
+	})
 }
 
 func TestWhois(t *testing.T) {

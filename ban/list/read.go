@@ -9,7 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -206,7 +206,7 @@ func parseRange(text string, wide bool) (nftables.Range, error) {
 
 // joined sorts ranges and joins those that overlap or touch. It writes into list.
 func joined(list []nftables.Range) []nftables.Range {
-	slices.SortFunc(list, func(a, b nftables.Range) int { return a.From.Compare(b.From) })
+	sort.Sort(byFrom(list))
 	kept := list[:0]
 	for _, r := range list {
 		if n := len(kept); n > 0 {
@@ -222,6 +222,13 @@ func joined(list []nftables.Range) []nftables.Range {
 	}
 	return kept
 }
+
+// byFrom sorts by sort.Sort, of which one is in the binary for all types.
+type byFrom []nftables.Range
+
+func (l byFrom) Len() int           { return len(l) }
+func (l byFrom) Less(i, j int) bool { return l[i].From.Less(l[j].From) }
+func (l byFrom) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
 
 // without is what of list is not in out; both are as joined makes them.
 func without(list, out []nftables.Range) []nftables.Range {

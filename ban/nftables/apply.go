@@ -63,9 +63,7 @@ func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (rest []
 	together := true // the elements of replaced sets are in the transaction
 	for {
 		b := newBatch(tableName)
-		if err := p.structure(b, want); err != nil {
-			return nil, err
-		}
+		p.structure(b, want)
 		rest = nil
 		for _, c := range p.Changes {
 			switch {
@@ -121,7 +119,7 @@ func explainGroup(err error, want *arrangement, group string) error {
 }
 
 // structure writes table, chain, sets and rules.
-func (p Plan) structure(b *batch, want *arrangement) error {
+func (p Plan) structure(b *batch, want *arrangement) {
 	b.table(add)
 	if p.rebuild {
 		b.table(del)
@@ -146,12 +144,9 @@ func (p Plan) structure(b *batch, want *arrangement) error {
 	}
 	for _, r := range want.rules {
 		b.owner = r.group
-		if err := b.rule(r); err != nil {
-			return err
-		}
+		b.rule(r)
 	}
 	b.owner = ""
-	return nil
 }
 
 // piece is a part of a change that must be in one transaction.

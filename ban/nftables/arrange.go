@@ -1,13 +1,14 @@
 package nftables
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"scan2ban/state/sha256"
 )
 
 // tableName and chainName are all that is ours in the kernel.
@@ -273,15 +274,15 @@ func latest(groups []Group, max int) limit {
 		group int
 		Element
 	}
-	order := make([]place, 0, count)
+	order := make([]*place, 0, count) // slices.SortFunc is in the binary once for all pointers
 	for i, g := range groups {
 		for _, e := range g.Elements {
 			if _, send := whole(e.Left); send {
-				order = append(order, place{i, e})
+				order = append(order, &place{i, e})
 			}
 		}
 	}
-	slices.SortFunc(order, func(a, b place) int {
+	slices.SortFunc(order, func(a, b *place) int {
 		switch {
 		case longer(a.Left, b.Left):
 			return -1

@@ -48,7 +48,7 @@ func (l *link) readElements(s *liveSet) error {
 // whether anything was told twice.
 func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice bool, err error) {
 	interval := s.rawFlags&unix.NFT_SET_INTERVAL != 0
-	var bounds []bound
+	var bounds []*bound
 	var told []liveElement
 	err = l.request(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, func(b *batch) {
 		b.text(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
@@ -66,7 +66,7 @@ func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice boo
 				case s.anonymous:
 					s.ports = append(s.ports, portElement{bytes.Clone(key), end})
 				case interval:
-					bounds = append(bounds, bound{e, end})
+					bounds = append(bounds, &bound{e, end})
 				case e.from.IsValid():
 					told = append(told, e)
 				}
@@ -93,8 +93,8 @@ func (l *link) walkElements(s *liveSet, seen map[netip.Addr]struct{}) (twice boo
 }
 
 // paired makes ranges of where they begin and end, in any order.
-func paired(bounds []bound) []liveElement {
-	slices.SortFunc(bounds, func(a, b bound) int {
+func paired(bounds []*bound) []liveElement {
+	slices.SortFunc(bounds, func(a, b *bound) int {
 		if c := a.from.Compare(b.from); c != 0 || a.end == b.end {
 			return c
 		}

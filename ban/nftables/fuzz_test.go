@@ -24,6 +24,6 @@ func FuzzAttributes(f *testing.F) {
 		sameAttributes(ours, data)
 		s := liveSet{rawComment: string(data), rawLength: 16}
 		s.understand()
-		paired([]bound{{liveElement: e}, {liveElement: e, end: true}})
+		paired([]*bound{{liveElement: e}, {liveElement: e, end: true}})
 	})
 }

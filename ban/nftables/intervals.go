@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"scan2ban/state"
 )
 
 // span is an element of a set: the range from..to, inclusive. In a hash set
@@ -28,11 +30,11 @@ func longer(a, b time.Duration) bool {
 // Two prefixes are nested or apart, never crossing, so a stack of the open ones
 // is all that is needed.
 func disjoint(keys map[netip.Prefix]time.Duration) []span {
-	order := make([]netip.Prefix, 0, len(keys))
+	order := make([]state.Key, 0, len(keys)) // not of Prefix: of Keys package state has the sort
 	for p := range keys {
-		order = append(order, p)
+		order = append(order, state.Key{Prefix: p})
 	}
-	slices.SortFunc(order, func(a, b netip.Prefix) int {
+	slices.SortFunc(order, func(a, b state.Key) int {
 		if c := a.Addr().Compare(b.Addr()); c != 0 {
 			return c
 		}
@@ -60,7 +62,7 @@ func disjoint(keys map[netip.Prefix]time.Duration) []span {
 		}
 	}
 	for _, p := range order {
-		s := span{p.Addr(), last(p), keys[p]}
+		s := span{p.Addr(), last(p.Prefix), keys[p.Prefix]}
 		shut(s.from)
 		if n := len(open); n > 0 {
 			outer := open[n-1]

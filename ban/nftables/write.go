@@ -2,12 +2,11 @@ package nftables
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"time"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
 	"scan2ban/state"
 )
 
@@ -21,6 +20,8 @@ const (
 	udataComment = 7 // NFTNL_UDATA_SET_COMMENT of libnftnl/udata.h
 	policyAccept = 1
 	priority     = -150
+	nfDrop       = 0 // NF_DROP, NF_ACCEPT of linux/netfilter.h
+	nfAccept     = 1
 )
 
 // leastLinux is the oldest that has all that is used here, but for rejecting before routing (5.9).
@@ -120,7 +121,7 @@ func (b *batch) flushSet(name string) {
 }
 
 // rule appends a rule to our chain, and makes its anonymous set of ports before it.
-func (b *batch) rule(r rule) error {
+func (b *batch) rule(r rule) {
 	var ports uint32
 	if r.ports != nil {
 		ports = b.addPorts(r.ports)
@@ -130,19 +131,20 @@ func (b *batch) rule(r rule) error {
 	b.text(unix.NFTA_RULE_CHAIN, chainName)
 	list := b.nest(unix.NFTA_RULE_EXPRESSIONS)
 	for _, e := range r.exprs {
-		if l, ok := e.(*expr.Lookup); ok && l.SetName == anonymous {
-			numbered := *l
-			numbered.SetID = ports
-			e = &numbered
+		at := b.nest(unix.NFTA_LIST_ELEM)
+		b.text(unix.NFTA_EXPR_NAME, e.name)
+		data := b.nest(unix.NFTA_EXPR_DATA)
+		b.buf = append(b.buf, e.data...)
+		if e.set != "" {
+			b.text(unix.NFTA_LOOKUP_SET, e.set)
 		}
-		data, err := expr.Marshal(unix.NFPROTO_INET, e)
-		if err != nil {
-			return fmt.Errorf("rule %q: %w", r.text, err)
+		if e.set == anonymous {
+			b.number(unix.NFTA_LOOKUP_SET_ID, ports)
 		}
-		b.attr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
+		b.shut(data)
+		b.shut(at)
 	}
 	b.shut(list)
-	return nil
 }
 
 // addPorts makes an anonymous set and returns its id.
@@ -247,9 +249,7 @@ func (b *batch) element(key []byte, end bool, left time.Duration) {
 	if end {
 		b.number(unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
 	}
-	value := b.nest(unix.NFTA_SET_ELEM_KEY)
-	b.attr(unix.NFTA_DATA_VALUE, key)
-	b.shut(value)
+	b.value(unix.NFTA_SET_ELEM_KEY, key)
 	if left > 0 {
 		var data [8]byte
 		binary.BigEndian.PutUint64(data[:], uint64(left.Milliseconds()))

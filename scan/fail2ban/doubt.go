@@ -1,7 +1,6 @@
 package fail2ban
 
 import (
-	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"scan2ban/scan/filter"
 	"scan2ban/state/lazy"
 	"scan2ban/state/report"
+	"scan2ban/state/sha256"
 )
 
 // suspectLimit is how long forged lines are looked for, a filter.

@@ -54,6 +54,9 @@ func (j *jail) leftAt(v value, format string, args ...any) {
 	j.result.Left = append(j.result.Left, l)
 }
 
+// set writes a key of the jail. It is called in many places, and not inlined there.
+//
+//go:noinline
 func (j *jail) set(key, value string) { fmt.Fprintf(&j.b, "%s = %s\n", key, value) }
 
 func isTrue(text string) bool {

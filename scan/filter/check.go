@@ -50,7 +50,7 @@ func (d *decoder) check(f *Filter, rules []Rule) {
 
 func (d *decoder) checkRule(f *Filter, r *Rule, at toml.Key, names []string) {
 	fail := func(key, format string, args ...any) {
-		d.fail(slices.Concat(at, toml.Key{key}), format, args...)
+		d.fail(append(slices.Clip(at), key), format, args...)
 	}
 	if r.Name == "" {
 		fail("name", "a rule without a name")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/order"
 )
 
 // ErrNoSSH says that no trace of sshd was found.
@@ -48,7 +50,7 @@ func SSHPorts() (ports []uint16, from string, err error) {
 }
 
 func tidy(ports []uint16) []uint16 {
-	slices.Sort(ports)
+	order.By(ports, cmp.Compare)
 	return slices.Compact(ports)
 }
 

@@ -1,7 +1,6 @@
 package jail
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -424,11 +423,7 @@ func decodeValue(key string, value, into any) error {
 			return nil
 		}
 	}
-	var one bytes.Buffer
-	if err := toml.NewEncoder(&one).Encode(map[string]any{key: value}); err != nil {
-		return err
-	}
-	md, err := toml.Decode(one.String(), into)
+	md, err := toml.Decode(key+" = "+written(value), into)
 	if err != nil {
 		return plain(err)
 	}

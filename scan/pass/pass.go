@@ -150,6 +150,9 @@ func (p *Pass) Close() {
 }
 
 // Warn notes what an admin should know and nothing can be done about here.
+// It is called in many places, and not inlined there.
+//
+//go:noinline
 func (p *Pass) Warn(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
 }

@@ -9,14 +9,5 @@ import "sort"
 // By sorts list by compare, which gives a number below 0 where a stands before b and
 // above 0 where it stands behind. Equal elements keep their order.
 func By[T any](list []T, compare func(a, b T) int) {
-	sort.Stable(by[T]{list, compare})
+	sort.SliceStable(list, func(i, j int) bool { return compare(list[i], list[j]) < 0 })
 }
-
-type by[T any] struct {
-	list    []T
-	compare func(a, b T) int
-}
-
-func (s by[T]) Len() int           { return len(s.list) }
-func (s by[T]) Less(i, j int) bool { return s.compare(s.list[i], s.list[j]) < 0 }
-func (s by[T]) Swap(i, j int)      { s.list[i], s.list[j] = s.list[j], s.list[i] }

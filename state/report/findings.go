@@ -36,25 +36,34 @@ type Finding struct {
 	Lines  []string `json:"lines,omitempty"`  // of a log, as evidence
 }
 
-// Findings are all that a check found.
+// Findings are all that a check found. Its four words are said in a hundred places, where
+// they would be 40 KB inlined.
 type Findings []Finding
 
 // OK notes what is good.
+//
+//go:noinline
 func (f *Findings) OK(what, text string) {
 	*f = append(*f, Finding{What: what, Level: Fine, Text: text})
 }
 
 // Note notes what is worth knowing and fails nothing.
+//
+//go:noinline
 func (f *Findings) Note(what, text string) {
 	*f = append(*f, Finding{What: what, Level: Remark, Text: text})
 }
 
 // Warn notes what works tonight and should be mended all the same.
+//
+//go:noinline
 func (f *Findings) Warn(what, text, remedy string, lines ...string) {
 	*f = append(*f, Finding{What: what, Level: Warning, Text: text, Remedy: remedy, Lines: lines})
 }
 
 // Fail notes what would fail tonight.
+//
+//go:noinline
 func (f *Findings) Fail(what, text, remedy string, lines ...string) {
 	*f = append(*f, Finding{What: what, Level: Fatal, Text: text, Remedy: remedy, Lines: lines})
 }

@@ -123,6 +123,9 @@ func Level(w io.Writer, n int) string {
 }
 
 // Clean makes text that a stranger wrote safe for a terminal and a log, see package clean.
+// It is called in a hundred places, and not inlined there.
+//
+//go:noinline
 func Clean(text string) string { return clean.Text(text) }
 
 // longestName is how much of a user name a table shows, in characters.

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scan2ban/state/sha256"
 )
 
 //go:embed scan2ban.toml

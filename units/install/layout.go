@@ -1,8 +1,6 @@
 package install
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -80,24 +78,12 @@ func (in *Install) layout(packaged bool) []file {
 	}
 	for _, f := range in.Manual {
 		name, text := path.Join(in.Prefix, "share", f.Path), f.Text
-		if packaged && strings.HasPrefix(f.Path, "man/") {
-			name, text = name+".gz", compress(text)
-		}
 		if in.Prefix == "/usr" { // Debian's place for what packages bring; it is in every zsh's fpath there
 			name = strings.Replace(name, "/zsh/site-functions/", "/zsh/vendor-completions/", 1)
 		}
 		list = append(list, file{name, 0o644, text})
 	}
 	return list
-}
-
-// compress gives the same bytes for the same text: no name, no time.
-func compress(text []byte) []byte {
-	var out bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the level is valid
-	_, _ = w.Write(text)
-	_ = w.Close() // a buffer takes everything
-	return out.Bytes()
 }
 
 func (in *Install) layFiles(packaged bool) error {

@@ -230,7 +230,7 @@ func TestPackage(t *testing.T) {
 	in := b.install(Options{Prefix: "/usr"})
 	in.Dest = b.root
 	b.must(in.Run(t.Context(), nil))
-	b.has("/usr/sbin/scan2ban", "/usr/lib/systemd/system/scan2ban.timer", "/usr/lib/sysusers.d/scan2ban.conf", "/usr/share/man/man8/scan2ban.8.gz", "/usr/share/zsh/vendor-completions/_scan2ban",
+	b.has("/usr/sbin/scan2ban", "/usr/lib/systemd/system/scan2ban.timer", "/usr/lib/sysusers.d/scan2ban.conf", "/usr/share/man/man8/scan2ban.8", "/usr/share/zsh/vendor-completions/_scan2ban",
 		"/usr/share/scan2ban/recipes/webhook")
 	if len(b.ran) > 0 || b.read(configPath) != "" || strings.Contains(b.read("/usr/lib/systemd/system/scan2ban.timer"), mark) {
 		t.Errorf("ran %q; configuration %q", b.ran, b.read(configPath))
