@@ -63,7 +63,9 @@ func (l *link) mend(p Plan, want *arrangement, failed map[string]error) (rest []
 	together := true // the elements of replaced sets are in the transaction
 	for {
 		b := newBatch(tableName)
-		p.structure(b, want)
+		if err := p.structure(b, want); err != nil {
+			return nil, err
+		}
 		rest = nil
 		for _, c := range p.Changes {
 			switch {
@@ -119,7 +121,7 @@ func explainGroup(err error, want *arrangement, group string) error {
 }
 
 // structure writes table, chain, sets and rules.
-func (p Plan) structure(b *batch, want *arrangement) {
+func (p Plan) structure(b *batch, want *arrangement) error {
 	b.table(add)
 	if p.rebuild {
 		b.table(del)
@@ -144,9 +146,12 @@ func (p Plan) structure(b *batch, want *arrangement) {
 	}
 	for _, r := range want.rules {
 		b.owner = r.group
-		b.rule(r)
+		if err := b.rule(r); err != nil {
+			return err
+		}
 	}
 	b.owner = ""
+	return nil
 }
 
 // piece is a part of a change that must be in one transaction.

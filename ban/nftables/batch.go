@@ -12,8 +12,8 @@ import (
 // wraps a length field and silently loses elements: here the sizes are known
 // while they grow.
 type batch struct {
-	attributes
-	to     string   // the table
+	to     string // the table
+	buf    []byte
 	last   int      // offset of the last message's header
 	owners []string // by sequence number: the group, or the feature, a message is for
 	owner  string   // of what is written next
@@ -63,44 +63,34 @@ func (b *batch) finish() (seq uint32) {
 	return seq
 }
 
-// attributes are written one after the other into buf.
-type attributes struct{ buf []byte }
-
 // attr appends an attribute. Inlined, it and the next two would be in the binary a
 // hundred times.
 //
 //go:noinline
-func (a *attributes) attr(kind uint16, data []byte) {
-	a.buf = binary.NativeEndian.AppendUint16(a.buf, uint16(4+len(data)))
-	a.buf = binary.NativeEndian.AppendUint16(a.buf, kind)
-	a.buf = append(a.buf, data...)
-	a.buf = append(a.buf, make([]byte, -len(data)&3)...)
+func (b *batch) attr(kind uint16, data []byte) {
+	b.buf = binary.NativeEndian.AppendUint16(b.buf, uint16(4+len(data)))
+	b.buf = binary.NativeEndian.AppendUint16(b.buf, kind)
+	b.buf = append(b.buf, data...)
+	b.buf = append(b.buf, make([]byte, -len(data)&3)...)
 }
 
 //go:noinline
-func (a *attributes) text(kind uint16, s string) { a.attr(kind, append([]byte(s), 0)) }
+func (b *batch) text(kind uint16, s string) { b.attr(kind, append([]byte(s), 0)) }
 
 //go:noinline
-func (a *attributes) number(kind uint16, n uint32) {
+func (b *batch) number(kind uint16, n uint32) {
 	var data [4]byte
 	binary.BigEndian.PutUint32(data[:], n)
-	a.attr(kind, data[:])
+	b.attr(kind, data[:])
 }
 
 // nest begins an attribute that holds others; shut ends it.
-func (a *attributes) nest(kind uint16) (at int) {
-	at = len(a.buf)
-	a.attr(kind|unix.NLA_F_NESTED, nil)
+func (b *batch) nest(kind uint16) (at int) {
+	at = len(b.buf)
+	b.attr(kind|unix.NLA_F_NESTED, nil)
 	return at
 }
 
-func (a *attributes) shut(at int) {
-	binary.NativeEndian.PutUint16(a.buf[at:], uint16(len(a.buf)-at))
-}
-
-// value appends an attribute that holds one NFTA_DATA_VALUE.
-func (a *attributes) value(kind uint16, data []byte) {
-	at := a.nest(kind)
-	a.attr(unix.NFTA_DATA_VALUE, data)
-	a.shut(at)
+func (b *batch) shut(at int) {
+	binary.NativeEndian.PutUint16(b.buf[at:], uint16(len(b.buf)-at))
 }

@@ -62,7 +62,7 @@ func proposal() (features []string, b *batch) {
 	rules := func(g Group, s set) {
 		list, _ := g.rules([]*holding{{set: s}}) // cannot fail: the reach is written above
 		for _, r := range list {
-			b.rule(r)
+			_ = b.rule(r)
 		}
 	}
 	feature("tables of the inet family (CONFIG_NF_TABLES_INET)", func() { b.table(add); b.chain() })
@@ -74,7 +74,7 @@ func proposal() (features []string, b *batch) {
 		if i < len(names) {
 			name = names[i]
 		}
-		feature(name, func() { b.rule(r) })
+		feature(name, func() { _ = b.rule(r) })
 	}
 	feature("dropping IPv4 packets before routing", func() { rules(group, v4) })
 	feature("dropping IPv6 packets before routing", func() { rules(group, v6) })

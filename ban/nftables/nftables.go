@@ -49,9 +49,10 @@
 // Packets that blocktype = "reject" blocks are answered with a reset (TCP) or
 // with port unreachable, those of an unlimited reach too.
 //
-// Attributes, messages and the expressions of the rules are those of
-// linux/netfilter/nf_tables.h. They are written and read by this package over
-// mdlayher/netlink: batch, link and readElements say why.
+// Attributes and messages are those of linux/netfilter/nf_tables.h; the
+// expressions of the rules are built with google/nftables/expr. Messages are
+// written and read by this package over mdlayher/netlink: batch, link and
+// readElements say why.
 package nftables
 
 import (

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"scan2ban/state"
@@ -18,31 +19,31 @@ import (
 type rule struct {
 	group string // whose it is; empty: everybody's
 	text  string
-	exprs []expression
-	ports []state.Port // of its anonymous set, which the first lookup means; nil: none
+	exprs []expr.Any
+	ports []state.Port // of its anonymous set, which the first Lookup means; nil: none
 }
 
 // spared are the packets that no ban may meet.
 func spared() []rule {
 	const ndFirst, ndLast = 133, 136 // router solicitation to neighbour advertisement: RFC 4861, 4
-	accept := verdict(nfAccept)
+	accept := &expr.Verdict{Kind: expr.VerdictAccept}
 	return []rule{
-		{text: `iif "lo" accept`, exprs: []expression{
-			meta(unix.NFT_META_IIF),
+		{text: `iif "lo" accept`, exprs: []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyIIF, Register: 1},
 			equal(binary.NativeEndian.AppendUint32(nil, 1)...), // the loopback device is always the first
 			accept,
 		}},
-		{text: "ct direction reply accept", exprs: []expression{
-			ct(unix.NFT_CT_DIRECTION),
+		{text: "ct direction reply accept", exprs: []expr.Any{
+			&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
 			equal(1), // IP_CT_DIR_REPLY
 			accept,
 		}},
-		{text: "icmpv6 type nd-router-solicit-nd-neighbor-advert accept", exprs: []expression{
-			meta(unix.NFT_META_L4PROTO),
+		{text: "icmpv6 type nd-router-solicit-nd-neighbor-advert accept", exprs: []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 			equal(unix.IPPROTO_ICMPV6),
-			payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1),
-			compare(unix.NFT_CMP_GTE, ndFirst),
-			compare(unix.NFT_CMP_LTE, ndLast),
+			&expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1, DestRegister: 1},
+			&expr.Cmp{Op: expr.CmpOpGte, Register: 1, Data: []byte{ndFirst}},
+			&expr.Cmp{Op: expr.CmpOpLte, Register: 1, Data: []byte{ndLast}},
 			accept,
 		}},
 	}
@@ -50,10 +51,10 @@ func spared() []rule {
 
 // transit is what this host routes for others. Only the rules before this one meet it.
 func transit() []rule {
-	return []rule{{text: "fib daddr type != local accept", exprs: []expression{
-		fib(unix.NFTA_FIB_F_DADDR, unix.NFT_FIB_RESULT_ADDRTYPE),
-		compare(unix.NFT_CMP_NEQ, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL)...),
-		verdict(nfAccept),
+	return []rule{{text: "fib daddr type != local accept", exprs: []expr.Any{
+		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL)},
+		&expr.Verdict{Kind: expr.VerdictAccept},
 	}}}
 }
 
@@ -115,23 +116,23 @@ func (r *rule) matchPort(protocol string, ports []state.Port) error {
 	case protocol == "":
 		return nil
 	}
-	r.exprs = append(r.exprs, meta(unix.NFT_META_L4PROTO), equal(number))
+	r.exprs = append(r.exprs, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal(number))
 	if ports == nil {
 		r.text = "meta l4proto " + protocol + " "
 		return nil
 	}
-	r.exprs = append(r.exprs, payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2))
+	r.exprs = append(r.exprs, &expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2, DestRegister: 1})
 	r.text = fmt.Sprintf("%s dport { %s } ", protocol, state.Ports(ports).List())
 	switch p := ports[0]; {
 	case len(ports) > 1:
 		r.ports = ports
-		r.exprs = append(r.exprs, lookup(anonymous))
+		r.exprs = append(r.exprs, &expr.Lookup{SourceRegister: 1, SetName: anonymous})
 	case p.From == p.To:
 		r.exprs = append(r.exprs, equal(port(p.From)...))
 	default:
 		r.exprs = append(r.exprs,
-			compare(unix.NFT_CMP_GTE, port(p.From)...),
-			compare(unix.NFT_CMP_LTE, port(p.To)...))
+			&expr.Cmp{Op: expr.CmpOpGte, Register: 1, Data: port(p.From)},
+			&expr.Cmp{Op: expr.CmpOpLte, Register: 1, Data: port(p.To)})
 	}
 	return nil
 }
@@ -145,16 +146,19 @@ func (r *rule) matchSource(s set) {
 	if s.v6 {
 		family, offset, word = unix.NFPROTO_IPV6, 8, "ip6" // RFC 8200, 3
 	}
+	length := uint32(s.full() / 8)
 	r.exprs = append(r.exprs,
-		meta(unix.NFT_META_NFPROTO), equal(family),
-		payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, uint32(s.full()/8)))
+		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, equal(family),
+		&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length, DestRegister: 1})
 	r.text += word + " saddr "
 	if s.bits > 0 && s.bits < s.full() {
 		mask := mask(s.bits, s.full())
-		r.exprs = append(r.exprs, masked(mask.AsSlice()))
+		r.exprs = append(r.exprs, &expr.Bitwise{
+			SourceRegister: 1, DestRegister: 1, Len: length, Mask: mask.AsSlice(), Xor: make([]byte, length),
+		})
 		r.text += "& " + mask.String() + " "
 	}
-	r.exprs = append(r.exprs, lookup(s.name))
+	r.exprs = append(r.exprs, &expr.Lookup{SourceRegister: 1, SetName: s.name})
 	r.text += "@" + s.name + " "
 }
 
@@ -162,20 +166,24 @@ func (r *rule) matchSource(s set) {
 func (r *rule) block(protocol string, how state.BlockType) error {
 	switch how {
 	case state.Drop, "":
-		r.exprs = append(r.exprs, verdict(nfDrop))
+		r.exprs = append(r.exprs, &expr.Verdict{Kind: expr.VerdictDrop})
 		r.text += "drop"
 	case state.Reject:
 		if protocol == "tcp" {
-			r.exprs = append(r.exprs, reject(unix.NFT_REJECT_TCP_RST, 0))
+			r.exprs = append(r.exprs, &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
 			r.text += "reject with tcp reset"
 			break
 		}
-		r.exprs = append(r.exprs, reject(unix.NFT_REJECT_ICMPX_UNREACH, unix.NFT_REJECT_ICMPX_PORT_UNREACH))
+		r.exprs = append(r.exprs, &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH})
 		r.text += "reject"
 	default:
 		return fmt.Errorf("%q is not a blocktype (drop, reject)", how)
 	}
 	return nil
+}
+
+func equal(data ...byte) *expr.Cmp {
+	return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data}
 }
 
 func port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }

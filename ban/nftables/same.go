@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"scan2ban/state"
@@ -18,17 +19,31 @@ func (r rule) is(live liveRule, sets map[string]*liveSet) bool {
 		return false
 	}
 	for i, e := range r.exprs {
-		theirs := live.exprs[i]
-		if theirs.name != e.name {
+		data, err := expr.Marshal(unix.NFPROTO_INET, e)
+		if err != nil {
 			return false
 		}
-		if e.set != "" {
-			if !sameLookup(e.set, theirs.data, r.ports, sets) {
+		var name string
+		var ours []byte
+		each(data, func(kind uint16, value []byte) {
+			switch kind {
+			case unix.NFTA_EXPR_NAME:
+				name = cstring(value)
+			case unix.NFTA_EXPR_DATA:
+				ours = value
+			}
+		})
+		theirs := live.exprs[i]
+		if theirs.name != name {
+			return false
+		}
+		if l, ok := e.(*expr.Lookup); ok {
+			if !sameLookup(l, theirs.data, r.ports, sets) {
 				return false
 			}
 			continue
 		}
-		if !sameAttributes(e.data, theirs.data) {
+		if !sameAttributes(ours, theirs.data) {
 			return false
 		}
 	}
@@ -37,19 +52,19 @@ func (r rule) is(live liveRule, sets map[string]*liveSet) bool {
 
 // sameLookup compares a lookup: the set by its name, or by what it holds if it
 // belongs to the rule.
-func sameLookup(set string, theirs []byte, ports []state.Port, sets map[string]*liveSet) bool {
+func sameLookup(l *expr.Lookup, theirs []byte, ports []state.Port, sets map[string]*liveSet) bool {
 	same := true
 	each(theirs, func(kind uint16, value []byte) {
 		switch kind {
 		case unix.NFTA_LOOKUP_SET:
-			if set != anonymous {
-				same = same && cstring(value) == set
+			if l.SetName != anonymous {
+				same = same && cstring(value) == l.SetName
 				return
 			}
 			s := sets[cstring(value)]
 			same = same && s != nil && s.anonymous && s.rawLength == 2 && samePorts(s.ports, portElements(ports))
 		case unix.NFTA_LOOKUP_SREG:
-			same = same && be32(value) == register
+			same = same && be32(value) == l.SourceRegister
 		default: // inverted, or a map
 			same = same && zero(value)
 		}

@@ -2,11 +2,12 @@ package nftables
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"time"
 
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
-
 	"scan2ban/state"
 )
 
@@ -20,8 +21,6 @@ const (
 	udataComment = 7 // NFTNL_UDATA_SET_COMMENT of libnftnl/udata.h
 	policyAccept = 1
 	priority     = -150
-	nfDrop       = 0 // NF_DROP, NF_ACCEPT of linux/netfilter.h
-	nfAccept     = 1
 )
 
 // leastLinux is the oldest that has all that is used here, but for rejecting before routing (5.9).
@@ -121,7 +120,7 @@ func (b *batch) flushSet(name string) {
 }
 
 // rule appends a rule to our chain, and makes its anonymous set of ports before it.
-func (b *batch) rule(r rule) {
+func (b *batch) rule(r rule) error {
 	var ports uint32
 	if r.ports != nil {
 		ports = b.addPorts(r.ports)
@@ -131,20 +130,19 @@ func (b *batch) rule(r rule) {
 	b.text(unix.NFTA_RULE_CHAIN, chainName)
 	list := b.nest(unix.NFTA_RULE_EXPRESSIONS)
 	for _, e := range r.exprs {
-		at := b.nest(unix.NFTA_LIST_ELEM)
-		b.text(unix.NFTA_EXPR_NAME, e.name)
-		data := b.nest(unix.NFTA_EXPR_DATA)
-		b.buf = append(b.buf, e.data...)
-		if e.set != "" {
-			b.text(unix.NFTA_LOOKUP_SET, e.set)
+		if l, ok := e.(*expr.Lookup); ok && l.SetName == anonymous {
+			numbered := *l
+			numbered.SetID = ports
+			e = &numbered
 		}
-		if e.set == anonymous {
-			b.number(unix.NFTA_LOOKUP_SET_ID, ports)
+		data, err := expr.Marshal(unix.NFPROTO_INET, e)
+		if err != nil {
+			return fmt.Errorf("rule %q: %w", r.text, err)
 		}
-		b.shut(data)
-		b.shut(at)
+		b.attr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
 	}
 	b.shut(list)
+	return nil
 }
 
 // addPorts makes an anonymous set and returns its id.
@@ -249,7 +247,9 @@ func (b *batch) element(key []byte, end bool, left time.Duration) {
 	if end {
 		b.number(unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
 	}
-	b.value(unix.NFTA_SET_ELEM_KEY, key)
+	value := b.nest(unix.NFTA_SET_ELEM_KEY)
+	b.attr(unix.NFTA_DATA_VALUE, key)
+	b.shut(value)
 	if left > 0 {
 		var data [8]byte
 		binary.BigEndian.PutUint64(data[:], uint64(left.Milliseconds()))
