@@ -3,6 +3,7 @@ package backtrack
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -73,25 +74,27 @@ func TestNames(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for pattern, want := range map[string]string{
-		`(a`:                                   "at 0 of the expression: the group has no end: missing )",
-		`a)`:                                   "at 1 of the expression: unbalanced )",
-		`[a`:                                   "at 0 of the expression: the class has no end: missing ]",
-		`a**`:                                  "at 2 of the expression: nothing to repeat",
-		`a{2}{3}`:                              "at 4 of the expression: nothing to repeat",
-		`a{3,2}`:                               "at 1 of the expression: a repetition has at least 3 and at most 2",
-		`a{99999999999999999999}`:              "at 1 of the expression: a repetition has more than 10000",
-		`(a)\2`:                                "there is no group 2",
-		`\k<x>`:                                `there is no group "x"`,
-		`(?(x)a)`:                              `there is no group "x"`,
-		`(a)(?(1)b|c|d)`:                       "at 11 of the expression: a condition has more than two branches",
-		`(?<1>b)`:                              `at 0 of the expression: "1" is no name for a group`,
-		`(?<=a+)b`:                             "what lookbehind looks for must have a fixed width",
-		`(?<=a|bc)d`:                           "what lookbehind looks for must have a fixed width",
-		`(?x)a`:                                `at 0 of the expression: "(?x" is not known`,
-		`[a-z-[b]]`:                            `at 4 of the expression: a class cannot be taken from another: write \[`,
-		`\Q`:                                   `at 0 of the expression: \Q is not known`,
-		`\`:                                    `at 0 of the expression: a \ at the end`,
-		`[z-a]`:                                "invalid character class range",
+		`(a`:                      "at 0 of the expression: the group has no end: missing )",
+		`a)`:                      "at 1 of the expression: unbalanced )",
+		`[a`:                      "at 0 of the expression: the class has no end: missing ]",
+		`a**`:                     "at 2 of the expression: nothing to repeat",
+		`a{2}{3}`:                 "at 4 of the expression: nothing to repeat",
+		`a{3,2}`:                  "at 1 of the expression: a repetition has at least 3 and at most 2",
+		`a{99999999999999999999}`: "at 1 of the expression: a repetition has more than 10000",
+		`(a)\2`:                   "there is no group 2",
+		`\k<x>`:                   `there is no group "x"`,
+		`(?(x)a)`:                 `there is no group "x"`,
+		`(a)(?(1)b|c|d)`:          "at 11 of the expression: a condition has more than two branches",
+		`(?<1>b)`:                 `at 0 of the expression: "1" is no name for a group`,
+		`(?<=a+)b`:                "what lookbehind looks for must have a fixed width",
+		`(?<=a|bc)d`:              "what lookbehind looks for must have a fixed width",
+		`(?x)a`:                   `at 0 of the expression: "(?x" is not known`,
+		`[a-z-[b]]`:               `at 4 of the expression: a class cannot be taken from another: write \[`,
+		`\Q`:                      `at 0 of the expression: \Q is not known`,
+		`\`:                       `at 0 of the expression: a \ at the end`,
+		`[z-a]`:                   "at 1 of the expression: z-a is no range: it ends before it begins",
+		`[a-\w]`:                  `at 1 of the expression: \w is not known`, `\p{Greeek}`: `at 0 of the expression: \p{Greeek} is not known`,
+		"[\xff]":                               "the expression is not UTF-8",
 		`(?:(?:(?:(?:a{9}b){9}c){9}d){9}e){9}`: "",
 		strings.Repeat(`a|b+`, maxCode):        "the expression has more than 65536 bytes",
 		strings.Repeat(`[ab]c`, maxCode/2):     "the expression is too large",
@@ -128,6 +131,19 @@ func TestSteps(t *testing.T) {
 		}
 		if at, err := re.FindStringSubmatchIndex(strings.Repeat(c.unit, 8000) + "!"); at != nil || !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, %v; want %v", c.pattern, at, err, c.err)
+		}
+	}
+}
+
+// What Compile needs grows as the expression, whatever it is made of.
+func TestCompileIsBounded(t *testing.T) {
+	for _, part := range []string{`[\W]`, `\w`, `\pL`, `(?i)[\W\S]`, "(?i)[\u0800-\U0001ffff]", `(?:a{2}b){9}`, `(?=a)`} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = Compile(strings.Repeat(part, maxPattern/len(part)))
+		runtime.ReadMemStats(&after)
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 50 {
+			t.Errorf("%s: %d MB", part, took)
 		}
 	}
 }
