@@ -135,6 +135,31 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// An instruction that does much counts as many steps.
+func TestStepsOfOne(t *testing.T) {
+	for _, c := range []struct {
+		pattern, unit string
+		least         int
+	}{
+		{`^a{8000}(?<!.{8000}b)$`, "a", 2000},
+		{`^(?i:(a{4000})\1)$`, "a", 4000},
+		{`^(\w{4000})$`, "é", 8000}, {`^\w+\b$`, "a", 1000},
+		{`^b?.*ab`, "a", 1000},
+		{strings.Repeat(`(?>`, 500) + `(?:()a)+` + strings.Repeat(`)`, 500) + "x", "a", 1_000_000},
+	} {
+		re, err := Compile(c.pattern)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		m := new(machine)
+		m.reset(&re.program, strings.Repeat(c.unit, 8000))
+		if _, err := m.run(0); err != nil || m.steps < c.least {
+			t.Errorf("%.40s: %d steps, %v; want %d at least", c.pattern, m.steps, err, c.least)
+		}
+	}
+}
+
 // What Compile needs grows as the expression, whatever it is made of.
 func TestCompileIsBounded(t *testing.T) {
 	for _, part := range []string{`[\W]`, `\w`, `\pL`, `(?i)[\W\S]`, "(?i)[\u0800-\U0001ffff]", `(?:a{2}b){9}`, `(?=a)`} {
