@@ -74,7 +74,7 @@ func (t *tree) one(re *syntax.Regexp) *set {
 // add takes a range in.
 func (s *set) add(low, high rune) { s.ranges = append(s.ranges, low, high) }
 
-// finish makes the set ready for use.
+// finish makes the set ready for use; fold says whether case is ignored.
 func (s *set) finish(fold bool) *set {
 	if s.ready {
 		return s
