@@ -11,8 +11,12 @@
 //	\d                                  0 to 9
 //	$ \Z                                the end, or before a last line feed; \z the end alone
 //
-// and else what regexp/syntax takes. Of several matches the leftmost is found, and of these
-// the one that a search which tries alternatives in order finds first.
+// and else what regexp/syntax takes, less \Q...\E, (?U) and [[:alpha:]]. Where case is ignored
+// characters are the same by Unicode's simple folding (Python takes İ and ı for an i too).
+//
+// Of several matches the leftmost is found, and of these the one that a search which tries
+// alternatives in order finds first. When a repetition ends whose rounds may match nothing,
+// and what its groups then hold, is as in Python.
 //
 // Such a search can take a time that doubles with each letter. Here a search has a number of
 // steps (Steps), so that what is found never depends on how busy the host is; and once it has
@@ -28,7 +32,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of one search. A step takes some 10 ns.
+// Bounds of one search. A step takes some 10 ns; what takes longer counts as more.
 const (
 	Steps    = 2_000_000
 	maxDepth = 1 << 18 // of what is still to be tried: 4 MB

@@ -3,6 +3,7 @@ package backtrack
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ func TestFind(t *testing.T) {
 		{`\w+`, "-é٣_", "é٣_"}, {`\bé`, "xé é", "é"}, {`[^\W\d]+`, "1é", "é"}, {`\d+`, "٣3", "3"},
 		{`\s`, "a\u00a0", "\u00a0"}, {`[\S]+`, " \u2003b", "b"},
 		{`[]a]+[^]]`, "]ab", "]ab"}, {`[a\-z]+`, "b-", "-"}, {`[\w-.]+`, " a-.", "a-."}, {`[[]`, "[", "["},
+		{`(?i)[^k]`, "kK\u212a", ""}, {`(?i)[\W]+`, "\u03b9\u0345", "\u0345"}, {`(?i)\p{Lu}[^\P{Greek}]`, "aaσ", "aσ"}, {`[a-c-e\d-x]+`, " d-be9x", "-be9x"},
 		{`\x41\u0042\x{43}\U00000044\0101\e?`, "ABCD\x081", "ABCD\x081"}, {`\x41\u0042\x{43}\U00000044\101`, "", "error"},
 		{`a{2}b{1,}c{,2}`, "aabc{,2}", "aabc{,2}"}, {`(?:ab){2,3}?`, "ababab", "abab"}, {`(?:\w{1,3}\.){1,200}x`, strings.Repeat("ab.", 150) + "x", strings.Repeat("ab.", 150) + "x"},
 		{`a(?#b)c`, "ac", "ac"},
@@ -73,25 +75,27 @@ func TestNames(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for pattern, want := range map[string]string{
-		`(a`:                                   "at 0 of the expression: the group has no end: missing )",
-		`a)`:                                   "at 1 of the expression: unbalanced )",
-		`[a`:                                   "at 0 of the expression: the class has no end: missing ]",
-		`a**`:                                  "at 2 of the expression: nothing to repeat",
-		`a{2}{3}`:                              "at 4 of the expression: nothing to repeat",
-		`a{3,2}`:                               "at 1 of the expression: a repetition has at least 3 and at most 2",
-		`a{99999999999999999999}`:              "at 1 of the expression: a repetition has more than 10000",
-		`(a)\2`:                                "there is no group 2",
-		`\k<x>`:                                `there is no group "x"`,
-		`(?(x)a)`:                              `there is no group "x"`,
-		`(a)(?(1)b|c|d)`:                       "at 11 of the expression: a condition has more than two branches",
-		`(?<1>b)`:                              `at 0 of the expression: "1" is no name for a group`,
-		`(?<=a+)b`:                             "what lookbehind looks for must have a fixed width",
-		`(?<=a|bc)d`:                           "what lookbehind looks for must have a fixed width",
-		`(?x)a`:                                `at 0 of the expression: "(?x" is not known`,
-		`[a-z-[b]]`:                            `at 4 of the expression: a class cannot be taken from another: write \[`,
-		`\Q`:                                   `at 0 of the expression: \Q is not known`,
-		`\`:                                    `at 0 of the expression: a \ at the end`,
-		`[z-a]`:                                "invalid character class range",
+		`(a`:                      "at 0 of the expression: the group has no end: missing )",
+		`a)`:                      "at 1 of the expression: unbalanced )",
+		`[a`:                      "at 0 of the expression: the class has no end: missing ]",
+		`a**`:                     "at 2 of the expression: nothing to repeat",
+		`a{2}{3}`:                 "at 4 of the expression: nothing to repeat",
+		`a{3,2}`:                  "at 1 of the expression: a repetition has at least 3 and at most 2",
+		`a{99999999999999999999}`: "at 1 of the expression: a repetition has more than 10000",
+		`(a)\2`:                   "there is no group 2",
+		`\k<x>`:                   `there is no group "x"`,
+		`(?(x)a)`:                 `there is no group "x"`,
+		`(a)(?(1)b|c|d)`:          "at 11 of the expression: a condition has more than two branches",
+		`(?<1>b)`:                 `at 0 of the expression: "1" is no name for a group`,
+		`(?<=a+)b`:                "what lookbehind looks for must have a fixed width",
+		`(?<=a|bc)d`:              "what lookbehind looks for must have a fixed width",
+		`(?x)a`:                   `at 0 of the expression: "(?x" is not known`,
+		`[a-z-[b]]`:               `at 4 of the expression: a class cannot be taken from another: write \[`,
+		`\Q`:                      `at 0 of the expression: \Q is not known`,
+		`\`:                       `at 0 of the expression: a \ at the end`,
+		`[z-a]`:                   "at 1 of the expression: z-a is no range: it ends before it begins",
+		`[a-\w]`:                  `at 1 of the expression: \w is not known`, `\p{Greeek}`: `at 0 of the expression: \p{Greeek} is not known`,
+		"[\xff]":                               "the expression is not UTF-8",
 		`(?:(?:(?:(?:a{9}b){9}c){9}d){9}e){9}`: "",
 		strings.Repeat(`a|b+`, maxCode):        "the expression has more than 65536 bytes",
 		strings.Repeat(`[ab]c`, maxCode/2):     "the expression is too large",
@@ -128,6 +132,44 @@ func TestSteps(t *testing.T) {
 		}
 		if at, err := re.FindStringSubmatchIndex(strings.Repeat(c.unit, 8000) + "!"); at != nil || !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, %v; want %v", c.pattern, at, err, c.err)
+		}
+	}
+}
+
+// An instruction that does much counts as many steps.
+func TestStepsOfOne(t *testing.T) {
+	for _, c := range []struct {
+		pattern, unit string
+		least         int
+	}{
+		{`^a{8000}(?<!.{8000}b)$`, "a", 2000},
+		{`^(?i:(a{4000})\1)$`, "a", 4000},
+		{`^(\w{4000})$`, "é", 8000}, {`^\w+\b$`, "a", 1000},
+		{`^b?.*ab`, "a", 1000},
+		{strings.Repeat(`(?>`, 500) + `(?:()a)+` + strings.Repeat(`)`, 500) + "x", "a", 1_000_000},
+	} {
+		re, err := Compile(c.pattern)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		m := new(machine)
+		m.reset(&re.program, strings.Repeat(c.unit, 8000))
+		if _, err := m.run(0); err != nil || m.steps < c.least {
+			t.Errorf("%.40s: %d steps, %v; want %d at least", c.pattern, m.steps, err, c.least)
+		}
+	}
+}
+
+// What Compile needs grows as the expression, whatever it is made of.
+func TestCompileIsBounded(t *testing.T) {
+	for _, part := range []string{`[\W]`, `\w`, `\pL`, `(?i)[\W\S]`, "(?i)[\u0800-\U0001ffff]", `(?:a{2}b){9}`, `(?=a)`} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = Compile(strings.Repeat(part, maxPattern/len(part)))
+		runtime.ReadMemStats(&after)
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 50 {
+			t.Errorf("%s: %d MB", part, took)
 		}
 	}
 }

@@ -85,6 +85,9 @@ func compile(t *tree) (program, error) {
 	c.any = !c.firsts(0, make([]bool, len(c.code)))
 	for at := range c.code {
 		c.follow(at)
+		if !c.memo {
+			c.code[at].split, c.code[at].inside = -1, -1
+		}
 	}
 	return c.program, nil
 }
@@ -148,7 +151,7 @@ func (c *compiler) compile(re *syntax.Regexp) {
 	case syntax.OpLiteral:
 		c.literal(re)
 	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		c.put(inst{op: opSet, set: setOf(re)})
+		c.put(inst{op: opSet, set: c.tree.one(re)})
 	case syntax.OpBeginText:
 		c.put(inst{op: opBeginText})
 	case syntax.OpEndText:
@@ -215,7 +218,7 @@ func (c *compiler) alternate(subs []*syntax.Regexp) {
 
 // repeat is sub, least to most times.
 func (c *compiler) repeat(sub *syntax.Regexp, least, most int, lazy bool) {
-	if s := one(sub); s != nil {
+	if s := c.tree.one(sub); s != nil {
 		c.put(inst{op: opLoop, set: s, min: least, max: most, lazy: lazy})
 		return
 	}
@@ -330,6 +333,8 @@ func (c *compiler) marked(m *mark, re *syntax.Regexp) {
 		c.put(inst{op: opCommit, x: register})
 	case ahead, notAhead, behind, notBehind:
 		c.look(m.kind, sub)
+	case class:
+		c.put(inst{op: opSet, set: c.tree.one(re)})
 	case counted:
 		c.repeat(sub, m.min, m.max, m.lazy)
 	}

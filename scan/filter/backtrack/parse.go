@@ -1,6 +1,7 @@
 package backtrack
 
 import (
+	"errors"
 	"fmt"
 	"regexp/syntax"
 	"slices"
@@ -10,8 +11,8 @@ import (
 )
 
 // regexp/syntax reads all but what RE2 lacks. So each group is given to it as a group whose
-// name is the number of a mark, which says what it is; what stands for no text of its own,
-// like a backreference, is an empty group.
+// name is the number of a mark, which says what it is; a backreference is an empty group, and
+// so is a class, of which regexp/syntax would make thousands of ranges.
 type mark struct {
 	kind     markKind
 	group    int    // a capture's or backreference's number, a condition's group
@@ -19,6 +20,7 @@ type mark struct {
 	min, max int    // of a count; -1: no limit
 	lazy     bool
 	other    int // of a condition: the mark of the other branch, -1: none
+	set      *set
 }
 
 type markKind uint8
@@ -34,6 +36,7 @@ const (
 	notBehind
 	atomic
 	counted
+	class // a set of characters
 )
 
 // tree is an expression, read.
@@ -53,6 +56,9 @@ const maxPattern = 64 << 10 // bytes
 func parse(pattern string) (*tree, error) {
 	if len(pattern) > maxPattern {
 		return nil, fmt.Errorf("the expression has more than %d bytes", maxPattern)
+	}
+	if !utf8.ValidString(pattern) {
+		return nil, errors.New("the expression is not UTF-8")
 	}
 	p := parser{in: pattern, atom: -1, tree: tree{names: []string{""}}}
 	if err := p.run(); err != nil {

@@ -45,7 +45,10 @@ func (m *machine) reset(p *program, text string) {
 	} else {
 		m.places = m.places[:n]
 	}
-	m.visited = m.visited[:0]
+	for i := range m.places {
+		m.places[i] = -1
+	}
+	m.todo, m.visited = m.todo[:0], m.visited[:0]
 }
 
 // forget leaves nothing large to the next user.
@@ -77,12 +80,8 @@ func (m *machine) set(place, to int) {
 	m.places[place] = to
 }
 
-// run tells whether the text matches from at on.
+// run tells whether the text matches from at on. Where it does not, all is as it was.
 func (m *machine) run(at int) (bool, error) {
-	for i := range m.places {
-		m.places[i] = -1
-	}
-	m.todo = m.todo[:0]
 	for pc := 0; ; {
 		if m.steps++; m.steps > Steps || len(m.todo) > maxDepth {
 			return false, ErrLimit
@@ -203,6 +202,7 @@ func (m *machine) next() (pc, at int, ok bool) {
 
 // back is the place n characters before at; -1: there are not as many.
 func (m *machine) back(n, at int) int {
+	m.steps += n / 4
 	for ; n > 0 && at > 0; n-- {
 		_, size := utf8.DecodeLastRuneInString(m.text[:at])
 		at -= size
@@ -224,6 +224,7 @@ func (m *machine) one(s *set, at int) int {
 		}
 		return 0
 	}
+	m.steps += s.steps
 	r, n := utf8.DecodeRuneInString(m.text[at:])
 	if s.has(r) {
 		return n
@@ -239,7 +240,10 @@ func (m *machine) loop(i *inst, pc, at int) (end int, ok bool) {
 	}
 	end = at
 	for most < 0 || rounds < most {
-		n := m.one(i.set, end)
+		n := 1
+		if end >= len(m.text) || m.text[end] >= utf8.RuneSelf || !i.set.ascii[m.text[end]] {
+			n = m.one(i.set, end)
+		}
 		if n == 0 || i.inside >= 0 && rounds+1 >= i.min && !m.anew(i.inside, end+n) {
 			break // from there on all has failed
 		}
@@ -248,7 +252,7 @@ func (m *machine) loop(i *inst, pc, at int) (end int, ok bool) {
 			low = end
 		}
 	}
-	m.steps += rounds / 16
+	m.steps += rounds / 8
 	switch {
 	case rounds < i.min:
 		return at, false
@@ -274,12 +278,11 @@ func (m *machine) shorter(i *inst, low, at int) int {
 		return -1
 	}
 	if i.text != "" {
-		m.steps += (at - low) / 64
-		at = strings.LastIndex(m.text[low:min(at-1+len(i.text), len(m.text))], i.text)
-		if at < 0 {
+		found := low + strings.LastIndex(m.text[low:min(at-1+len(i.text), len(m.text))], i.text)
+		if m.steps += (at - found + len(i.text)) / 16; found < low {
 			return -1
 		}
-		return low + at
+		return found
 	}
 	_, n := utf8.DecodeLastRuneInString(m.text[:at])
 	return at - n
@@ -292,7 +295,7 @@ func (m *machine) again(i *inst, at int) int {
 		return -1
 	}
 	held, rest := m.text[start:end], m.text[at:]
-	m.steps += len(held) / 16
+	m.steps += len(held) / 128
 	if !i.fold {
 		if !strings.HasPrefix(rest, held) {
 			return -1
@@ -301,8 +304,9 @@ func (m *machine) again(i *inst, at int) int {
 	}
 	n := 0
 	for _, r := range held {
+		m.steps++
 		other, size := utf8.DecodeRuneInString(rest[n:])
-		if size == 0 || unicode.ToLower(r) != unicode.ToLower(other) {
+		if size == 0 || r != other && unicode.ToLower(r) != unicode.ToLower(other) {
 			return -1
 		}
 		n += size
@@ -328,6 +332,7 @@ func (m *machine) count(i *inst, body, at int) (pc int) {
 
 // cut drops what is still to be tried since the depth was that, not what is to be undone.
 func (m *machine) cut(depth int) {
+	m.steps += (len(m.todo) - depth) / 8
 	kept := m.todo[:depth]
 	for _, e := range m.todo[depth:] {
 		if e.kind == undo {
@@ -363,6 +368,9 @@ func (m *machine) holds(op opcode, at int) bool {
 	}
 	before, _ := utf8.DecodeLastRuneInString(m.text[:at])
 	after, _ := utf8.DecodeRuneInString(m.text[at:])
+	if before >= utf8.RuneSelf || after >= utf8.RuneSelf {
+		m.steps += 4
+	}
 	edge := at > 0 && isWord(before) != (at < len(m.text) && isWord(after)) || at == 0 && at < len(m.text) && isWord(after)
 	return edge == (op == opEdge)
 }

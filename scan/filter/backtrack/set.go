@@ -2,74 +2,132 @@ package backtrack
 
 import (
 	"regexp/syntax"
+	"slices"
+	"sort"
 	"unicode"
 	"unicode/utf8"
 )
 
-// one is the set of an expression that always matches one character, nil for others.
-func one(re *syntax.Regexp) *set {
-	switch {
-	case re.Op == syntax.OpLiteral && len(re.Rune) == 1:
-		if re.Flags&syntax.FoldCase != 0 {
-			return folded(re.Rune[0])
-		}
-		return newSet([]rune{re.Rune[0], re.Rune[0]})
-	case re.Op == syntax.OpCharClass, re.Op == syntax.OpAnyChar, re.Op == syntax.OpAnyCharNotNL:
-		return setOf(re)
-	}
-	return nil
-}
-
-// set is a set of characters.
+// set is a set of characters. Of ASCII it is a table; what lies beyond is looked up, so
+// that a set is as small as it is written.
 type set struct {
-	ascii [utf8.RuneSelf]bool
-	rest  *unicode.RangeTable // beyond; nil: none
-	all   bool                // all beyond
+	ascii   [utf8.RuneSelf]bool
+	ranges  []rune // pairs of a first and a last character, in order once it is ready
+	tables  []*unicode.RangeTable
+	not     []*unicode.RangeTable // all but these
+	word    bool                  // \w
+	notWord bool                  // \W
+	fold    bool                  // and what differs from a member of ranges or tables in case alone
+	negate  bool                  // all others
+	steps   int                   // that looking one up takes beyond ASCII
+	ready   bool
 }
 
-func setOf(re *syntax.Regexp) *set {
-	switch re.Op {
-	case syntax.OpAnyChar:
-		return newSet([]rune{0, unicode.MaxRune})
-	case syntax.OpAnyCharNotNL:
-		return newSet([]rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune})
-	}
-	return newSet(re.Rune)
+// newSet takes pairs of a first and a last character.
+func newSet(ranges ...rune) *set {
+	return (&set{ranges: ranges}).finish(false)
 }
 
 // folded are a character and those that differ from it in case alone.
 func folded(r rune) *set {
-	ranges := []rune{r, r}
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		ranges = append(ranges, f, f)
-	}
-	return newSet(ranges)
+	return (&set{ranges: []rune{r, r}}).finish(true)
 }
 
-// newSet takes pairs of a first and a last character.
-func newSet(ranges []rune) *set {
-	s := &set{}
-	table := &unicode.RangeTable{}
-	for i := 0; i < len(ranges); i += 2 {
-		low, high := ranges[i], ranges[i+1]
-		for ; low <= high && low < utf8.RuneSelf; low++ {
-			s.ascii[low] = true
-		}
-		switch {
-		case low > high:
-		case low == utf8.RuneSelf && high == unicode.MaxRune:
-			s.all = true
-		default:
-			table.R32 = append(table.R32, unicode.Range32{Lo: uint32(low), Hi: uint32(high), Stride: 1})
+var (
+	anyChar  = newSet(0, unicode.MaxRune)
+	anyNotNL = newSet(0, '\n'-1, '\n'+1, unicode.MaxRune)
+)
+
+// isOne tells whether an expression always matches one character.
+func (t *tree) isOne(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true
+	case syntax.OpLiteral:
+		return len(re.Rune) == 1
+	case syntax.OpCapture:
+		return t.mark(re).kind == class
+	}
+	return false
+}
+
+// one is the set of an expression that always matches one character, nil for others.
+func (t *tree) one(re *syntax.Regexp) *set {
+	fold := re.Flags&syntax.FoldCase != 0
+	switch {
+	case !t.isOne(re):
+		return nil
+	case re.Op == syntax.OpCapture:
+		return t.mark(re).set.finish(fold)
+	case re.Op == syntax.OpAnyChar:
+		return anyChar
+	case re.Op == syntax.OpAnyCharNotNL:
+		return anyNotNL
+	case re.Op == syntax.OpLiteral && fold:
+		return folded(re.Rune[0])
+	case re.Op == syntax.OpLiteral:
+		return newSet(re.Rune[0], re.Rune[0])
+	}
+	return newSet(re.Rune...)
+}
+
+// add takes a range in.
+func (s *set) add(low, high rune) { s.ranges = append(s.ranges, low, high) }
+
+// finish makes the set ready for use; fold says whether case is ignored.
+func (s *set) finish(fold bool) *set {
+	if s.ready {
+		return s
+	}
+	s.fold, s.ready = fold, true
+	pairs := make([][2]rune, 0, len(s.ranges)/2)
+	for i := 0; i < len(s.ranges); i += 2 {
+		pairs = append(pairs, [2]rune{s.ranges[i], s.ranges[i+1]})
+	}
+	slices.SortFunc(pairs, func(a, b [2]rune) int { return int(a[0] - b[0]) })
+	s.ranges = nil
+	for _, p := range pairs {
+		if n := len(s.ranges); n > 0 && p[0] <= s.ranges[n-1]+1 {
+			s.ranges[n-1] = max(s.ranges[n-1], p[1])
+		} else {
+			s.add(p[0], p[1])
 		}
 	}
-	if len(table.R32) > 0 {
-		s.rest = table
+	if s.steps = 1 + len(s.tables) + len(s.not); s.word || s.notWord {
+		s.steps++
+	}
+	if fold {
+		s.steps *= 2
+	}
+	for r := range s.ascii {
+		s.ascii[r] = s.has(rune(r))
 	}
 	return s
 }
 
-// has tells whether a character beyond ASCII is in the set.
+// has tells whether a character is in the set.
 func (s *set) has(r rune) bool {
-	return s.all || s.rest != nil && unicode.Is(s.rest, r)
+	in := s.holds(r) || s.word && isWord(r) || s.notWord && !isWord(r)
+	if s.fold {
+		for f := unicode.SimpleFold(r); f != r && !in; f = unicode.SimpleFold(f) {
+			in = s.holds(f)
+		}
+	}
+	return in != s.negate
+}
+
+// holds tells whether a character is in the ranges or tables.
+func (s *set) holds(r rune) bool {
+	if n := len(s.ranges) / 2; n > 0 {
+		if i := sort.Search(n, func(i int) bool { return s.ranges[2*i+1] >= r }); i < n && s.ranges[2*i] <= r {
+			return true
+		}
+	}
+	return unicode.In(r, s.tables...) || slices.ContainsFunc(s.not, func(t *unicode.RangeTable) bool { return !unicode.Is(t, r) })
+}
+
+// beyond tells whether it can hold what is not ASCII.
+func (s *set) beyond() bool {
+	n := len(s.ranges)
+	return s.negate || s.fold || s.word || s.notWord || len(s.tables)+len(s.not) > 0 || n > 0 && s.ranges[n-1] >= utf8.RuneSelf
 }

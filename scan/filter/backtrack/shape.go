@@ -36,6 +36,8 @@ func (t *tree) width(re *syntax.Regexp) int {
 		switch m := t.mark(re); m.kind {
 		case ahead, notAhead, behind, notBehind:
 			return 0
+		case class:
+			return 1
 		case capture, atomic:
 			return t.width(re.Sub[0])
 		case counted:
@@ -59,7 +61,7 @@ func (t *tree) size(re *syntax.Regexp) int {
 	if re.Op != syntax.OpCapture {
 		return n
 	}
-	if m := t.mark(re); m.kind == counted && one(re.Sub[0]) == nil && n*max(m.min, m.max, 1) <= maxSpread {
+	if m := t.mark(re); m.kind == counted && !t.isOne(re.Sub[0]) && n*max(m.min, m.max, 1) <= maxSpread {
 		n *= max(m.min, m.max, 1)
 	}
 	return n
@@ -87,6 +89,8 @@ func mayBeEmpty(t *tree, re *syntax.Regexp) bool {
 		return mayBeEmpty(t, re.Sub[0])
 	case syntax.OpCapture:
 		switch m := t.mark(re); m.kind {
+		case class:
+			return false
 		case capture, atomic:
 			return mayBeEmpty(t, re.Sub[0])
 		case counted:
@@ -123,7 +127,7 @@ func (c *compiler) firsts(at int, seen []bool) bool {
 				c.first[b] = c.first[b] || in
 			}
 			for b := utf8.RuneSelf; b < 256; b++ {
-				c.first[b] = c.first[b] || i.set.all || i.set.rest != nil
+				c.first[b] = c.first[b] || i.set.beyond()
 			}
 			if i.op == opSet || i.min > 0 {
 				return true
