@@ -108,26 +108,22 @@ func appendLazy[T any](b []byte, out *pieces, l *lazy[T], write func([]byte, *pi
 // appendMap writes a map of keys, one a line.
 func appendMap[V any](b []byte, out *pieces, m map[Key]V, value func([]byte, V) []byte) []byte {
 	b = append(b, '{')
-	type member struct {
-		key   Key
-		value V
+	keys := make([]Key, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
 	}
-	members := make([]member, 0, len(m))
-	for key, v := range m {
-		members = append(members, member{key, v})
-	}
-	slices.SortFunc(members, func(a, b member) int { return compareKeys(a.key, b.key) })
-	for i, x := range members {
+	slices.SortFunc(keys, compareKeys)
+	for i, key := range keys {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, '\n', '"')
-		if x.key.IsSingleIP() {
-			b = x.key.Addr().AppendTo(b)
+		if key.IsSingleIP() {
+			b = key.Addr().AppendTo(b)
 		} else {
-			b = x.key.Prefix.AppendTo(b)
+			b = key.Prefix.AppendTo(b)
 		}
-		b = out.full(value(append(b, '"', ':'), x.value))
+		b = out.full(value(append(b, '"', ':'), m[key]))
 	}
 	return append(b, '}')
 }
