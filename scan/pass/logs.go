@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
@@ -38,14 +39,14 @@ func (p *Pass) choose(ctx context.Context) {
 		was := p.Ledger.Sources.Backends[w.Jail]
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
-			if was == string(filter.File) && p.Ledger.Sources.Journal == nil { // it is read from the floor on
-				p.recount(w.Jail)
+			if was == string(filter.File) { // it is read on from where it was left
+				p.recount(w.Jail, p.Ledger.Sources.Journal)
 			}
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
 			if len(w.Terms) > 0 && was == string(filter.Journal) { // the same failures stand there
-				p.recount(w.Jail)
+				p.recount(w.Jail, nil)
 			}
 		}
 	}
@@ -65,15 +66,27 @@ func (p *Pass) choose(ctx context.Context) {
 	p.Ledger.Sources.Backends = chosen
 }
 
-// recount has a jail judge anew what it reads from another source than before.
-func (p *Pass) recount(jail string) {
-	recorded, err := p.store.Recorded(p.Ledger.History, p.Now.Unix(), p.floor())
-	if err != nil {
-		p.Judge.Err = err
-		return
-	}
+// recount has a jail judge anew what it reads from another source than before: what comes
+// after the position, nil where it has none there.
+func (p *Pass) recount(jail string, at *state.JournalPosition) {
+	from := int64(math.MinInt64)
 	until, _ := p.Ledger.Sources.Horizon(p.Now.Unix())
-	p.Judge.Recount(jail, recorded, until)
+	if at != nil {
+		from = at.Time / 1e6
+	}
+	if from < until {
+		p.Judge.Recount(jail, from, until)
+	}
+}
+
+// recounted notes which jails have read their logs to the end: no more of them was judged before.
+func (p *Pass) recounted() {
+	for _, w := range slices.Concat(p.entered, p.filed) {
+		jail := p.Ledger.Jail(w.Jail)
+		if _, behind := p.Judge.Behind[w.Jail]; !behind && !p.Judge.Partial && p.failed[w.Jail] == "" {
+			jail.Recounted = 0
+		}
+	}
 }
 
 // hindered tells what keeps a jail from its logs. Where that are rights to look for its
