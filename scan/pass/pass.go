@@ -261,7 +261,7 @@ func (p *Pass) begins() {
 		return
 	}
 	for name := range p.Rules {
-		if p.Ledger.Jails[name] == nil {
+		if p.lost != "" || p.Ledger.Jails[name] == nil {
 			p.Ledger.Jail(name).Seen.Since = since
 		}
 	}
