@@ -48,6 +48,7 @@ type Sources struct {
 
 	Logs     *LogPosition      `json:"logs,omitempty"`     // nil: no log file was read yet
 	Backends map[string]string `json:"backends,omitempty"` // where each jail that may choose reads, see package scan/pass
+	Named    map[string]string `json:"named,omitempty"`    // where each other jail that could choose was told to read
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything

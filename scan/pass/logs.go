@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,16 +28,19 @@ const undecided = "undecided"
 
 // choose gives each jail that reads a log its source.
 func (p *Pass) choose(ctx context.Context) {
-	chosen := map[string]string{}
+	chosen, named := map[string]string{}, map[string]string{}
 	for _, w := range p.Watches {
 		if w.Err != nil {
 			p.hindered(ctx, w, chosen)
 		}
 		from := p.backend(ctx, w)
-		if w.Backend == filter.Auto && p.JournalPath == "" && len(w.Terms) > 0 && len(w.Paths) > 0 {
+		switch both := len(w.Terms) > 0 && len(w.Paths) > 0; {
+		case both && w.Backend == filter.Auto && p.JournalPath == "":
 			chosen[w.Jail] = from
+		case both:
+			named[w.Jail] = from
 		}
-		was := p.Ledger.Sources.Backends[w.Jail]
+		was := cmp.Or(p.Ledger.Sources.Backends[w.Jail], p.Ledger.Sources.Named[w.Jail])
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
 			if was == string(filter.File) { // it is read on from where it was left
@@ -54,6 +58,9 @@ func (p *Pass) choose(ctx context.Context) {
 		if was := p.Ledger.Sources.Backends[name]; was != "" && chosen[name] == "" {
 			chosen[name] = was
 		}
+		if was := p.Ledger.Sources.Named[name]; was != "" && named[name] == "" {
+			named[name] = was
+		}
 	}
 	for name, from := range chosen {
 		if p.Ledger.Sources.Backends[name] != from {
@@ -63,7 +70,7 @@ func (p *Pass) choose(ctx context.Context) {
 	if len(chosen) == 0 {
 		chosen = nil
 	}
-	p.Ledger.Sources.Backends = chosen
+	p.Ledger.Sources.Backends, p.Ledger.Sources.Named = chosen, named
 }
 
 // recount has a jail judge anew what it reads from another source than before: what comes

@@ -172,16 +172,27 @@ func TestRecountedWithoutHistory(t *testing.T) {
 // The journal that is read again after log files is read from where it was left: what came
 // since was judged, and what came before is not forgotten.
 func TestRecountedBackAndForth(t *testing.T) {
+	for name, named := range map[string]bool{"chosen": false, "named": true} {
+		t.Run(name, func(t *testing.T) { backAndForth(t, named) })
+	}
+}
+
+func backAndForth(t *testing.T, named bool) {
 	r := newRecounting(t)
-	r.turn(recountBegin, filter.Journal)
+	told := func(s *state.State) {
+		if named { // by backend = "file" and "journal": no choice is kept
+			s.Sources.Backends = nil
+		}
+	}
+	r.turn(recountBegin, filter.Journal, told)
 	r.fails("203.0.113.3", recountBegin)
 	r.pass(recountBegin + 1)
-	r.turn(recountBegin+1, filter.File)
+	r.turn(recountBegin+1, filter.File, told)
 	r.fails("203.0.113.1", recountBegin+3, recountBegin+4, recountBegin+5)
 	r.fails("203.0.113.3", recountBegin+200)
 	r.pass(recountBegin + 201)
 	want := r.bans()
-	r.turn(recountBegin+300, filter.Journal)
+	r.turn(recountBegin+300, filter.Journal, told)
 	r.pass(recountBegin + 301)
 	r.same(want, 1)
 	r.fails("203.0.113.3", recountBegin+302)
