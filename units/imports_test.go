@@ -19,7 +19,7 @@ var directions = []struct {
 	except string // whatever may says
 }{
 	{of: "", may: []string{"state/...", "ban/...", "scan/...", "units/..."}},
-	{of: "state"}, // it owns the words that the others share
+	{of: "state", may: []string{"state/sha256"}}, // it owns the words that the others share
 	{of: "state/...", may: []string{"state/..."}},
 	{of: "ban/...", may: []string{"state/...", "ban/..."}},
 	// Reading knows nothing of bans in force.
