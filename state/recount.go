@@ -105,7 +105,7 @@ func (j *Judge) settled(jail *Jail, r *Rules, key Key, f Failure) bool {
 		return true
 	}
 	for _, b := range known.bans[priorKey{jail.Name, key}] {
-		if f.Time < b.until {
+		if f.Time < b.until { // it led to the ban or to one before, or came during it
 			return true
 		}
 	}
