@@ -1,9 +1,6 @@
 package state
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // Recount drops from the windows of a jail what came after the second from, and its
 // sessions: it is about to be read once more, from another source. So is what has led to
@@ -12,12 +9,12 @@ func (j *Judge) Recount(name string, from, until int64) {
 	jail := j.state.Jail(name)
 	left := map[Key]*window{}
 	for key, w := range jail.windows.get() {
-		w.hits = slices.DeleteFunc(w.hits, func(h hit) bool { return h.time > from })
-		if w.weight = 0; len(w.hits) > 0 {
-			left[key] = w
+		for n := len(w.hits); n > 0 && w.hits[n-1].time > from; n-- { // oldest first
+			w.weight -= w.hits[n-1].weight
+			w.hits = w.hits[:n-1]
 		}
-		for _, h := range w.hits {
-			w.weight += h.weight
+		if len(w.hits) > 0 {
+			left[key] = w
 		}
 	}
 	jail.windows.set(left)
@@ -115,8 +112,12 @@ func (j *Judge) settled(jail *Jail, r *Rules, key Key, f Failure) bool {
 	if r.Subnets.Count == 0 {
 		return false
 	}
-	network, ok := r.Network(f.Addr)
-	return ok && slices.ContainsFunc(known.bans[priorKey{jail.Name, network}], func(b settledBan) bool {
-		return f.Time >= b.since && f.Time < b.until
-	})
+	if network, ok := r.Network(f.Addr); ok {
+		for _, b := range known.bans[priorKey{jail.Name, network}] {
+			if f.Time >= b.since && f.Time < b.until {
+				return true
+			}
+		}
+	}
+	return false
 }

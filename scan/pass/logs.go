@@ -88,9 +88,8 @@ func (p *Pass) recount(jail string, at *state.JournalPosition) {
 
 // recounted notes which jails have read their logs to the end: no more of them was judged before.
 func (p *Pass) recounted() {
-	for _, w := range slices.Concat(p.entered, p.filed) {
-		jail := p.Ledger.Jail(w.Jail)
-		if _, behind := p.Judge.Behind[w.Jail]; !behind && !p.Judge.Partial && p.failed[w.Jail] == "" {
+	for name, jail := range p.Ledger.Jails {
+		if _, behind := p.Judge.Behind[name]; !behind && !p.Judge.Partial && p.failed[name] == "" && !p.Kept[name] {
 			jail.Recounted = 0
 		}
 	}
