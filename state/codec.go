@@ -84,6 +84,9 @@ func (j *Jail) append(b []byte, out *pieces) []byte {
 	if j.Recall != nil {
 		b = append(append(b, `,"recall":`...), j.Recall...)
 	}
+	if j.Recounted != 0 {
+		b = fmt.Appendf(b, `,"recounted":%d`, j.Recounted)
+	}
 	b = appendLazy(append(b, `,"bans":`...), out, &j.bans, appendBans)
 	if !j.networks.ready || len(j.networks.value) > 0 {
 		b = appendLazy(append(b, `,"networks":`...), out, &j.networks, appendWindows)
@@ -274,6 +277,8 @@ func (j *Jail) decode(in *scanner) error {
 			err = in.value(&j.Through)
 		case "recall":
 			j.Recall, err = in.raw()
+		case "recounted":
+			j.Recounted, err = in.integer()
 		case "bans":
 			raw, err = in.raw()
 			j.bans.later(raw, func(raw []byte) (map[Key]*Ban, error) { return readBans(j.Name, raw) })

@@ -66,6 +66,10 @@ type Judge struct {
 	OnFailure func(f Failure, key Key, under *Ban)
 	OnLogin   func(e Event)
 
+	// Settled gives what was judged before, for jails that read it once more; see
+	// Jail.Recounted. nil: no jail does.
+	Settled func() (*Settled, error)
+
 	Decisions []Decision // what was decided, in order
 	Err       error      // the history could not be read: nothing of this judging may be saved
 }
@@ -179,7 +183,7 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 		return false
 	}
 	key := r.key(f.Addr)
-	if jail.pardoned(key, f) || jail.recount.counted(r, key, f) {
+	if jail.pardoned(key, f) || j.settled(jail, r, key, f) {
 		return false
 	}
 	f.User = cleanUser(f.User)

@@ -48,6 +48,7 @@ type Sources struct {
 
 	Logs     *LogPosition      `json:"logs,omitempty"`     // nil: no log file was read yet
 	Backends map[string]string `json:"backends,omitempty"` // where each jail that may choose reads, see package scan/pass
+	Named    map[string]string `json:"named,omitempty"`    // where each other jail that could choose was told to read
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything
@@ -81,6 +82,10 @@ type Jail struct {
 	// scan/filter; nil: nothing. It goes with the positions, and judging ignores it.
 	Recall json.RawMessage
 
+	// Recounted is the second up to which what is read from another source than before was
+	// judged from that one; 0: nothing of it is left to be read.
+	Recounted int64
+
 	windows   lazy[map[Key]*window]
 	networks  lazy[map[Key]*window] // bans that count for a network; each hit's user is the key banned
 	bans      lazy[map[Key]*Ban]
@@ -97,7 +102,7 @@ type Jail struct {
 	throughBefore *Through // Through at the beginning of the judging
 	overflowed    bool     // keys were forgotten in this judging, which has been said
 	crowded       bool     // bans were taken back for want of room, which has been said
-	recount       *recount // what is read was judged before; nil: it was not
+	recalled      bool     // Pardons has those of the history too
 }
 
 // New is the state before the first pass.

@@ -25,20 +25,11 @@ type Recorded struct {
 // time now, in seconds: bans and unbans by hand that are in force. Bans of jails
 // come back through the judging, see Judge.Replay: recorded are those that end
 // after from, the second from which the log will be read again.
-func (s *Store) Recall(now, from int64) (*State, *Recorded, error) { return s.recall(nil, now, from) }
-
-// Recorded are the bans of jails that the state vouches for and that end after from.
-func (s *Store) Recorded(vouch Vouch, now, from int64) (*Recorded, error) {
-	_, recorded, err := s.recall(&vouch, now, from)
-	return recorded, err
-}
-
-// recall is Recall of what a state vouches for; nil: of all.
-func (s *Store) recall(vouch *Vouch, now, from int64) (*State, *Recorded, error) {
+func (s *Store) Recall(now, from int64) (*State, *Recorded, error) {
 	state, recorded := New(), &Recorded{gone: map[priorKey]bool{}}
 	live := map[Key]*Ban{}
 	laid, taken := map[priorKey][]*Ban{}, map[*Ban]bool{}
-	err := s.History(vouch, func(d Decision, end int64) {
+	err := s.History(nil, func(d Decision, end int64) {
 		state.History, recorded.at = Vouch{Length: end, Seq: d.Seq}, now
 		if d.Key == nil {
 			return

@@ -101,6 +101,7 @@ func TestSilentSince(t *testing.T) {
 	expect(begin, "since "+report.Local(begin-span))
 	expect(begin+86400, "since "+report.Local(begin-span))
 	expect(begin+8*86400, "in seven days")
+	h.unban(begin+8*86400+1, "203.0.113.1") // the history knows of the jail
 	if err := os.WriteFile(h.setup.StatePath, []byte("no state"), 0o600); err != nil {
 		t.Fatal(err)
 	}

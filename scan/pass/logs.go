@@ -1,10 +1,12 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
@@ -26,32 +28,38 @@ const undecided = "undecided"
 
 // choose gives each jail that reads a log its source.
 func (p *Pass) choose(ctx context.Context) {
-	chosen := map[string]string{}
+	chosen, named := map[string]string{}, map[string]string{}
 	for _, w := range p.Watches {
 		if w.Err != nil {
 			p.hindered(ctx, w, chosen)
 		}
 		from := p.backend(ctx, w)
-		if w.Backend == filter.Auto && p.JournalPath == "" && len(w.Terms) > 0 && len(w.Paths) > 0 {
+		switch both := len(w.Terms) > 0 && len(w.Paths) > 0; {
+		case both && w.Backend == filter.Auto && p.JournalPath == "":
 			chosen[w.Jail] = from
+		case both:
+			named[w.Jail] = from
 		}
-		was := p.Ledger.Sources.Backends[w.Jail]
+		was := cmp.Or(p.Ledger.Sources.Backends[w.Jail], p.Ledger.Sources.Named[w.Jail])
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
-			if was == string(filter.File) && p.Ledger.Sources.Journal == nil { // it is read from the floor on
-				p.recount(w.Jail)
+			if was == string(filter.File) { // it is read on from where it was left
+				p.recount(w.Jail, p.Ledger.Sources.Journal)
 			}
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
 			if len(w.Terms) > 0 && was == string(filter.Journal) { // the same failures stand there
-				p.recount(w.Jail)
+				p.recount(w.Jail, nil)
 			}
 		}
 	}
 	for name := range p.Kept { // it may come back
 		if was := p.Ledger.Sources.Backends[name]; was != "" && chosen[name] == "" {
 			chosen[name] = was
+		}
+		if was := p.Ledger.Sources.Named[name]; was != "" && named[name] == "" {
+			named[name] = was
 		}
 	}
 	for name, from := range chosen {
@@ -62,18 +70,29 @@ func (p *Pass) choose(ctx context.Context) {
 	if len(chosen) == 0 {
 		chosen = nil
 	}
-	p.Ledger.Sources.Backends = chosen
+	p.Ledger.Sources.Backends, p.Ledger.Sources.Named = chosen, named
 }
 
-// recount has a jail judge anew what it reads from another source than before.
-func (p *Pass) recount(jail string) {
-	recorded, err := p.store.Recorded(p.Ledger.History, p.Now.Unix(), p.floor())
-	if err != nil {
-		p.Judge.Err = err
-		return
-	}
+// recount has a jail judge anew what it reads from another source than before: what comes
+// after the position, nil where it has none there.
+func (p *Pass) recount(jail string, at *state.JournalPosition) {
+	from := int64(math.MinInt64)
 	until, _ := p.Ledger.Sources.Horizon(p.Now.Unix())
-	p.Judge.Recount(jail, recorded, until)
+	if at != nil {
+		from = at.Time / 1e6
+	}
+	if from < until {
+		p.Judge.Recount(jail, from, until)
+	}
+}
+
+// recounted notes which jails have read their logs to the end: no more of them was judged before.
+func (p *Pass) recounted() {
+	for name, jail := range p.Ledger.Jails {
+		if _, behind := p.Judge.Behind[name]; !behind && !p.Judge.Partial && p.failed[name] == "" && !p.Kept[name] {
+			jail.Recounted = 0
+		}
+	}
 }
 
 // hindered tells what keeps a jail from its logs. Where that are rights to look for its

@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -86,20 +87,44 @@ func TestFilesInsteadOfJournal(t *testing.T) {
 // readBefore has the state say that what was read came from there.
 func (h *host) readBefore(now int64, from filter.Backend) {
 	h.t.Helper()
-	store, err := state.OpenStore(h.setup.StatePath, false)
+	h.edit(now, func(s *state.State) {
+		s.Sources.Backends = map[string]string{"sshd": string(from)}
+		if from == filter.Journal {
+			s.Sources.Logs = nil
+		}
+	})
+}
+
+// edit changes the state.
+func (h *host) edit(now int64, change func(*state.State)) {
+	h.t.Helper()
+	store, err := state.OpenStore(h.setup.StatePath, true)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	defer store.Close()
 	ledger, err := store.Load()
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	ledger.Sources.Backends = map[string]string{"sshd": string(from)}
-	if from == filter.Journal {
-		ledger.Sources.Logs = nil
-	}
+	change(ledger)
 	if err := store.Commit(ledger, nil, now); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// damageHistory leaves no line of it that can be read.
+func (h *host) damageHistory() {
+	h.t.Helper()
+	path := filepath.Join(filepath.Dir(h.setup.StatePath), "history.jsonl")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, bytes.ReplaceAll(text, []byte(`"kind"`), []byte(`"dink"`)), 0o600)
+	}
+	if err != nil {
 		h.t.Fatal(err)
 	}
 }

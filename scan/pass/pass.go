@@ -218,6 +218,9 @@ func (p *Pass) load() (err error) {
 	p.begins()
 	p.Judge = state.NewJudge(p.Ledger, p.Rules, p.State, prior)
 	p.Judge.Held = p.volatile.Held
+	if p.store != nil && p.lost == "" {
+		p.Judge.Settled = p.store.Settled(p.Ledger.History)
+	}
 	if p.lost != "" {
 		p.Judge.Replay(recorded)
 	}
@@ -258,7 +261,7 @@ func (p *Pass) begins() {
 		return
 	}
 	for name := range p.Rules {
-		if p.Ledger.Jails[name] == nil {
+		if p.lost != "" || p.Ledger.Jails[name] == nil {
 			p.Ledger.Jail(name).Seen.Since = since
 		}
 	}
@@ -290,6 +293,7 @@ func (p *Pass) Read(ctx context.Context) {
 	}
 	p.closeLogs()
 	p.Judge.Partial = reading.Err() != nil
+	p.recounted()
 	p.remembered()
 	p.warnFull()
 	if p.lost != "" && p.Write {
