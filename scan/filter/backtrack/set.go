@@ -6,6 +6,8 @@ import (
 	"sort"
 	"unicode"
 	"unicode/utf8"
+
+	"scan2ban/state/order"
 )
 
 // set is a set of characters. Of ASCII it is a table; what lies beyond is looked up, so
@@ -84,7 +86,7 @@ func (s *set) finish(fold bool) *set {
 	for i := 0; i < len(s.ranges); i += 2 {
 		pairs = append(pairs, [2]rune{s.ranges[i], s.ranges[i+1]})
 	}
-	slices.SortFunc(pairs, func(a, b [2]rune) int { return int(a[0] - b[0]) })
+	order.By(pairs, func(a, b [2]rune) int { return int(a[0] - b[0]) })
 	s.ranges = nil
 	for _, p := range pairs {
 		if n := len(s.ranges); n > 0 && p[0] <= s.ranges[n-1]+1 {
