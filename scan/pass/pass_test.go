@@ -91,17 +91,24 @@ func (h *host) pass(now int64) *Pass {
 // tried is one that may fail.
 func (h *host) tried(now int64) *Pass {
 	h.t.Helper()
+	p := h.read(now)
+	defer p.Close()
+	if h.setup.Write {
+		p.Commit(context.Background())
+	}
+	return p
+}
+
+// read is one that has read and judged, and is open.
+func (h *host) read(now int64) *Pass {
+	h.t.Helper()
 	s := h.setup
 	s.Now = time.Unix(now, 0)
 	p, err := Begin(s)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	defer p.Close()
 	p.Read(context.Background())
-	if s.Write {
-		p.Commit(context.Background())
-	}
 	return p
 }
 

@@ -54,14 +54,8 @@ func (r *recounting) turn(now int64, to filter.Backend, more ...func(*state.Stat
 // unban takes back what keeps the address out.
 func (h *host) unban(now int64, address string) {
 	h.t.Helper()
-	s := h.setup
-	s.Now = time.Unix(now, 0)
-	p, err := Begin(s)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	p := h.read(now)
 	defer p.Close()
-	p.Read(context.Background())
 	keys, err := Keys([]string{address})
 	if err == nil {
 		err = p.Unban(ByHand{Keys: keys})
