@@ -130,6 +130,7 @@ func (t *translator) run() error {
 		default:
 			if tag := scriptTag().FindString(t.rest()); tag != "" {
 				t.atom = t.out.Len()
+				t.groups += strings.Count(scriptTags[tag], "(?P<")
 				t.put(len(tag), tag)
 				continue
 			}
@@ -146,6 +147,7 @@ func (t *translator) run() error {
 
 var (
 	leadingFlags = lazy.Regexp(`^\s*(?:\(\?:)?\(\?([aiLmsux]+)\)`)
+	beginsFlags  = lazy.Regexp(`^\((?:\?:)?(\(\?[a-z]+)\)`)
 	groupFlags   = lazy.Regexp(`^\(\?([aiLmsux]*)(?:-([imsx]+))?([:)])`)
 	counts       = lazy.Regexp(`^\{(\d*)(,?)(\d*)\}`)
 )
@@ -154,6 +156,11 @@ var (
 func (t *translator) group(verbose *bool) error {
 	rest := t.rest()
 	enter := func(in, out string) { t.enter(in, out, *verbose) }
+	// Fail2Ban makes of "((?i)a)" and "(?:(?i)a)" a "(?i:a)"; other flags are the expression's.
+	if m := beginsFlags().FindStringSubmatch(rest); m != nil {
+		t.in = t.in[:t.at] + m[1] + ":" + rest[len(m[0]):]
+		return t.setFlags(verbose)
+	}
 	switch {
 	case !strings.HasPrefix(rest, "(?"):
 		t.groups++
@@ -243,13 +250,6 @@ func (t *translator) setFlags(verbose *bool) error {
 	}
 	t.at += len(m[0])
 	*verbose = *verbose || strings.Contains(m[1], "x")
-	// Right at the beginning of a group the flags are that group's, else the expression's.
-	if n := len(t.open); n > 0 && strings.HasSuffix(t.out.String(), "(?:") && t.atom == -1 {
-		if on != "" {
-			t.out.WriteString("(?" + on + ")")
-		}
-		return nil
-	}
 	for _, flag := range on {
 		if !strings.ContainsRune(t.flags, flag) {
 			t.flags += string(flag)

@@ -34,7 +34,7 @@ func TestDialect(t *testing.T) {
 		{`^a\Z`, `^a\z`, true},
 		{`(?P<x>a)(?P=x)`, `(?<x>a)\k<x>`, false},
 		{`(a)\1`, `(a)(?:\1)`, false},
-		{`(?:(?i)a)b`, `(?:(?i)a)b`, true},
+		{`(?:(?i)a)b`, `(?i:a)b`, true}, {`((?i)a)(b)\1`, `(?i:a)(b)(?:\1)`, false}, {`<HOST>\3`, `<HOST>(?:\3)`, false},
 		{`a(?i)b`, `(?i)ab`, true},
 		{"(?x) a b # comment\n c", `abc`, true},
 		{`a{,3}`, `a{0,3}`, true},
