@@ -55,6 +55,17 @@ func TestSlowestIsBounded(t *testing.T) {
 	}
 }
 
+// One that backtracks over letters beyond ASCII alone is tried with one.
+func TestSlowestBeyondASCII(t *testing.T) {
+	const many = `(?:(?:[a-c]|b){1,29}x?){1,29}! from <HOST>$`
+	for pattern, want := range map[string]int{`^(?i)` + many: 1, `^` + many: 0} {
+		m := scriptMatcher(t, "[[script.failure]]\nname = 'one'\npattern = '"+pattern+"'\n")
+		if slow, untried := m.Slowest(time.Now().Add(time.Minute)); len(slow) != want || untried > 0 {
+			t.Errorf("%s: %.100q, %d untried", pattern, slow, untried)
+		}
+	}
+}
+
 func scriptMatcher(t *testing.T, script string) *Matcher {
 	f, err := Parse("test", "test.toml", "[script]\n"+script)
 	if err != nil {

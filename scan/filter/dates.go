@@ -268,7 +268,7 @@ func newDateTemplate(pattern string) (*dateTemplate, error) {
 		}
 	}
 	t.bound(regex, word, wordEnd, start)
-	translated, err := dialectBacktracking(t.regex)
+	translated, err := dialectBacktracking(t.regex, true)
 	if err != nil {
 		return nil, err
 	}

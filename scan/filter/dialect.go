@@ -2,7 +2,7 @@ package filter
 
 import (
 	"fmt"
-	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,27 +12,30 @@ import (
 )
 
 // Dialect translates an expression of Python's re into one of Go's regexp; where it
-// holds what that lacks (lookaround, backreferences, conditionals, atomic groups)
-// into one of backtrack's, and linear is false. What the two print alike is left alone.
+// holds what that lacks (lookaround, backreferences, conditionals, atomic groups) or finds
+// otherwise (emptyRounds, letters beyond ASCII in any case) into one of backtrack's, and
+// linear is false. What the two print alike is left alone.
 func Dialect(pattern string) (translated string, linear bool, err error) {
 	t := translator{in: pattern, linear: true, names: map[string]int{}}
 	if err := t.run(); err != nil {
 		return "", false, err
 	}
 	if t.linear {
-		if _, err := regexp.Compile(expandScript(t.finish())); err == nil {
+		tree, err := syntax.Parse(expandScript(t.finish()), syntax.Perl)
+		if err == nil && !emptyRounds(tree) && !(t.beyond && ignoresCase().MatchString(t.finish())) {
 			return t.finish(), true, nil
 		}
 	}
-	if translated, err = dialectBacktracking(pattern); err == nil {
+	if translated, err = dialectBacktracking(pattern, false); err == nil {
 		_, err = backtrack.Compile(expandScript(translated))
 	}
 	return translated, false, err
 }
 
-// dialectBacktracking translates an expression of Python's re into one of backtrack's.
-func dialectBacktracking(pattern string) (string, error) {
-	t := translator{in: pattern, names: map[string]int{}}
+// dialectBacktracking translates an expression of Python's re into one of backtrack's. In
+// that of a date \d is 0 to 9.
+func dialectBacktracking(pattern string, date bool) (string, error) {
+	t := translator{in: pattern, date: date, names: map[string]int{}}
 	if err := t.run(); err != nil {
 		return "", err
 	}
@@ -45,6 +48,8 @@ type translator struct {
 	at     int
 	out    strings.Builder
 	linear bool   // nothing that RE2 lacks was met
+	date   bool   // a date's
+	beyond bool   // a character beyond ASCII is written in it
 	flags  string // for the whole expression
 	atom   int    // where in out the last atom begins; -1: there is none to repeat
 	open   []openGroup
@@ -75,6 +80,7 @@ func (t *translator) rest() string { return t.in[t.at:] }
 func (t *translator) run() error {
 	verbose := false
 	t.atom = -1
+	t.beyond = !isASCII(t.in)
 	// A verbose expression says so at its beginning, or in a group of flags.
 	if m := leadingFlags().FindStringSubmatch(t.in); m != nil && strings.Contains(m[1], "x") {
 		verbose = true
@@ -124,6 +130,7 @@ func (t *translator) run() error {
 		default:
 			if tag := scriptTag().FindString(t.rest()); tag != "" {
 				t.atom = t.out.Len()
+				t.groups += strings.Count(scriptTags[tag], "(?P<")
 				t.put(len(tag), tag)
 				continue
 			}
@@ -140,6 +147,7 @@ func (t *translator) run() error {
 
 var (
 	leadingFlags = lazy.Regexp(`^\s*(?:\(\?:)?\(\?([aiLmsux]+)\)`)
+	beginsFlags  = lazy.Regexp(`^\((?:\?:)?(\(\?[a-z]+)\)`)
 	groupFlags   = lazy.Regexp(`^\(\?([aiLmsux]*)(?:-([imsx]+))?([:)])`)
 	counts       = lazy.Regexp(`^\{(\d*)(,?)(\d*)\}`)
 )
@@ -148,6 +156,11 @@ var (
 func (t *translator) group(verbose *bool) error {
 	rest := t.rest()
 	enter := func(in, out string) { t.enter(in, out, *verbose) }
+	// Fail2Ban makes of "((?i)a)" and "(?:(?i)a)" a "(?i:a)"; other flags are the expression's.
+	if m := beginsFlags().FindStringSubmatch(rest); m != nil {
+		t.in = t.in[:t.at] + m[1] + ":" + rest[len(m[0]):]
+		return t.setFlags(verbose)
+	}
 	switch {
 	case !strings.HasPrefix(rest, "(?"):
 		t.groups++
@@ -217,6 +230,9 @@ func (t *translator) setFlags(verbose *bool) error {
 	if m == nil {
 		return t.fail("%q is not known", rest[:min(4, len(rest))])
 	}
+	if strings.Contains(m[1], "a") {
+		return t.fail("letters, digits and spaces of ASCII alone (the flag a) are not known")
+	}
 	on, off := flagsOf(m[1]), flagsOf(m[2])
 	if m[3] == ":" {
 		flags := on
@@ -234,13 +250,6 @@ func (t *translator) setFlags(verbose *bool) error {
 	}
 	t.at += len(m[0])
 	*verbose = *verbose || strings.Contains(m[1], "x")
-	// Right at the beginning of a group the flags are that group's, else the expression's.
-	if n := len(t.open); n > 0 && strings.HasSuffix(t.out.String(), "(?:") && t.atom == -1 {
-		if on != "" {
-			t.out.WriteString("(?" + on + ")")
-		}
-		return nil
-	}
 	for _, flag := range on {
 		if !strings.ContainsRune(t.flags, flag) {
 			t.flags += string(flag)
@@ -249,8 +258,8 @@ func (t *translator) setFlags(verbose *bool) error {
 	return nil
 }
 
-// flagsOf leaves those out that say nothing here: "a", "L" and "u" choose what a letter
-// is, and "x" has been obeyed.
+// flagsOf leaves those out that say nothing here: "u" is how it is, "L" is for bytes, and "x"
+// has been obeyed.
 func flagsOf(flags string) string {
 	return strings.Map(func(c rune) rune {
 		if strings.ContainsRune("ims", c) {
@@ -295,8 +304,11 @@ func (t *translator) repeat() error {
 	return nil
 }
 
-// wordClass is \w, which is Unicode's in Python.
-const wordClass = `\p{L}\p{N}_`
+// wordClass and spaceClass are \w and \s, which are Unicode's in Python.
+const (
+	wordClass  = `\p{L}\p{N}_`
+	spaceClass = `\s\v\x1c-\x1f\x{85}\p{Z}`
+)
 
 // escape reads what begins with a backslash.
 func (t *translator) escape(inClass bool) error {
@@ -318,18 +330,22 @@ func (t *translator) escape(inClass bool) error {
 	case c == 'W' && t.linear && !inClass:
 		t.put(2, "[^"+wordClass+"]")
 	case c == 's' && t.linear && inClass:
-		t.put(2, `\s\v`)
+		t.put(2, spaceClass)
 	case c == 's' && t.linear:
-		t.put(2, `[\s\v]`)
+		t.put(2, "["+spaceClass+"]")
 	case c == 'S' && t.linear && !inClass:
-		t.put(2, `[^\s\v]`)
+		t.put(2, "[^"+spaceClass+"]")
 	case (c == 'W' || c == 'S') && t.linear: // a complement within a class
 		t.linear = false
 		t.put(2, rest[:2])
-	case c == 'd' && !t.linear && inClass:
+	case c == 'd' && t.date && inClass:
 		t.put(2, "0-9")
-	case c == 'd' && !t.linear:
+	case c == 'd' && t.date:
 		t.put(2, "[0-9]")
+	case c == 'd':
+		t.put(2, `\p{Nd}`)
+	case c == 'D' && !t.date:
+		t.put(2, `\P{Nd}`)
 	case c == '0':
 		n := 2
 		for n < 4 && n < len(rest) && rest[n] >= '0' && rest[n] <= '7' {
@@ -375,6 +391,7 @@ func (t *translator) number(inClass bool) error {
 		if err != nil {
 			return t.fail(`\%s is no octal number`, octal)
 		}
+		t.beyond = t.beyond || v&0xff >= utf8.RuneSelf
 		t.put(n, fmt.Sprintf(`\x%02x`, v&0xff))
 		return nil
 	}
@@ -400,6 +417,7 @@ func (t *translator) codePoint(inClass bool) error {
 	if err != nil || v > utf8.MaxRune {
 		return t.fail(`\%c wants %d digits`, c, n)
 	}
+	t.beyond = t.beyond || v >= utf8.RuneSelf
 	if t.linear {
 		t.put(2+n, fmt.Sprintf(`\x{%x}`, v))
 	} else {

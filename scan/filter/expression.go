@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"scan2ban/scan/filter/backtrack"
 	"scan2ban/state/lazy"
@@ -11,10 +12,10 @@ import (
 
 // Addresses in the expressions of a [script].
 const (
-	scriptIP4  = `(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})`
-	scriptIP6  = `(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|))`
+	scriptIP4  = `(?:::f{4,6}:)?(?P<ip4>(?:\p{Nd}{1,3}\.){3}\p{Nd}{1,3})`
+	scriptIP6  = `(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|:))`
 	scriptDNS  = `(?P<dns>[\p{L}\p{N}_\-.^]*[\p{L}\p{N}_])`
-	scriptCIDR = `(?P<cidr>\d+)`
+	scriptCIDR = `(?P<cidr>\p{Nd}+)`
 	scriptAddr = `\[?(?:` + scriptIP4 + `|` + scriptIP6 + `)\]?`
 )
 
@@ -32,11 +33,17 @@ func expandScript(pattern string) string {
 	return anyScriptTag().ReplaceAllStringFunc(pattern, func(tag string) string { return scriptTags[tag] })
 }
 
-// expression is one of a [script], ready.
+// expression is one of a [script], ready. Its texts end in a line feed.
 type expression struct {
 	linear *regexp.Regexp
-	slow   *backtrack.Regexp
-	names  []string // of the groups, by number
+	slow   *backtrack.Regexp // of one that backtracks
+	names  []string          // of the groups, by number
+
+	// Where linear would find something else than Python's re, backtrack runs it too: what
+	// has letters beyond ASCII, where wide; what has more than the one line feed, where ends.
+	wide, ends bool
+	pattern    string
+	exact      *backtrack.Regexp // nil: not asked for yet
 }
 
 func compileExpression(pattern string, backtracks, multiline bool) (e *expression, err error) {
@@ -50,11 +57,71 @@ func compileExpression(pattern string, backtracks, multiline bool) (e *expressio
 		}
 		return &expression{slow: slow, names: slow.SubexpNames()}, nil
 	}
-	linear, err := regexp.Compile(expandScript(pattern))
-	if err != nil {
+	e = &expression{pattern: expandScript(pattern), wide: boundary().MatchString(pattern) || ignoresCase().MatchString(pattern)}
+	text := e.pattern
+	if !multiline {
+		text = anyEnd(e.pattern)
+		e.ends = text != e.pattern
+	}
+	if e.linear, err = regexp.Compile(text); err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	return &expression{linear: linear, names: linear.SubexpNames()}, nil
+	e.names = e.linear.SubexpNames()
+	return e, nil
+}
+
+// What is otherwise in Go's regexp beyond ASCII: the boundaries of words, and that case is
+// ignored.
+var (
+	boundary    = lazy.Regexp(`\\[bB]`)
+	ignoresCase = lazy.Regexp(`\(\?[a-zA-Z]*i`)
+)
+
+// anyEnd writes "$", which stands before the last line feed too, as what stands before any.
+func anyEnd(pattern string) string {
+	var b strings.Builder
+	for pattern != "" {
+		part := pattern[:1]
+		switch part[0] {
+		case '\\':
+			if part = pattern[:min(2, len(pattern))]; part == `\Q` {
+				part, _, _ = strings.Cut(pattern, `\E`)
+			}
+		case '[':
+			part = class(pattern)
+		}
+		pattern = pattern[len(part):]
+		if part == "$" {
+			part = "(?m:$)"
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// backtracking is what runs the expression over text, nil: linear does.
+func (e *expression) backtracking(text string) *backtrack.Regexp {
+	if e.slow != nil {
+		return e.slow
+	}
+	if e.wide && !isASCII(text) || e.ends && strings.IndexByte(text, '\n') < len(text)-1 {
+		if e.exact == nil {
+			if e.exact, _ = backtrack.Compile(strings.ReplaceAll(e.pattern, wordClass, `\w`)); e.exact == nil { // what Go alone knows
+				e.wide, e.ends = false, false
+			}
+		}
+		return e.exact
+	}
+	return nil
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // found is where an expression matches and what its named groups hold; a group that
@@ -88,12 +155,8 @@ func (e *expression) find(text string) (*found, error) {
 
 // places gives where the match and the groups stand in text, as regexp does.
 func (e *expression) places(text string) ([]int, error) {
-	if e.slow != nil {
-		return e.slow.FindStringSubmatchIndex(text)
-	}
-	// "$" stands before the last line feed too.
-	if at := e.linear.FindStringSubmatchIndex(strings.TrimSuffix(text, "\n")); at != nil {
-		return at, nil
+	if re := e.backtracking(text); re != nil {
+		return re.FindStringSubmatchIndex(text)
 	}
 	return e.linear.FindStringSubmatchIndex(text), nil
 }

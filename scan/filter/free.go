@@ -103,7 +103,7 @@ const (
 var (
 	numbered   = lazy.Regexp(`\\[1-9]|\(\?\(\d`)
 	repetition = lazy.Regexp(`^(?:[*+]|\{\d*,\})[?+]?`)
-	oneOfMany  = lazy.Regexp(`^\[(?:\^|.*(?:a-z|A-Z|\\S|\\w|\\W|\\D))`)
+	oneOfMany  = lazy.Regexp(`^\[(?:\^|.*(?:a-z|A-Z|\\S|\\w|\\W|\\D|\\P))`)
 	escaped    = lazy.Regexp(`^\\(?:[pP]\{[^}]*\}|x\{[^}]*\}|x[0-9a-fA-F]{2}|.)`)
 	groupHead  = lazy.Regexp(`^\((?:\?(?:P?<[A-Za-z_]\w*>|<?[=!]|[:>|]|[a-zA-Z\-]+[:)]|#[^)]*\)|\([^)]*\)))?`)
 )
@@ -122,7 +122,7 @@ func markFree(pattern string) string {
 			if atom = escaped().FindString(pattern); atom == "" {
 				atom = pattern
 			}
-			many = slices.Contains([]string{`\S`, `\w`, `\W`, `\D`}, atom)
+			many = slices.Contains([]string{`\S`, `\w`, `\W`, `\D`, `\P{Nd}`}, atom)
 		case '[':
 			atom = class(pattern)
 			many = oneOfMany().MatchString(atom)

@@ -27,7 +27,8 @@ import (
 //	pattern    = 'EXPRESSION'
 //	backtracks = true           # needs lookaround or backreferences: see package backtrack
 //
-// In an expression stand <HOST> (an address or a name), <ADDR>, <IP4>, <IP6>, <DNS>,
+// An expression sees a line feed after the line: "$" stands before it and after it, "\z" after it.
+// In it stand <HOST> (an address or a name), <ADDR>, <IP4>, <IP6>, <DNS>,
 // <CIDR> and <SUBNET>, and groups with these names:
 //
 //	fid         whom the line blames, where that is no address
@@ -152,6 +153,7 @@ type Found struct {
 func (m *Memory) Date(line string, latest int64, at func(Date) (t int64, ok bool)) (t int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	line = decodeLine(line)
 	if date, dated := m.findDate(line); dated {
 		if t, ok = at(date); ok {
 			if t <= latest {
@@ -170,6 +172,7 @@ func (m *Memory) Date(line string, latest int64, at func(Date) (t int64, ok bool
 func (m *Memory) Line(line string, when time.Time) Found {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	line = decodeLine(line)
 	if m.cut.line != line {
 		m.findDate(line)
 	}
@@ -195,15 +198,14 @@ func (m *Memory) findDate(line string) (date Date, dated bool) {
 func (m *Memory) Dated(line string, when time.Time) Found {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.judge(line, when)
+	return m.judge(decodeLine(line), when)
 }
 
-// judge hears a line that was logged at the time now.
+// judge hears a line, which is UTF-8, that was logged at the time now.
 func (m *Memory) judge(line string, now time.Time) (f Found) {
 	m.slow.begin()
 	defer func() { m.slow.end(&f) }()
 	none := Found{Rule: -1}
-	line = strings.ToValidUTF8(line, "\ufffd")
 	m.age(now)
 	m.push(line, m.lines)
 	text := strings.Join(m.buffer, "\n") + "\n"

@@ -34,12 +34,12 @@ func TestDialect(t *testing.T) {
 		{`^a\Z`, `^a\z`, true},
 		{`(?P<x>a)(?P=x)`, `(?<x>a)\k<x>`, false},
 		{`(a)\1`, `(a)(?:\1)`, false},
-		{`(?:(?i)a)b`, `(?:(?i)a)b`, true},
+		{`(?:(?i)a)b`, `(?i:a)b`, true}, {`((?i)a)(b)\1`, `(?i:a)(b)(?:\1)`, false}, {`<HOST>\3`, `<HOST>(?:\3)`, false},
 		{`a(?i)b`, `(?i)ab`, true},
 		{"(?x) a b # comment\n c", `abc`, true},
 		{`a{,3}`, `a{0,3}`, true},
 		{`a{`, `a\{`, true}, {`a{}`, `a\{}`, true}, {`a{,}`, `a{0,}`, true},
-		{`[][]`, `[\]\[]`, true}, {`[\\s-x]`, `[\\s-x]`, true}, {`[\d-x](?!0-9)[90-9-x]`, `[0-9\-x](?!0-9)[90-9-x]`, false},
+		{`[][]`, `[\]\[]`, true}, {`[\\s-x]`, `[\\s-x]`, true}, {`[\d-x](?!0-9)[90-9-x]`, `[\p{Nd}\-x](?!0-9)[90-9-x]`, false},
 		{`(?#note)a`, `a`, true},
 		{`a++b`, `(?>a+)b`, false},
 		{`\ua000\x41`, `\x{a000}\x{41}`, true},
@@ -51,7 +51,7 @@ func TestDialect(t *testing.T) {
 			t.Errorf("%s: %s, linear %v, %v; want %s", c.python, got, linear, err, c.want)
 		}
 	}
-	for _, bad := range []string{`(`, `a)`, `[a`, `*a`, `\`, `(?P<x>a)(?P<x>b)`, `(?P<x`, `\q`, `(?Z)`, `\2`} {
+	for _, bad := range []string{`(`, `a)`, `[a`, `*a`, `\`, `(?P<x>a)(?P<x>b)`, `(?P<x`, `\q`, `(?Z)`, `\2`, `(?a)\w`, `(?i:(?a:\w))`} {
 		if got, _, err := Dialect(bad); err == nil {
 			t.Errorf("%s: read as %s", bad, got)
 		}

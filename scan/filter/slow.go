@@ -46,7 +46,7 @@ const (
 // find looks for an expression. One that takes too long is not found, and the next are
 // asked; where it could have made the line none, the line is refused.
 func (m *Memory) find(e *expression, name, text string) *found {
-	if e.slow == nil {
+	if e.backtracking(text) == nil {
 		f, _ := e.find(text)
 		return f
 	}

@@ -12,7 +12,7 @@
 //	$ \Z                                the end, or before a last line feed; \z the end alone
 //
 // and else what regexp/syntax takes, less \Q...\E, (?U) and [[:alpha:]]. Where case is ignored
-// characters are the same by Unicode's simple folding (Python takes İ and ı for an i too).
+// characters are the same by Unicode's simple folding, and as in Python İ and ı are an i too.
 //
 // Of several matches the leftmost is found, and of these the one that a search which tries
 // alternatives in order finds first. When a repetition ends whose rounds may match nothing,

@@ -41,7 +41,7 @@ func (p *parser) escape() error {
 		if err != nil {
 			return err
 		}
-		p.putAtom(n, fmt.Sprintf(`\x{%x}`, r))
+		p.putRune(n, r, fmt.Sprintf(`\x{%x}`, r))
 	}
 	return nil
 }

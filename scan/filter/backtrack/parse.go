@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -103,6 +104,8 @@ type parser struct {
 	out  []byte
 	atom int // where in out the last atom begins; -1: there is none to repeat
 	open []group
+
+	folds bool // case may be ignored
 }
 
 type group struct {
@@ -130,6 +133,16 @@ func (p *parser) putAtom(n int, text string) {
 	p.put(n, text)
 }
 
+// putRune writes a character that stands for itself. Where case is ignored, one that Python
+// and regexp/syntax see differently is a class.
+func (p *parser) putRune(n int, r rune, text string) {
+	if p.folds && fold(r) != unicode.SimpleFold(r) {
+		p.putClass(n, &set{ranges: []rune{r, r}})
+		return
+	}
+	p.putAtom(n, text)
+}
+
 // opening is how a group of a mark begins.
 func (p *parser) opening(m mark) string {
 	p.marks = append(p.marks, m)
@@ -153,8 +166,8 @@ func (p *parser) run() error {
 		case '*', '+', '?', '{':
 			err = p.repeat()
 		default:
-			_, n := utf8.DecodeRuneInString(p.rest())
-			p.putAtom(n, p.in[p.at:p.at+n])
+			r, n := utf8.DecodeRuneInString(p.rest())
+			p.putRune(n, r, p.in[p.at:p.at+n])
 		}
 		if err != nil {
 			return err
@@ -244,6 +257,7 @@ func (p *parser) flags() error {
 	for n < len(rest) && strings.IndexByte("ims-", rest[n]) >= 0 {
 		n++
 	}
+	p.folds = p.folds || strings.Contains(rest[:n], "i")
 	switch {
 	case n < len(rest) && rest[n] == ':':
 		p.enter(n+1, rest[:n+1])

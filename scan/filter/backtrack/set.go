@@ -111,11 +111,33 @@ func (s *set) finish(fold bool) *set {
 func (s *set) has(r rune) bool {
 	in := s.holds(r) || s.word && isWord(r) || s.notWord && !isWord(r)
 	if s.fold {
-		for f := unicode.SimpleFold(r); f != r && !in; f = unicode.SimpleFold(f) {
+		for f := fold(r); f != r && !in; f = fold(f) {
 			in = s.holds(f)
 		}
 	}
 	return in != s.negate
+}
+
+// fold is the next character that is the same but for its case, as Python sees it: by
+// Unicode's simple folding and these.
+func fold(r rune) rune {
+	switch r {
+	case 'I':
+		return 'İ'
+	case 'İ':
+		return 'i'
+	case 'i':
+		return 'ı'
+	case 'ı':
+		return 'I'
+	case '\u0390', '\u1fd3':
+		return '\u0390' ^ '\u1fd3' ^ r
+	case '\u03b0', '\u1fe3':
+		return '\u03b0' ^ '\u1fe3' ^ r
+	case 'ﬅ', 'ﬆ':
+		return 'ﬅ' ^ 'ﬆ' ^ r
+	}
+	return unicode.SimpleFold(r)
 }
 
 // holds tells whether a character is in the ranges or tables.
