@@ -35,7 +35,7 @@ func (h *house) grow() {
 			}
 		}
 	}
-	h.write(events) // before the attack of a vacuum, which is later
+	h.write(events)                                              // before the attack of a vacuum, which is later
 	if h.now-h.rotate > tortureMemory/3 || len(h.rotated) > 60 { // no host keeps a log for ever
 		h.rotateJournal(".journal")
 		h.vacuum(h.now - tortureMemory/2)

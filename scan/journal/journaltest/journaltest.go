@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -137,9 +136,22 @@ func field(b *bytes.Buffer, name, value string) {
 }
 
 // Dir is /testdata/journal of the repository.
-func Dir() string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "..", "..", "..", "testdata", "journal")
+func Dir() string { return filepath.Join(root(), "testdata", "journal") }
+
+// root is the repository's, at or above the directory that a test runs in. What the compiler
+// says of this file is no path with -trimpath.
+func root() string {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	panic("no go.mod at or above the working directory")
 }
 
 // Unpack unpacks testdata/journal/NAME into a directory of the test and gives
