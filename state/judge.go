@@ -107,6 +107,9 @@ func (j *Judge) Event(e Event) bool {
 	}
 	j.reach(e.Time)
 	jail := j.state.Jail(e.Jail)
+	if e.Time <= jail.Recounted && e.Time > jail.recount.from {
+		jail.recount.anew(e.Time)
+	}
 	switch e.Kind {
 	case KindMark:
 		jail.sessions.get().Mark(&e)
@@ -185,6 +188,9 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	key := r.key(f.Addr)
 	if jail.pardoned(key, f) || j.settled(jail, r, key, f) {
 		return false
+	}
+	if f.Time <= jail.Recounted {
+		jail.replace(key, f.Time)
 	}
 	f.User = cleanUser(f.User)
 	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
