@@ -123,6 +123,10 @@ func (s *Store) Settled(vouch Vouch) func() (*Settled, error) {
 				if d.Verb == Unbanned {
 					all.pardons[at] = max(all.pardons[at], d.Time)
 				}
+			case Spared:
+				if !d.ofNetwork() {
+					all.pardons[at] = max(all.pardons[at], d.Time)
+				}
 			}
 		})
 		s.Damaged = max(damaged, s.Damaged)
