@@ -122,8 +122,7 @@ func (s *Store) alone() error {
 		return nil
 	}
 	for _, name := range []string{twin, twin + ".lock"} { // it is a state, and not any file
-		var is unix.Stat_t
-		if unix.Fstatat(int(s.dir.Fd()), name, &is, unix.AT_SYMLINK_NOFOLLOW) != nil || is.Mode&unix.S_IFMT != unix.S_IFREG {
+		if unix.Faccessat(int(s.dir.Fd()), name, unix.F_OK, 0) != nil {
 			return nil
 		}
 	}

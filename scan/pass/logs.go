@@ -55,9 +55,11 @@ func (p *Pass) choose(ctx context.Context) {
 			if !w.Container {
 				paths[w.Jail] = strings.Join(w.Paths, "\n")
 			}
-			before := p.Ledger.Sources.Paths[w.Jail]
-			if len(w.Terms) > 0 && was == string(filter.Journal) || before != "" && before != paths[w.Jail] && !p.goesOn(before, w) { // the same failures may stand there
-				p.recount(w.Jail, p.filesRead(w.Paths))
+			before, turned := p.Ledger.Sources.Paths[w.Jail], len(w.Terms) > 0 && was == string(filter.Journal)
+			if turned || before != "" && before != paths[w.Jail] {
+				if read, goesOn := p.filesRead(w.Paths, before); turned || !goesOn { // the same failures may stand there
+					p.recount(w.Jail, read)
+				}
 			}
 		}
 	}
@@ -95,26 +97,20 @@ func (p *Pass) recount(jail string, from int64) {
 	}
 }
 
-// filesRead is the second up to which log files of these globs have been read; 0: none was.
-func (p *Pass) filesRead(globs []string) (second int64) {
-	if logs := p.Ledger.Sources.Logs; logs != nil {
-		for _, f := range logs.Files {
-			if logfile.Fits(globs, f.Log) {
-				second = max(second, f.Time/1e6)
-			}
+// filesRead is the second up to which log files of these globs have been read, 0 where none
+// was; goesOn says that one of them was read by the globs of before.
+func (p *Pass) filesRead(globs []string, before string) (second int64, goesOn bool) {
+	logs := p.Ledger.Sources.Logs
+	if logs == nil {
+		return 0, false
+	}
+	old := strings.Split(before, "\n")
+	for i := range logs.Files {
+		if f := &logs.Files[i]; logfile.Fits(globs, f.Log) {
+			second, goesOn = max(second, f.Time/1e6), goesOn || logfile.Fits(old, f.Log)
 		}
 	}
-	return second
-}
-
-// goesOn tells whether a jail still reads a log of those that it read by these globs.
-func (p *Pass) goesOn(before string, w scan.Watch) (yes bool) {
-	if logs := p.Ledger.Sources.Logs; logs != nil {
-		for _, f := range logs.Files {
-			yes = yes || logfile.Fits(w.Paths, f.Log) && logfile.Fits(strings.Split(before, "\n"), f.Log)
-		}
-	}
-	return yes
+	return second, goesOn
 }
 
 // lag is how many seconds after the other source one may have what both hold.
