@@ -13,10 +13,14 @@ const skew = 1
 
 // Recount has a jail judge anew what comes after the second from, up to the second until:
 // it is about to be read once more, from another source. What has led to recorded bans or
-// came during them counts no more.
-func (j *Judge) Recount(name string, from, until int64) {
+// came during them counts no more. alike says that the other source names sessions alike.
+func (j *Judge) Recount(name string, from, until int64, alike bool) {
 	jail := j.state.Jail(name)
-	jail.sessions.set(NewSessions())
+	if alike {
+		jail.sessions.set(NewSessions())
+	} else if from == 0 { // else those of the source are as it was left: one attempt may go on
+		jail.sessions.get().unheard()
+	}
 	jail.Recounted, jail.recount = max(jail.Recounted, until), recount{from: from, reached: from}
 	jail.changed = true
 }

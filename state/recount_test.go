@@ -71,7 +71,7 @@ func TestRecount(t *testing.T) {
 					if at != math.MinInt64 {
 						at += T
 					}
-					j.Recount("sshd", at, T+cut)
+					j.Recount("sshd", at, T+cut, false)
 				}
 				feed(j, after, end)
 			})
@@ -131,7 +131,7 @@ func TestRecountBrokenOff(t *testing.T) {
 			if begin > 0 {
 				begin += T
 			}
-			b.Recount("sshd", begin, T+to)
+			b.Recount("sshd", begin, T+to, false)
 			feed(c.again)
 			b.Reread(b.state.Jail("sshd"), c.all)
 			told := b.told()
@@ -157,4 +157,44 @@ func reloaded(t *testing.T, s *State) *State {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestRecountSessions: an attempt whose lines stand on both sides of where a source was left
+// counts once.
+func TestRecountSessions(t *testing.T) {
+	b := newBench(nil)
+	b.Settled = func() (*Settled, error) { return &Settled{}, nil }
+	line := func(session string, second int64, once bool) {
+		e := fail("203.0.113.1", second)
+		e.Session, e.Once = session, once
+		if !once {
+			e.Stage = 1
+		}
+		b.Event(e)
+	}
+	want := func(when string, n int) {
+		t.Helper()
+		jail := b.state.Jail("sshd")
+		b.Reread(jail, true)
+		if got, _ := jail.Waiting(Key(must("203.0.113.1")), T+60, 600); got != n {
+			t.Errorf("%s: %d failures, want %d", when, got, n)
+		}
+	}
+	line("boot/1", 49, false)
+	want("journal", 1)
+	b.Recount("sshd", 0, T+50, false)
+	line("file/1", 49, false)
+	line("file/1", 51, true)
+	want("log file", 1)
+	b.Recount("sshd", T+50, T+52, false)
+	line("boot/1", 51, true)
+	want("journal again", 1)
+	b.Recount("sshd", 0, T+52, true)
+	line("file/1", 49, false)
+	line("file/1", 51, true)
+	line("file/2", 52, true)
+	want("another log file", 2)
+	b.Recount("sshd", 0, T+52, true)
+	line("file/2", 52, true)
+	want("another one, which begins later", 2)
 }

@@ -47,7 +47,7 @@ func (p *Pass) choose(ctx context.Context) {
 				if at := p.Ledger.Sources.Journal; at != nil {
 					from = at.Time / 1e6
 				}
-				p.recount(w.Jail, from)
+				p.recount(w.Jail, from, false)
 			}
 		}
 		if from == string(filter.File) {
@@ -58,7 +58,7 @@ func (p *Pass) choose(ctx context.Context) {
 			before, turned := p.Ledger.Sources.Paths[w.Jail], len(w.Terms) > 0 && was == string(filter.Journal)
 			if turned || before != "" && before != paths[w.Jail] {
 				if read, goesOn := p.filesRead(w.Paths, before); turned || !goesOn { // the same failures may stand there
-					p.recount(w.Jail, read)
+					p.recount(w.Jail, read, !turned)
 				}
 			}
 		}
@@ -86,14 +86,15 @@ func (p *Pass) choose(ctx context.Context) {
 }
 
 // recount has a jail judge anew what it reads from another source than before: what comes
-// after the second up to which that had been read, 0 where it never was.
-func (p *Pass) recount(jail string, from int64) {
+// after the second up to which that had been read, 0 where it never was. alike says that both
+// are log files.
+func (p *Pass) recount(jail string, from int64, alike bool) {
 	until, ok := p.Ledger.Sources.Horizon(p.Now.Unix())
 	if !ok {
 		until = p.Now.Unix()
 	}
 	if from < until {
-		p.Judge.Recount(jail, from, until)
+		p.Judge.Recount(jail, from, until, alike)
 	}
 }
 

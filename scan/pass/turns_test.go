@@ -18,7 +18,7 @@ import (
 	"scan2ban/state"
 )
 
-var turnsLogs = flag.Uint64("turns", 8, "logs of TestTurns")
+var turnsLogs = flag.Uint64("turns", 6, "logs of TestTurns")
 
 // turning is a host whose jail reads the journal or one of two log files that hold the same,
 // now this and now that.
