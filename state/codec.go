@@ -45,6 +45,7 @@ func vouches(sum uint32, parts ...[]byte) bool {
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
 //	   "pardons":{KEY:T}, "successes":{KEY:T}, "through":{...}, "recall":{...},
+//	   "recounted":T, "recounted_from":T, "recounted_at":T,
 //	   "bans":{KEY:{"address":A,"since":T,"until":T|null,"failures":N,"late":N,"users":[...],"n":N,"rule":R,"members":[KEY...],"by_hand":B,"forced":B,"ended":B,"enforced":T}},
 //	   "networks":{NETWORK:[[T,1,KEY],...]},
 //	   "sessions":{"BOOT/PID":[T,STAGE,COUNTED,MARK...]},
@@ -85,7 +86,7 @@ func (j *Jail) append(b []byte, out *pieces) []byte {
 		b = append(append(b, `,"recall":`...), j.Recall...)
 	}
 	if j.Recounted != 0 {
-		b = fmt.Appendf(b, `,"recounted":%d`, j.Recounted)
+		b = fmt.Appendf(b, `,"recounted":%d,"recounted_from":%d,"recounted_at":%d`, j.Recounted, j.recount.from, j.recount.reached)
 	}
 	b = appendLazy(append(b, `,"bans":`...), out, &j.bans, appendBans)
 	if !j.networks.ready || len(j.networks.value) > 0 {
@@ -279,6 +280,11 @@ func (j *Jail) decode(in *scanner) error {
 			j.Recall, err = in.raw()
 		case "recounted":
 			j.Recounted, err = in.integer()
+			j.recount.reached = j.Recounted
+		case "recounted_from":
+			j.recount.from, err = in.integer()
+		case "recounted_at":
+			j.recount.reached, err = in.integer()
 		case "bans":
 			raw, err = in.raw()
 			j.bans.later(raw, func(raw []byte) (map[Key]*Ban, error) { return readBans(j.Name, raw) })

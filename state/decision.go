@@ -96,6 +96,9 @@ func (b *Ban) Decision() Decision {
 	return d
 }
 
+// ofNetwork tells whether it is about a network, for the bans of its members.
+func (d *Decision) ofNetwork() bool { return len(d.Members) > 0 }
+
 // Ban gives back the ban that a decision of the verb "ban" told of.
 func (d *Decision) Ban() (*Ban, error) {
 	if d.Verb != Banned || d.Key == nil || d.Until == nil {

@@ -107,6 +107,9 @@ func (j *Judge) Event(e Event) bool {
 	}
 	j.reach(e.Time)
 	jail := j.state.Jail(e.Jail)
+	if e.Time <= jail.Recounted && e.Time > jail.recount.from {
+		jail.recount.anew(e.Time)
+	}
 	switch e.Kind {
 	case KindMark:
 		jail.sessions.get().Mark(&e)
@@ -185,6 +188,9 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	key := r.key(f.Addr)
 	if jail.pardoned(key, f) || j.settled(jail, r, key, f) {
 		return false
+	}
+	if f.Time <= jail.Recounted {
+		jail.replace(key, f.Time)
 	}
 	f.User = cleanUser(f.User)
 	jail.Seen.Add(f.Time, Tally{Failures: int64(f.Weight)})
@@ -318,18 +324,18 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 	j.makeRoom(jail, b)
 }
 
-// Span is for how many seconds a log matters: what lies before can neither ban nor lie
-// inside a ban in force. It is at most memory, in seconds.
+// Span is for how many seconds a log matters: what lies before can neither ban, nor spare,
+// nor lie inside a ban in force. It is at most memory, in seconds.
 func (r *Rules) Span(memory int64) int64 {
 	longest := max(r.BanTime.Seconds(), r.Escalation.Max.Seconds())
 	if r.BanTime == Permanent {
 		longest = memory
 	}
-	span := r.FindTime.Seconds() + longest
-	if r.Subnets.Count > 0 { // log-ins that speak for a network
-		span = max(span, guestSpan)
+	guests := r.Spare.Seconds() // log-ins that speak for a key, or for a network
+	if r.Subnets.Count > 0 {
+		guests = max(guests, guestSpan)
 	}
-	return min(span, memory)
+	return min(r.FindTime.Seconds()+longest+guests, memory)
 }
 
 // end of the n-th ban of key that begins at t; 0: never.

@@ -49,6 +49,7 @@ type Sources struct {
 	Logs     *LogPosition      `json:"logs,omitempty"`     // nil: no log file was read yet
 	Backends map[string]string `json:"backends,omitempty"` // where each jail that may choose reads, see package scan/pass
 	Named    map[string]string `json:"named,omitempty"`    // where each other jail that could choose was told to read
+	Paths    map[string]string `json:"paths,omitempty"`    // of each jail that read log files, its globs, one a line
 }
 
 // Horizon is the log time, in seconds, before which no source brings anything
@@ -85,6 +86,7 @@ type Jail struct {
 	// Recounted is the second up to which what is read from another source than before was
 	// judged from that one; 0: nothing of it is left to be read.
 	Recounted int64
+	recount   recount // of that
 
 	windows   lazy[map[Key]*window]
 	networks  lazy[map[Key]*window] // bans that count for a network; each hit's user is the key banned

@@ -46,6 +46,10 @@ func (s *Store) Recall(now, from int64) (*State, *Recorded, error) {
 			case b.Until == 0 || b.Until > from || b.IsNetwork(): // what it was banned for counts no more
 				recorded.bans, laid[at] = append(recorded.bans, b), append(laid[at], b)
 			}
+		case Spared: // though the log-in be long ago
+			if pardons := state.Jail(d.Jail).Pardons; !d.ofNetwork() {
+				pardons[*d.Key] = max(pardons[*d.Key], d.Time)
+			}
 		case Unbanned, Released, Expired:
 			recorded.gone[at] = true
 			if d.Jail == ByHand {

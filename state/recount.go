@@ -2,25 +2,91 @@ package state
 
 import "math"
 
-// Recount drops from the windows of a jail what came after the second from, and its
-// sessions: it is about to be read once more, from another source. So is what has led to
-// recorded bans or came during them, up to the second until: that counts no more.
-func (j *Judge) Recount(name string, from, until int64) {
+// A jail that reads another source than before finds there, once more, what was judged
+// already: all after the second to which that source had been read. Its windows are
+// replaced piece by piece, as the source comes by, so that each failure is in them once
+// wherever the reading is broken off and whatever is read next. What was judged from a
+// source stays where the new one does not go back so far.
+
+// skew is how many seconds two sources may tell one failure apart.
+const skew = 1
+
+// Recount has a jail judge anew what comes after the second from, up to the second until:
+// it is about to be read once more, from another source. What has led to recorded bans or
+// came during them counts no more. alike says that the other source names sessions alike.
+func (j *Judge) Recount(name string, from, until int64, alike bool) {
 	jail := j.state.Jail(name)
-	left := map[Key]*window{}
-	for key, w := range jail.windows.get() {
-		for n := len(w.hits); n > 0 && w.hits[n-1].time > from; n-- { // oldest first
-			w.weight -= w.hits[n-1].weight
-			w.hits = w.hits[:n-1]
-		}
-		if len(w.hits) > 0 {
-			left[key] = w
+	if alike {
+		jail.sessions.set(NewSessions())
+	} else if from == 0 { // else those of the source are as it was left: one attempt may go on
+		jail.sessions.get().unheard()
+	}
+	jail.Recounted, jail.recount = max(jail.Recounted, until), recount{from: from, reached: from}
+	jail.changed = true
+}
+
+// recount is how far a jail has come with it.
+type recount struct {
+	from    int64 // the second up to which the source had been read before; 0: none of it
+	reached int64 // that up to which the windows are as they are to be; what is later was judged from another source
+
+	last int64         // of the last event in this judging; 0: none was
+	keys map[Key]int64 // as reached, for keys that have come by in this judging
+}
+
+// anew notes an event of a jail that is judged anew.
+func (c *recount) anew(t int64) {
+	if c.last == 0 && c.reached == c.from { // before its beginning the source has nothing to say
+		c.reached = max(c.from, t-skew-1)
+	}
+	c.last = max(c.last, t)
+}
+
+// replace drops what the window of key holds from another source, up to the second of a
+// failure that has come by.
+func (jail *Jail) replace(key Key, t int64) {
+	c := &jail.recount
+	from, to := max(c.reached, c.keys[key]), min(t+skew, jail.Recounted)
+	if c.keys == nil {
+		c.keys = map[Key]int64{}
+	}
+	c.keys[key] = max(from, t)
+	if w := jail.windows.get()[key]; w != nil && from < to {
+		jail.cut(w, from, to)
+	}
+}
+
+// cut drops the hits of a window after from up to to.
+func (jail *Jail) cut(w *window, from, to int64) {
+	for i := len(w.hits) - 1; i >= 0; i-- {
+		if t := w.hits[i].time; t > from && t <= to {
+			w.drop(i)
+			jail.changed = true
 		}
 	}
-	jail.windows.set(left)
-	jail.sessions.set(NewSessions())
-	jail.ranking, jail.forgotten, jail.changed = nil, 0, true
-	jail.Recounted = max(jail.Recounted, until)
+	if len(w.hits) == 0 {
+		jail.forget(w)
+	} else if jail.ranking != nil {
+		jail.ranking.moved(w)
+	}
+}
+
+// Reread ends a judging of a jail that is judged anew. all says that its source was read to
+// the end: what that did not bring, it has told a little apart or has not yet.
+func (j *Judge) Reread(jail *Jail, all bool) {
+	c := &jail.recount
+	if c.last == 0 {
+		return
+	}
+	if !all {
+		c.reached = max(c.reached, c.last)
+	} else if c.reached < jail.Recounted {
+		for key, w := range jail.windows.get() {
+			jail.cut(w, max(c.reached, c.keys[key]), jail.Recounted)
+		}
+		c.reached = jail.Recounted
+	}
+	c.last, c.keys = 0, nil
 }
 
 // Settled is what the history tells of failures that were judged before.
@@ -61,6 +127,10 @@ func (s *Store) Settled(vouch Vouch) func() (*Settled, error) {
 				if d.Verb == Unbanned {
 					all.pardons[at] = max(all.pardons[at], d.Time)
 				}
+			case Spared:
+				if !d.ofNetwork() {
+					all.pardons[at] = max(all.pardons[at], d.Time)
+				}
 			}
 		})
 		s.Damaged = max(damaged, s.Damaged)
@@ -84,6 +154,9 @@ func endOf(b *Ban) int64 {
 func (j *Judge) settled(jail *Jail, r *Rules, key Key, f Failure) bool {
 	if f.Time > jail.Recounted || j.Settled == nil {
 		return false
+	}
+	if f.Time <= jail.recount.from {
+		return true
 	}
 	known, err := j.Settled()
 	if err != nil {

@@ -1,9 +1,11 @@
 package state
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -69,7 +71,7 @@ func TestRecount(t *testing.T) {
 					if at != math.MinInt64 {
 						at += T
 					}
-					j.Recount("sshd", at, T+cut)
+					j.Recount("sshd", at, T+cut, false)
 				}
 				feed(j, after, end)
 			})
@@ -84,4 +86,115 @@ func TestRecount(t *testing.T) {
 	if bans < 400 {
 		t.Errorf("%d bans", bans)
 	}
+}
+
+// TestRecountBrokenOff: wherever a jail stops to read once more what was judged, each
+// failure counts once.
+func TestRecountBrokenOff(t *testing.T) {
+	type seconds = []int64
+	const from, to = 100, 200
+	for name, c := range map[string]struct {
+		before seconds // of failures that were read in another source
+		from   int64
+		again  seconds // that come by in the new one
+		all    bool    // and that is all there is
+		after  seconds // that come by later, in whichever
+		want   string  // of the three failures that ban
+	}{
+		"read to the end":                       {seconds{10, 20}, 0, seconds{10, 20}, true, seconds{210}, "ban 203.0.113.1 210 3810 n=1"},
+		"nothing was read":                      {seconds{10, 20}, 0, nil, false, seconds{210}, "ban 203.0.113.1 210 3810 n=1"},
+		"it is empty":                           {seconds{10, 20}, 0, nil, true, seconds{210}, "ban 203.0.113.1 210 3810 n=1"},
+		"one was read":                          {seconds{10, 20}, 0, seconds{10}, false, seconds{210}, "ban 203.0.113.1 210 3810 n=1"},
+		"one was read, and the rest later":      {seconds{10, 20}, 0, seconds{10}, false, seconds{20}, ""},
+		"read so far, and then what follows":    {seconds{10}, 0, seconds{10, 10}, false, seconds{10}, "ban 203.0.113.1 10 3610 n=1"},
+		"it lacks one, and more follows":        {seconds{10, 20}, 0, seconds{10}, true, seconds{205, 206}, "ban 203.0.113.1 206 3806 n=1"},
+		"what it lacks is forgotten":            {seconds{10, 20}, 0, seconds{10}, true, seconds{205}, ""},
+		"it begins later":                       {seconds{10, 20}, 0, seconds{20}, true, seconds{210}, "ban 203.0.113.1 210 3810 n=1"},
+		"it lacks the last":                     {seconds{10, 20}, 0, seconds{10}, true, seconds{20}, ""},
+		"the clocks differ":                     {seconds{10, 20}, 0, seconds{9, 21}, true, seconds{}, ""},
+		"the clocks differ, and it lacks some":  {seconds{10, 20}, 0, seconds{11}, true, seconds{21}, ""},
+		"what was read of it stays":             {seconds{99, 100}, from, seconds{101}, true, nil, "ban 203.0.113.1 101 3701 n=1"},
+		"a line of before comes late":           {seconds{90, 95}, from, seconds{95}, true, nil, ""},
+		"a line of its last second comes later": {seconds{99, 100}, from, seconds{100}, true, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(nil)
+			settled := func() (*Settled, error) { return &Settled{}, nil }
+			feed := func(seconds seconds) {
+				for _, s := range seconds {
+					b.Event(fail("203.0.113.1", s))
+				}
+			}
+			b.Settled = settled
+			feed(c.before)
+			begin := c.from
+			if begin > 0 {
+				begin += T
+			}
+			b.Recount("sshd", begin, T+to, false)
+			feed(c.again)
+			b.Reread(b.state.Jail("sshd"), c.all)
+			told := b.told()
+			b.Judge = NewJudge(reloaded(t, b.state), map[string]*Rules{"sshd": b.rules}, DefaultOptions(), func() (*Prior, error) { return NewPrior(), nil })
+			b.Settled = settled
+			feed(c.after)
+			if got := strings.Join(append(told, b.told()...), "; "); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// reloaded is the state as the next pass finds it.
+func reloaded(t *testing.T, s *State) *State {
+	t.Helper()
+	var text bytes.Buffer
+	err := s.encode(&text)
+	if err == nil {
+		s, err = Decode(text.Bytes())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestRecountSessions: an attempt whose lines stand on both sides of where a source was left
+// counts once.
+func TestRecountSessions(t *testing.T) {
+	b := newBench(nil)
+	b.Settled = func() (*Settled, error) { return &Settled{}, nil }
+	line := func(session string, second int64, once bool) {
+		e := fail("203.0.113.1", second)
+		e.Session, e.Once = session, once
+		if !once {
+			e.Stage = 1
+		}
+		b.Event(e)
+	}
+	want := func(when string, n int) {
+		t.Helper()
+		jail := b.state.Jail("sshd")
+		b.Reread(jail, true)
+		if got, _ := jail.Waiting(Key(must("203.0.113.1")), T+60, 600); got != n {
+			t.Errorf("%s: %d failures, want %d", when, got, n)
+		}
+	}
+	line("boot/1", 49, false)
+	want("journal", 1)
+	b.Recount("sshd", 0, T+50, false)
+	line("file/1", 49, false)
+	line("file/1", 51, true)
+	want("log file", 1)
+	b.Recount("sshd", T+50, T+52, false)
+	line("boot/1", 51, true)
+	want("journal again", 1)
+	b.Recount("sshd", 0, T+52, true)
+	line("file/1", 49, false)
+	line("file/1", 51, true)
+	line("file/2", 52, true)
+	want("another log file", 2)
+	b.Recount("sshd", 0, T+52, true)
+	line("file/2", 52, true)
+	want("another one, which begins later", 2)
 }

@@ -79,6 +79,15 @@ func (s *Sessions) Heard(e *Event) *session {
 	return x
 }
 
+// unheard forgets what is known of addresses.
+func (s *Sessions) unheard() {
+	for id := range s.byID {
+		if strings.HasPrefix(id, "@") {
+			delete(s.byID, id)
+		}
+	}
+}
+
 // inSession tells whether the session of e has not counted this attempt yet.
 func (s *Sessions) inSession(e *Event) bool {
 	if !s.believed(e) {

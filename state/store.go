@@ -59,7 +59,8 @@ func (e *DamagedError) Error() string { return fmt.Sprintf("%s is damaged: %v", 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // OpenStore opens the directory of the state file. create makes it (mode 0700)
-// when it is missing; otherwise a missing one is an error that is fs.ErrNotExist.
+// when it is missing, and refuses one that holds another state with the same history;
+// otherwise a missing one is an error that is fs.ErrNotExist.
 func OpenStore(path string, create bool) (*Store, error) {
 	parent := filepath.Dir(path)
 	if create {
@@ -75,6 +76,12 @@ func OpenStore(path string, create bool) (*Store, error) {
 		Fault: func(string) error { return nil }}
 	if s.name != "state.json" {
 		s.history = strings.TrimSuffix(s.name, ".json") + ".history.jsonl"
+	}
+	if create {
+		if err := s.alone(); err != nil {
+			s.Close()
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -95,9 +102,31 @@ func (s *Store) Close() error {
 	return s.dir.Close()
 }
 
-// Lock takes the lock, waiting at most that long; then the error is ErrLocked.
+// Lock takes the lock, waiting at most that long; then the error is ErrLocked, and names it.
 func (s *Store) Lock(wait time.Duration) error {
-	return s.lockFile(context.Background(), s.name+".lock", wait)
+	err := s.lockFile(context.Background(), s.name+".lock", wait)
+	if err == ErrLocked {
+		err = fmt.Errorf("%w: %s.lock is held", err, s.path)
+	}
+	return err
+}
+
+// alone refuses a state whose history is that of another one: X and X.json would each cut
+// what the other has decided.
+func (s *Store) alone() error {
+	twin, named := strings.CutSuffix(s.name, ".json")
+	if !named {
+		twin += ".json"
+	}
+	if s.name == "state.json" || twin == "state.json" { // its history is called otherwise
+		return nil
+	}
+	for _, name := range []string{twin, twin + ".lock"} { // it is a state, and not any file
+		if unix.Faccessat(int(s.dir.Fd()), name, unix.F_OK, 0) != nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s and %s would share one history, %s (move one of them)", s.path, filepath.Join(s.dir.Name(), twin), s.history)
 }
 
 func (s *Store) lockFile(ctx context.Context, name string, wait time.Duration) error {

@@ -411,3 +411,54 @@ func BenchmarkResave(b *testing.B) {
 		}
 	}
 }
+
+// Two states of which each would cut the other's history are not written.
+func TestStoreTwins(t *testing.T) {
+	for _, c := range []struct {
+		first, second string
+		refused       bool
+	}{{"x", "x.json", true}, {"x.json", "x", true}, {"x.json", "y.json", false}, {"state", "state.json", false}, {"state.json", "state", false}} {
+		dir := t.TempDir()
+		write := func(name string) error {
+			s, err := OpenStore(filepath.Join(dir, name), true)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			if err := s.Lock(0); err != nil {
+				return err
+			}
+			return s.Commit(New(), nil, T)
+		}
+		if err := write(c.first); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(c.first); err != nil {
+			t.Errorf("%s again: %v", c.first, err)
+		}
+		err := write(c.second)
+		if refused := err != nil && strings.Contains(err.Error(), "would share one history, x.history.jsonl"); refused != c.refused || !refused && err != nil {
+			t.Errorf("%s beside %s: %v", c.second, c.first, err)
+		}
+	}
+}
+
+// Who waits for a lock in vain hears which.
+func TestLockNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	var stores [2]*Store
+	for i := range stores {
+		s, err := OpenStore(path, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		stores[i] = s
+	}
+	if err := stores[0].Lock(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := stores[1].Lock(0); !errors.Is(err, ErrLocked) || err.Error() != "another pass is running: "+path+".lock is held" {
+		t.Error(err)
+	}
+}

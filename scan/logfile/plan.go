@@ -79,11 +79,16 @@ func fits(glob, name string) bool {
 	return ok || glob == name
 }
 
+// Fits tells whether one of the globs leads to a name.
+func Fits(globs []string, name string) bool {
+	return slices.ContainsFunc(globs, func(glob string) bool { return fits(glob, name) })
+}
+
 // groups are those whose globs a name fits, and the zone that its times are in by the
 // layouts.
 func (p *plan) groups(name string) (groups []int, zone *time.Location) {
 	for g, group := range p.r.o.Groups {
-		if slices.ContainsFunc(group.Paths, func(glob string) bool { return fits(glob, name) }) {
+		if Fits(group.Paths, name) {
 			if zone == nil && group.Dates == nil {
 				zone = group.zone()
 			}
@@ -126,7 +131,7 @@ func (p *plan) leave(e *entry) {
 
 // hidden tells whether it cannot be known where a name leads.
 func (p *plan) hidden(name string) bool {
-	return p.refused[name] || slices.ContainsFunc(p.unseen, func(glob string) bool { return fits(glob, name) })
+	return p.refused[name] || Fits(p.unseen, name)
 }
 
 // locate finds the file of a position again, and opens it if it may have grown.

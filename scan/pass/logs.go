@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"slices"
 	"strings"
 
@@ -28,7 +27,7 @@ const undecided = "undecided"
 
 // choose gives each jail that reads a log its source.
 func (p *Pass) choose(ctx context.Context) {
-	chosen, named := map[string]string{}, map[string]string{}
+	chosen, named, paths := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, w := range p.Watches {
 		if w.Err != nil {
 			p.hindered(ctx, w, chosen)
@@ -44,13 +43,23 @@ func (p *Pass) choose(ctx context.Context) {
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
 			if was == string(filter.File) { // it is read on from where it was left
-				p.recount(w.Jail, p.Ledger.Sources.Journal)
+				from := int64(0)
+				if at := p.Ledger.Sources.Journal; at != nil {
+					from = at.Time / 1e6
+				}
+				p.recount(w.Jail, from, false)
 			}
 		}
 		if from == string(filter.File) {
 			p.filed = append(p.filed, w)
-			if len(w.Terms) > 0 && was == string(filter.Journal) { // the same failures stand there
-				p.recount(w.Jail, nil)
+			if !w.Container {
+				paths[w.Jail] = strings.Join(w.Paths, "\n")
+			}
+			before, turned := p.Ledger.Sources.Paths[w.Jail], len(w.Terms) > 0 && was == string(filter.Journal)
+			if turned || before != "" && before != paths[w.Jail] {
+				if read, goesOn := p.filesRead(w.Paths, before); turned || !goesOn { // the same failures may stand there
+					p.recount(w.Jail, read, !turned)
+				}
 			}
 		}
 	}
@@ -61,6 +70,9 @@ func (p *Pass) choose(ctx context.Context) {
 		if was := p.Ledger.Sources.Named[name]; was != "" && named[name] == "" {
 			named[name] = was
 		}
+		if was := p.Ledger.Sources.Paths[name]; was != "" && paths[name] == "" {
+			paths[name] = was
+		}
 	}
 	for name, from := range chosen {
 		if p.Ledger.Sources.Backends[name] != from {
@@ -70,26 +82,51 @@ func (p *Pass) choose(ctx context.Context) {
 	if len(chosen) == 0 {
 		chosen = nil
 	}
-	p.Ledger.Sources.Backends, p.Ledger.Sources.Named = chosen, named
+	p.Ledger.Sources.Backends, p.Ledger.Sources.Named, p.Ledger.Sources.Paths = chosen, named, paths
 }
 
 // recount has a jail judge anew what it reads from another source than before: what comes
-// after the position, nil where it has none there.
-func (p *Pass) recount(jail string, at *state.JournalPosition) {
-	from := int64(math.MinInt64)
-	until, _ := p.Ledger.Sources.Horizon(p.Now.Unix())
-	if at != nil {
-		from = at.Time / 1e6
+// after the second up to which that had been read, 0 where it never was. alike says that both
+// are log files.
+func (p *Pass) recount(jail string, from int64, alike bool) {
+	until, ok := p.Ledger.Sources.Horizon(p.Now.Unix())
+	if !ok {
+		until = p.Now.Unix()
 	}
 	if from < until {
-		p.Judge.Recount(jail, from, until)
+		p.Judge.Recount(jail, from, until, alike)
 	}
 }
 
-// recounted notes which jails have read their logs to the end: no more of them was judged before.
+// filesRead is the second up to which log files of these globs have been read, 0 where none
+// was; goesOn says that one of them was read by the globs of before.
+func (p *Pass) filesRead(globs []string, before string) (second int64, goesOn bool) {
+	logs := p.Ledger.Sources.Logs
+	if logs == nil {
+		return 0, false
+	}
+	old := strings.Split(before, "\n")
+	for i := range logs.Files {
+		if f := &logs.Files[i]; logfile.Fits(globs, f.Log) {
+			second, goesOn = max(second, f.Time/1e6), goesOn || logfile.Fits(old, f.Log)
+		}
+	}
+	return second, goesOn
+}
+
+// lag is how many seconds after the other source one may have what both hold.
+const lag = 60
+
+// recounted notes which jails have read their logs to the end, and as far as they were judged
+// before.
 func (p *Pass) recounted() {
+	horizon, _ := p.Ledger.Sources.Horizon(p.Now.Unix())
 	for name, jail := range p.Ledger.Jails {
-		if _, behind := p.Judge.Behind[name]; !behind && !p.Judge.Partial && p.failed[name] == "" && !p.Kept[name] {
+		if jail.Recounted == 0 {
+			continue
+		}
+		p.Judge.Reread(jail, !p.Judge.Partial)
+		if _, behind := p.Judge.Behind[name]; !behind && !p.Judge.Partial && p.failed[name] == "" && !p.Kept[name] && horizon >= jail.Recounted+lag {
 			jail.Recounted = 0
 		}
 	}

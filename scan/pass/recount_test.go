@@ -138,10 +138,12 @@ func TestRecountedInPasses(t *testing.T) {
 		t.Fatal("all is read")
 	}
 	want := r.bans()
-	if p := r.pass(recountBegin + 302); p.Ledger.Jail("sshd").Recounted != 0 {
+	r.pass(recountBegin + 302)
+	r.same(want, 2)
+	r.fails("203.0.113.2", recountBegin+400) // what comes later than elsewhere has come
+	if p := r.pass(recountBegin + 401); p.Ledger.Jail("sshd").Recounted != 0 {
 		t.Error("nothing is left to be read, and it is recounted")
 	}
-	r.same(want, 2)
 }
 
 // Of a damaged history the ledger knows what is in force.
@@ -194,4 +196,68 @@ func backAndForth(t *testing.T, named bool) {
 	if got := r.bans(); len(got) != 2 || got[1] != fmt.Sprintf("sshd 203.0.113.3 %d %d 1", recountBegin+302, recountBegin+422) {
 		t.Errorf("bans %q", got)
 	}
+}
+
+// A log file that is read again goes on where it was left: what was read of it before counts
+// still, to the last second.
+func TestRecountedGoesOn(t *testing.T) {
+	r := newRecounting(t)
+	r.setup.JournalPath = r.dir
+	turn := func(to filter.Backend) { r.setup.Watches[0].Backend = to }
+	turn(filter.File)
+	r.fails("203.0.113.1", recountBegin, recountBegin)
+	r.pass(recountBegin + 1)
+	turn(filter.Auto)
+	log := r.log
+	r.log += ".other"
+	r.fails("203.0.113.2", recountBegin+700)
+	r.pass(recountBegin + 701) // late enough to be saved
+	r.log = log
+	r.fails("203.0.113.1", recountBegin+1) // it comes late
+	turn(filter.File)
+	r.pass(recountBegin + 702)
+	r.same([]string{fmt.Sprintf("sshd 203.0.113.1 %d %d 1", recountBegin+1, recountBegin+121)}, 1)
+}
+
+// A jail that could not read the log file that it was told to, and goes back to the journal,
+// has forgotten nothing.
+func TestRecountedInVain(t *testing.T) {
+	r := newRecounting(t)
+	r.setup.JournalPath = r.dir
+	r.setup.Watches[0].Backend = filter.Auto
+	r.fails("203.0.113.1", recountBegin, recountBegin+1)
+	r.pass(recountBegin + 2)
+	r.setup.Watches[0].Backend = filter.File
+	r.setup.Watches[0].Paths = []string{r.log + "/none"}
+	r.tried(recountBegin + 603) // late enough to be saved
+	r.setup.Watches[0].Backend = filter.Auto
+	r.fails("203.0.113.1", recountBegin+604)
+	r.pass(recountBegin + 605)
+	r.same([]string{fmt.Sprintf("sshd 203.0.113.1 %d %d 1", recountBegin+604, recountBegin+724)}, 1)
+}
+
+// What a log file has a little later than the journal was judged there.
+func TestRecountedLate(t *testing.T) {
+	r := newRecounting(t)
+	r.setup.JournalPath = r.dir
+	r.setup.Watches[0].Backend = filter.Auto
+	lines := func(seconds ...int64) {
+		for _, at := range seconds {
+			appendLine(t, r.log, recountBegin+at, "203.0.113.1")
+		}
+	}
+	log := r.log
+	r.log += ".not yet"
+	r.fails("203.0.113.1", recountBegin, recountBegin+1, recountBegin+2)
+	r.pass(recountBegin + 3)
+	want := r.bans()
+	r.log = log
+	lines(0)
+	r.setup.Watches[0].Backend = filter.File
+	r.pass(recountBegin + 4)
+	lines(1, 2)
+	r.pass(recountBegin + 5)
+	lines(130)
+	r.pass(recountBegin + 131)
+	r.same(want, 1)
 }
