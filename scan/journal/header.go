@@ -46,22 +46,11 @@ type FileInfo struct {
 	surveyed   uint64 // see surveyFile; of an unclean file that was looked at behind its last object, its size
 	wentBack   bool   // a clock, between two entries that were surveyed
 	newBoot    string // of the first of these that is new; "": not known
-	stat       stat
+	inode      uint64
 }
 
 // table is a hash table in a journal file.
 type table struct{ offset, size uint64 } // of its items, in bytes
-
-// stat tells whether a damaged file has changed since it was warned of.
-type stat struct {
-	inode uint64
-	size  int64
-	mtime int64 // ns
-}
-
-func (f FileInfo) fingerprint() string {
-	return fmt.Sprintf("%d:%d:%d", f.stat.inode, f.stat.size, f.stat.mtime)
-}
 
 // Offsets in the header, little endian, from "The Header" of systemd's
 // JOURNAL_FILE_FORMAT and struct Header of src/libsystemd/sd-journal/journal-def.h.
@@ -145,7 +134,7 @@ func readInfo(path string) (FileInfo, error) {
 	if err := syscall.Fstat(fd, &st); err != nil {
 		return info, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	info.stat = stat{st.Ino, st.Size, st.Mtim.Nano()}
+	info.inode = st.Ino
 	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		return info, fmt.Errorf("%w: not a file", errDamaged)
 	}
@@ -155,7 +144,7 @@ func readInfo(path string) (FileInfo, error) {
 		return info, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	parsed, err := parseHeader(b[:n], st.Size)
-	parsed.Path, parsed.stat = path, info.stat
+	parsed.Path, parsed.inode = path, info.inode
 	return parsed, err
 }
 

@@ -105,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		return nil, err
 	}
 	p := newPlan(&o, l)
-	r := &Reader{ctx: ctx, o: o, plan: p, comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
+	r := &Reader{ctx: ctx, o: o, plan: p, told: map[string]bool{}, bad: l.remembered(o.Exhausted), comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
 	r.question = question{names: o.Fields, matches: o.Matches, now: o.Now}
 	for _, term := range terms {
 		r.question.values = append(r.question.values, term...)
@@ -124,6 +124,11 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	if p.tail != nil {
 		r.near = int64(p.tail.Realtime) - settle
+	}
+	for _, f := range p.open {
+		if !p.isSettled(f) && f.TailRealtime < r.near {
+			r.fresh = append(r.fresh, f.TailRealtime)
+		}
 	}
 	q := query{terms: terms, fields: withOwn(o.Fields), seek: p.seek}
 	readAll := func() { // what is asked for is chosen here
@@ -185,7 +190,7 @@ func (r *Reader) passOver(l *listing) {
 		r.passed(f, l.errs[f.Path])
 	}
 	if len(l.denied) > 0 {
-		f := FileInfo{Path: l.denied[0], stat: stat{size: int64(len(l.denied))}}
+		f := FileInfo{Path: l.denied[0], inode: uint64(len(l.denied))} // more of them are told of
 		more := ""
 		if n := len(l.denied) - 1; n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
@@ -254,29 +259,6 @@ func (r *Reader) survey(f *FileInfo) bool {
 	}
 	p.files[at] = *f
 	return !isRefused(err)
-}
-
-// passed warns of a file that is passed over.
-func (r *Reader) passed(f FileInfo, err error) {
-	if errors.Is(err, fs.ErrPermission) {
-		r.remark(f, "journal file %s is not read: %v", f.Path, err)
-		return
-	}
-	r.remark(f, "journal file %s is passed over: %v (if journalctl --verify --file=%s cannot read it either, move it away)", f.Path, err, f.Path)
-}
-
-// remark warns of a file, once while it does not change.
-func (r *Reader) remark(f FileInfo, format string, args ...any) {
-	if r.bad == nil {
-		r.bad = map[string]string{}
-	}
-	if known := r.plan.known; known == nil || known.Damaged[f.Path] != f.fingerprint() {
-		if _, again := r.bad[f.Path]; again { // it was to be read in part, and then could not be
-			r.warned = slices.DeleteFunc(r.warned, func(w string) bool { return strings.HasPrefix(w, "journal file "+f.Path+" ") })
-		}
-		r.warnf(format, args...)
-	}
-	r.bad[f.Path] = f.fingerprint()
 }
 
 // Lacking tells whether a warning of a Reader says that something could not be read.

@@ -216,13 +216,12 @@ func (p *plan) isNew(e Cursor) bool {
 		return e.Compare(c) > 0
 	}
 	if p.known != nil {
-		last, ok := p.known.lastSeqnum(e.SeqnumID)
-		switch {
-		case !ok:
+		switch last := p.known.lastSeqnum(e.SeqnumID); {
+		case last == 0:
 			return c.BootID != e.BootID || e.Realtime > c.Realtime
-		case last > 0 && e.Seqnum <= last:
+		case e.Seqnum <= last:
 			return false
-		case last > 0 && c.BootID != e.BootID:
+		case c.BootID != e.BootID:
 			return true
 		}
 	}

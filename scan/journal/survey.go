@@ -75,7 +75,7 @@ func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []
 		return 0, nil, err
 	}
 	defer file.Close()
-	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.stat.inode {
+	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.inode {
 		return 0, nil, err // it was rotated away, and this is another
 	}
 	if from > info.tailObject {
@@ -167,6 +167,9 @@ func (s *survey) compare(all bool) error {
 		agrees = (sound(s.last) || sound(s.before)) && head.seqnum-s.last.seqnum <= 1
 	}
 	if counted && agrees {
+		if s.entries > 0 { // what is in the making is the next pass's
+			i.TailSeqnum, i.TailRealtime, i.TailMono = s.last.seqnum, int64(s.last.realtime), s.last.mono
+		}
 		return nil
 	}
 	if s.entries > 0 && !agrees {
@@ -196,7 +199,7 @@ func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
 
 // expectLast tells of the last entry, if it is asked for and complete.
 func (s *survey) expectLast() {
-	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.info.State == Archived || age >= settle) {
+	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.question.now == 0 || s.info.State == Archived || age >= settle) {
 		s.question.expect(*s.expected)
 	}
 }
