@@ -92,9 +92,11 @@ const settle = 2_000_000
 
 // isSettled tells whether the last entry of the file was complete when its header was read.
 func (p *plan) isSettled(f FileInfo) bool {
-	age := p.now - f.TailRealtime
-	return p.now == 0 || f.State == Archived || age >= settle || age <= -settle
+	return p.now == 0 || f.State == Archived || !p.isFresh(f.TailRealtime)
 }
+
+// isFresh tells of a time, in µs, that is about now.
+func (p *plan) isFresh(t int64) bool { return -settle < p.now-t && p.now-t < settle }
 
 // newExhausted describes the files as their headers were at Open, of which the entries up to
 // these numbers were read, if not more.
