@@ -3,10 +3,12 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
+
+	"scan2ban/state"
 )
 
 // passed warns of a file that is passed over.
@@ -22,10 +24,9 @@ func (r *Reader) passed(f FileInfo, err error) {
 // damaged may be met with each entry that is written, and counted anew.
 func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	inode := fmt.Sprintf("%d:", f.inode)
-	kind := fmt.Sprintf(" %08x", crc32.ChecksumIEEE([]byte(digits.Replace(strings.ReplaceAll(text, f.Path, "")))))
-	if !strings.HasPrefix(r.bad[f.Path], inode) {
-		r.bad[f.Path] = inode
+	kind := " " + state.Hash(strings.Map(noDigit, strings.ReplaceAll(text, f.Path, "")))
+	if !strings.HasPrefix(r.bad[f.Path], f.number()) {
+		r.bad[f.Path] = f.number()
 	}
 	if !strings.Contains(r.bad[f.Path], kind) {
 		if r.told[f.Path] { // it was to be read in part, and then could not be
@@ -37,8 +38,16 @@ func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	r.told[f.Path] = true
 }
 
-// digits takes numbers away.
-var digits = strings.NewReplacer("0", "", "1", "", "2", "", "3", "", "4", "", "5", "", "6", "", "7", "", "8", "", "9", "")
+// number is the inode, as Exhausted.Damaged has it.
+func (f FileInfo) number() string { return strconv.FormatUint(f.inode, 10) + ":" }
+
+// noDigit takes numbers away.
+func noDigit(c rune) rune {
+	if '0' <= c && c <= '9' {
+		return -1
+	}
+	return c
+}
 
 // remembered are the damaged files that an earlier pass has told of and that are still there.
 func (l *listing) remembered(x *Exhausted) map[string]string {
@@ -46,9 +55,11 @@ func (l *listing) remembered(x *Exhausted) map[string]string {
 	if x == nil {
 		return bad
 	}
-	for _, f := range slices.Concat(l.files, l.bad) {
-		if told, ok := x.Damaged[f.Path]; ok && strings.HasPrefix(told, fmt.Sprintf("%d:", f.inode)) {
-			bad[f.Path] = told
+	for _, files := range [][]FileInfo{l.files, l.bad} {
+		for _, f := range files {
+			if told := x.Damaged[f.Path]; strings.HasPrefix(told, f.number()) {
+				bad[f.Path] = told
+			}
 		}
 	}
 	if len(l.denied) > 0 {
