@@ -117,3 +117,36 @@ func TestEntryInTheMaking(t *testing.T) {
 		}
 	}
 }
+
+// What is lost before a file is told of when it is read, and not again while the position stays.
+func TestGapIsToldOnce(t *testing.T) {
+	e := entries(9, "m")
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		old, file := filepath.Join(dir, "system@a.journal"), filepath.Join(dir, "system.journal")
+		journaltest.Renumber(t, journaltest.Write(t, old, e[:2]), numbering, 1)
+		o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+		o = read(t, o).goOn(o)
+		if err := os.Remove(old); err != nil {
+			t.Fatal(err)
+		}
+		journaltest.Write(t, file, e[8:]) // one entry, which nobody asks for
+		p := read(t, o)
+		warned(t, p.warnings, "no longer in the journal")
+		for range 2 {
+			p = read(t, p.goOn(o))
+			warned(t, p.warnings)
+		}
+	})
+}
+
+// A first number that is damaged is no loss.
+func TestDamagedFirstNumber(t *testing.T) {
+	file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), entries(9, "m"))
+	o := Options{Path: file, Now: t0 + 1e12}
+	o = read(t, o).goOn(o)
+	change(t, file, func(b []byte) { b[atHeadSeqnum+1] = 1 })
+	if p := read(t, o); len(p.warnings)+len(p.gaps) > 0 {
+		t.Errorf("%q, %v", p.warnings, p.gaps)
+	}
+}

@@ -118,7 +118,7 @@ func (p *plan) goOn(o *Options) {
 // begins right behind it, says no.
 func (p *plan) findGap(c Cursor) {
 	var first *FileInfo // the oldest entry that is left: of the same numbering, else of all
-	same := false
+	same, at := false, 0
 	for i, f := range p.files {
 		if f.Entries == 0 {
 			continue
@@ -128,13 +128,16 @@ func (p *plan) findGap(c Cursor) {
 				return
 			}
 			if !same || f.HeadSeqnum < first.HeadSeqnum {
-				first, same = &p.files[i], true
+				first, same, at = &p.files[i], true, i
 			}
 		} else if !same && (first == nil || f.HeadRealtime < first.HeadRealtime) {
-			first = &p.files[i]
+			first, at = &p.files[i], i
 		}
 	}
 	if first == nil || !same && first.HeadRealtime <= int64(c.Realtime) {
+		return
+	}
+	if p.known.file(at, *first).Seqnum > 0 { // it was read already, and what is gone was told of
 		return
 	}
 	gap := Gap{From: int64(c.Realtime), To: first.HeadRealtime, Lost: -1,
@@ -201,9 +204,9 @@ func (p *plan) chooseSeek() {
 
 // isNew tells whether the entry was written after the position.
 //
-// The order of [Cursor.Compare] decides where sequence numbers or a boot are
-// shared. Else what the earlier pass knew of the numbering, which is exact;
-// else that the running boot is later than any other; else the wall clock.
+// What the earlier pass knew of the numbering is exact. The order of [Cursor.Compare]
+// decides where sequence numbers or a boot are shared; else that the numbering goes on,
+// or is new; and where nothing is known that the running boot is later than any other; else the wall clock.
 func (p *plan) isNew(e Cursor) bool {
 	if p.after == nil {
 		return true
@@ -212,18 +215,17 @@ func (p *plan) isNew(e Cursor) bool {
 	if c.Same(e) {
 		return false
 	}
-	if c.sameSeqnums(e) || c.sameBoot(e) {
-		return e.Compare(c) > 0
-	}
+	last := uint64(0)
 	if p.known != nil {
-		switch last := p.known.lastSeqnum(e.SeqnumID); {
-		case last == 0:
-			return c.BootID != e.BootID || e.Realtime > c.Realtime
-		case e.Seqnum <= last:
-			return false
-		case c.BootID != e.BootID:
-			return true
-		}
+		last = p.known.lastSeqnum(e.SeqnumID)
+	}
+	switch {
+	case 0 < e.Seqnum && e.Seqnum <= last: // where clocks went back, the position is not that of the last one of its numbering
+		return false
+	case c.sameSeqnums(e) || c.sameBoot(e):
+		return e.Compare(c) > 0
+	case p.known != nil && c.BootID != e.BootID:
+		return true
 	}
 	return p.later(e, c)
 }
