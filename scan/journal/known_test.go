@@ -150,3 +150,24 @@ func TestDamagedFirstNumber(t *testing.T) {
 		t.Errorf("%q, %v", p.warnings, p.gaps)
 	}
 }
+
+// Where the boot of what comes first has nothing that is asked for, what is in the next boot is
+// looked for to the last entry, also where the clock of the pass is not known.
+func TestLastEntryOfTheNextBoot(t *testing.T) {
+	at := func(bootN int, second int64, uid string) journaltest.Entry {
+		return journaltest.Entry{Boot: journaltest.Boot(bootN), Time: t0 + second*1e6, Monotonic: second * 1e6, Message: fmt.Sprint("m ", bootN, " ", second), Fields: map[string]string{"_UID": uid}}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for _, now := range []int64{0, t0 + 1e12} {
+			dir := t.TempDir()
+			journaltest.Write(t, filepath.Join(dir, "system.journal"), []journaltest.Entry{at(1, 5, "0")})
+			o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: now}
+			p := read(t, o)
+			next := []journaltest.Entry{at(2, 1, "0"), at(2, 2, "0")}
+			journaltest.Write(t, filepath.Join(dir, "user.journal"), append([]journaltest.Entry{at(1, 9, "1")}, next...))
+			p = read(t, p.goOn(o))
+			same(t, p.entries, lines(next))
+			same(t, read(t, p.goOn(o)).entries, nil)
+		}
+	})
+}

@@ -9,11 +9,12 @@ import (
 // plan is what Open decides from the headers alone: which files to open, where
 // to begin, and how an entry is known to be new.
 type plan struct {
-	after *Cursor    // go on after this; nil: from since
-	known *Exhausted // what the pass that saved after knew; nil: nothing
-	since int64      // µs; entries before are passed over when after is nil
-	boot  string     // the running boot, "" unknown
-	now   int64      // µs, 0 unknown
+	after *Cursor           // go on after this; nil: from since
+	known *Exhausted        // what the pass that saved after knew; nil: nothing
+	read  map[string]uint64 // by seqnum id: the last number that it knew to be read
+	since int64             // µs; entries before are passed over when after is nil
+	boot  string            // the running boot, "" unknown
+	now   int64             // µs, 0 unknown
 
 	files    []FileInfo // all that can be read
 	open     []FileInfo // those that may hold something new
@@ -53,6 +54,12 @@ func newPlan(o *Options, l *listing) *plan {
 		p.goOn(o)
 	}
 	p.renumber()
+	if p.known != nil {
+		p.read = map[string]uint64{}
+		for _, k := range p.known.Files {
+			p.read[k.SeqnumID] = max(p.read[k.SeqnumID], k.Seqnum)
+		}
+	}
 	for i, f := range l.files {
 		if (f.Entries > 0 || f.HeadRealtime > 0) && !p.known.exhausts(i, f) {
 			p.open = append(p.open, f)
@@ -215,12 +222,8 @@ func (p *plan) isNew(e Cursor) bool {
 	if c.Same(e) {
 		return false
 	}
-	last := uint64(0)
-	if p.known != nil {
-		last = p.known.lastSeqnum(e.SeqnumID)
-	}
 	switch {
-	case 0 < e.Seqnum && e.Seqnum <= last: // where clocks went back, the position is not that of the last one of its numbering
+	case 0 < e.Seqnum && e.Seqnum <= p.read[e.SeqnumID]: // where clocks went back, the position is not that of the last one of its numbering
 		return false
 	case c.sameSeqnums(e) || c.sameBoot(e):
 		return e.Compare(c) > 0

@@ -52,7 +52,7 @@ func noDigit(c rune) rune {
 // remembered are the damaged files that an earlier pass has told of and that are still there.
 func (l *listing) remembered(x *Exhausted) map[string]string {
 	bad := map[string]string{}
-	if x == nil {
+	if x == nil || len(x.Damaged) == 0 {
 		return bad
 	}
 	for _, files := range [][]FileInfo{l.files, l.bad} {
