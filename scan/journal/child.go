@@ -29,12 +29,13 @@ type child struct {
 	// Cursors of the current entry and the one before.
 	here, before string
 	broken       unreadable
+	steps        int       // over entries that journalctl failed on, since a file was left
 	passed       Cursor    // entries up to here have been read before this child was started
 	left         []badFile // at an entry that journalctl ends on
 }
 
-// maxSteps is how many entries that journalctl fails on are stepped over in one reading:
-// each costs a new child.
+// maxSteps is how many entries that journalctl fails on are stepped over before a file is
+// left: each costs a new child.
 const maxSteps = 200
 
 // maxData is how many bytes of its own journalctl may hold while it reads so many files;
@@ -217,15 +218,14 @@ func (c *child) isPassed() bool {
 
 // goOn starts another child where the last one ended on an entry that it cannot read: one
 // damaged field, of no matter which name, is enough. If its cursor was printed, the reading
-// goes on behind it. Else the file is left that the entry is in, and the others go on.
+// goes on behind it. Else, or where that was done often, the file is left that the entry is in, and
+// the others go on.
 func (c *child) goOn() error {
-	q, next := c.q, child{broken: c.broken, left: c.left, here: c.here, before: c.before}
-	if text, _ := c.parser.value(exportCursor); len(text) > 0 {
+	q, next := c.q, child{broken: c.broken, left: c.left, here: c.here, before: c.before, steps: c.steps}
+	if text, _ := c.parser.value(exportCursor); len(text) > 0 && c.steps < maxSteps {
 		// It may not be found again, and --after-cursor passes over any other entry as well.
 		if q.beyond = q.seek == string(text); !q.beyond {
-			if next.broken.n == maxSteps {
-				return c.failed
-			}
+			next.steps++
 			next.broken.add(q.files, string(text), c.failed)
 		}
 		q.seek = string(text)
@@ -241,7 +241,7 @@ func (c *child) goOn() error {
 		if err != nil {
 			return err
 		}
-		next.left = append(next.left, bad...)
+		next.left, next.steps = append(next.left, bad...), 0
 		q.files = good
 		if len(good) == 0 {
 			c.failed, c.left = nil, next.left

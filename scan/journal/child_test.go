@@ -67,6 +67,39 @@ func TestUnreadableField(t *testing.T) {
 	}
 }
 
+// A field that journalctl ends on and that many entries hold costs the file, and no other.
+func TestManyUnreadableEntries(t *testing.T) {
+	e := attack(2 * (maxSteps + 20))
+	last := e[len(e)-1].Time
+	sound := entries(4, "sound")
+	for i := range sound {
+		sound[i].Time, sound[i].Boot, sound[i].Fields = last+int64(i)*1e6, journaltest.Boot(2), map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		bad, good := journaltest.Write(t, filepath.Join(dir, "system.journal"), e), journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), sound[:2])
+		change(t, bad, func(b []byte) {
+			for _, at := range objects(b, objectData) {
+				if string(b[at+72:][:18]) == "_TRANSPORT=syslog\x00" {
+					b[at+72+10] = '-'
+				}
+			}
+		})
+		o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}}
+		p := read(t, o)
+		for _, line := range lines(sound[:2]) {
+			if !slices.Contains(p.entries, line) {
+				t.Errorf("%d entries, without %q", len(p.entries), line)
+			}
+		}
+		if kind == "journalctl" && !slices.ContainsFunc(p.warnings, func(w string) bool { return containsAll(w, bad, "was left") }) {
+			t.Errorf("%q", p.warnings)
+		}
+		journaltest.Write(t, good, sound[2:])
+		same(t, read(t, p.goOn(o)).entries, lines(sound[2:]))
+	})
+}
+
 // Whatever a file holds, journalctl cannot fill the memory with it.
 func TestChildIsBounded(t *testing.T) {
 	info, err := readInfo(journaltest.Unpack(t, "variants/zstd-keyed1-compact1.journal"))

@@ -12,12 +12,12 @@ import (
 // them hold nothing after its position. It spares the next pass opening them,
 // and tells it exactly what is new where clocks cannot. It is worthless without
 // the position that it was made with, so keep it together with that one, or
-// throw it away: [Open] ignores it for any other. It may be lost.
+// throw it away: [Open] ignores it for any other, but for what was told. It may be lost.
 type Exhausted struct {
 	Cursor string          `json:"cursor"` // of the position that it belongs to
 	Files  []ExhaustedFile `json:"files"`
-	// Damaged files that a pass has warned of, by path, with a fingerprint:
-	// they are passed over in silence until they change.
+	// Damaged files that a pass has warned of, by path: the inode, and hashes of
+	// what was told. It is not told again of that file.
 	Damaged map[string]string `json:"damaged,omitempty"`
 }
 
@@ -27,7 +27,7 @@ type ExhaustedFile struct {
 	ID       string // of the file; it survives renaming
 	Entries  uint64 // n_entries of the header; 0: not exhausted
 	SeqnumID string // the numbering of its entries
-	Seqnum   uint64 // of its last entry; 0: not known to be complete
+	Seqnum   uint64 // of the last entry that was complete, or was read; 0: of none
 	Surveyed uint64 // the offset up to which it has been looked at for damage
 }
 
@@ -75,20 +75,14 @@ func (x *Exhausted) exhausts(i int, f FileInfo) bool {
 	return known.Entries != 0 && known.Entries == f.Entries
 }
 
-// lastSeqnum is the last sequence number that was read of a numbering. Not ok:
-// the numbering is new. 0: unknown.
-func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64, ok bool) {
+// lastSeqnum is the last sequence number that was read of a numbering, 0 where that is new.
+func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64) {
 	for _, k := range x.Files {
-		if k.SeqnumID != seqnumID {
-			continue
+		if k.SeqnumID == seqnumID {
+			last = max(last, k.Seqnum)
 		}
-		ok = true
-		if k.Seqnum == 0 {
-			return 0, true
-		}
-		last = max(last, k.Seqnum)
 	}
-	return last, ok
+	return last
 }
 
 // settle is how old the last entry of a file must be for the file to count as
@@ -96,8 +90,17 @@ func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64, ok bool) {
 // we read (see plan.safeTail), so the file is opened once more.
 const settle = 2_000_000
 
-// newExhausted describes the files as their headers were at Open.
-func (p *plan) newExhausted(position string) *Exhausted {
+// isSettled tells whether the last entry of the file was complete when its header was read.
+func (p *plan) isSettled(f FileInfo) bool {
+	return p.now == 0 || f.State == Archived || !p.isFresh(f.TailRealtime)
+}
+
+// isFresh tells of a time, in µs, that is about now.
+func (p *plan) isFresh(t int64) bool { return -settle < p.now-t && p.now-t < settle }
+
+// newExhausted describes the files as their headers were at Open, of which the entries up to
+// these numbers were read, if not more.
+func (p *plan) newExhausted(position string, read map[string]uint64) *Exhausted {
 	x := &Exhausted{Cursor: position}
 	for i, f := range p.files {
 		if p.known.exhausts(i, f) { // what is in the header was read then, and looked at
@@ -106,10 +109,19 @@ func (p *plan) newExhausted(position string) *Exhausted {
 			x.Files = append(x.Files, k)
 			continue
 		}
-		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Surveyed: max(f.surveyed, p.known.file(i, f).Surveyed)}
-		age := p.now - f.TailRealtime
-		if settled := p.now == 0 || f.State == Archived || age >= settle || age <= -settle; settled && f.Entries > 0 {
-			k.Entries, k.Seqnum = f.Entries, f.TailSeqnum
+		known := p.known.file(i, f)
+		k := ExhaustedFile{ID: f.FileID, SeqnumID: f.SeqnumID, Seqnum: f.TailSeqnum, Surveyed: max(f.surveyed, known.Surveyed)}
+		n := read[f.SeqnumID]
+		if known.SeqnumID == f.SeqnumID {
+			n = max(n, known.Seqnum)
+		}
+		switch {
+		case p.isSettled(f):
+			k.Entries = f.Entries
+		case n >= f.TailSeqnum:
+			k.Seqnum = n
+		default: // see safeTail
+			k.Seqnum -= min(k.Seqnum, 1)
 		}
 		x.Files = append(x.Files, k)
 	}
@@ -131,7 +143,7 @@ func (x *Exhausted) keepAbsent(known *Exhausted) {
 		if x.file(i, FileInfo{FileID: k.ID}).ID != "" {
 			continue
 		}
-		if last, ok := x.lastSeqnum(k.SeqnumID); ok && (last == 0 || 0 < k.Seqnum && k.Seqnum <= last) {
+		if k.Seqnum <= x.lastSeqnum(k.SeqnumID) {
 			continue
 		}
 		of := slices.IndexFunc(x.Files[listed:], func(a ExhaustedFile) bool { return a.SeqnumID == k.SeqnumID })

@@ -56,7 +56,7 @@ func (r *Reader) tellUnread() {
 				n++
 			}
 		}
-		if _, told := r.bad[f.Path]; n > 0 && !told {
+		if n > 0 && !r.told[f.Path] {
 			r.remark(f, "journal file %s is %v: it does not lead to %d of its entries; these are looked for in all that it holds (journalctl --verify --file=%s shows where)", f.Path, errDamaged, n, f.Path)
 		}
 	}

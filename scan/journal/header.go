@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -46,22 +47,12 @@ type FileInfo struct {
 	surveyed   uint64 // see surveyFile; of an unclean file that was looked at behind its last object, its size
 	wentBack   bool   // a clock, between two entries that were surveyed
 	newBoot    string // of the first of these that is new; "": not known
-	stat       stat
+	inode      uint64
+	written    int64 // µs since the Unix epoch, when the file was
 }
 
 // table is a hash table in a journal file.
 type table struct{ offset, size uint64 } // of its items, in bytes
-
-// stat tells whether a damaged file has changed since it was warned of.
-type stat struct {
-	inode uint64
-	size  int64
-	mtime int64 // ns
-}
-
-func (f FileInfo) fingerprint() string {
-	return fmt.Sprintf("%d:%d:%d", f.stat.inode, f.stat.size, f.stat.mtime)
-}
 
 // Offsets in the header, little endian, from "The Header" of systemd's
 // JOURNAL_FILE_FORMAT and struct Header of src/libsystemd/sd-journal/journal-def.h.
@@ -99,10 +90,13 @@ const (
 // errDamaged is the cause of every file that is passed over for what it holds.
 var errDamaged = errors.New("damaged")
 
+// errUnbegun is the cause, beside errDamaged, of a file without a header: it may be in the making.
+var errUnbegun = errors.New("no header")
+
 // parseHeader reads the first bytes of a journal file of the given size.
 func parseHeader(b []byte, size int64) (FileInfo, error) {
 	if len(b) < headerSize {
-		return FileInfo{}, fmt.Errorf("%w: %d bytes are no journal", errDamaged, len(b))
+		return FileInfo{}, fmt.Errorf("%w: %w: %d bytes are no journal", errDamaged, errUnbegun, len(b))
 	}
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	id := func(at int) string { return hex.EncodeToString(b[at : at+16]) }
@@ -142,21 +136,34 @@ func readInfo(path string) (FileInfo, error) {
 	}
 	defer syscall.Close(fd)
 	var st syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil {
-		return info, &fs.PathError{Op: "stat", Path: path, Err: err}
+	for tries := 1; ; tries++ {
+		was := st.Size
+		if err := syscall.Fstat(fd, &st); err != nil {
+			return info, &fs.PathError{Op: "stat", Path: path, Err: err}
+		}
+		info.inode, info.written = st.Ino, st.Mtim.Nano()/1e3
+		if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+			return info, fmt.Errorf("%w: not a file", errDamaged)
+		}
+		var b [headerSize]byte
+		n, err := syscall.Pread(fd, b[:], 0)
+		if err != nil {
+			return info, fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		parsed, err := parseHeader(b[:n], st.Size)
+		if err == nil || tries > 1 && st.Size == was || tries == mostMoved { // else it may have grown meanwhile
+			parsed.Path, parsed.inode, parsed.written = path, info.inode, info.written
+			return parsed, err
+		}
 	}
-	info.stat = stat{st.Ino, st.Size, st.Mtim.Nano()}
-	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
-		return info, fmt.Errorf("%w: not a file", errDamaged)
-	}
-	var b [headerSize]byte
-	n, err := syscall.Pread(fd, b[:], 0)
-	if err != nil {
-		return info, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	parsed, err := parseHeader(b[:n], st.Size)
-	parsed.Path, parsed.stat = path, info.stat
-	return parsed, err
+}
+
+// isMoved tells whether at the path of a file there is none or another now.
+func isMoved(files []FileInfo) bool {
+	return slices.ContainsFunc(files, func(f FileInfo) bool {
+		var st syscall.Stat_t
+		return syscall.Stat(f.Path, &st) != nil || st.Ino != f.inode
+	})
 }
 
 // isUnclean tells whether the file lost its writer: journald found it so and put it aside, or it

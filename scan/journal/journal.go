@@ -87,13 +87,30 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
+// mostMoved bounds how often the files are looked at again where one has another place now.
+const mostMoved = 5
+
 // Open finds the files and begins to read. It fails with [ErrNoJournal] where
 // there are none, with an error that wraps fs.ErrPermission where none may be
 // read, and for a match that makes no sense.
 func Open(ctx context.Context, o Options) (*Reader, error) {
+	for tries := 1; ; tries++ {
+		r, moved, err := open(ctx, o)
+		if !moved || tries == mostMoved || ctx.Err() != nil {
+			return r, err
+		}
+		if r != nil {
+			_ = r.Close()
+		}
+	}
+}
+
+// open is Open once. It tells whether a file was rotated away when its header had been read and it
+// was not open yet: what is at its place now may have no header, and the old one is not read.
+func open(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
 	terms, err := o.terms()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if o.Boot == "" && o.Path == "" {
 		// Not there under ProcSubset=pid: then the headers must do.
@@ -102,10 +119,20 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	l, err := list(o.Path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	listed()
 	p := newPlan(&o, l)
-	r := &Reader{ctx: ctx, o: o, plan: p, comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
+	r, err = p.begin(ctx, o, terms, l)
+	return r, isMoved(p.open), err
+}
+
+// listed is called when the headers have been read: in tests they change then.
+var listed = func() {}
+
+// begin opens what is to be read.
+func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) (*Reader, error) {
+	r := &Reader{ctx: ctx, o: o, plan: p, told: map[string]bool{}, bad: l.remembered(o.Exhausted), comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
 	r.question = question{names: o.Fields, matches: o.Matches, now: o.Now}
 	for _, term := range terms {
 		r.question.values = append(r.question.values, term...)
@@ -124,6 +151,11 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	if p.tail != nil {
 		r.near = int64(p.tail.Realtime) - settle
+	}
+	for _, f := range p.open {
+		if !p.isSettled(f) && f.TailRealtime < r.near {
+			r.fresh = append(r.fresh, f.TailRealtime)
+		}
 	}
 	q := query{terms: terms, fields: withOwn(o.Fields), seek: p.seek}
 	readAll := func() { // what is asked for is chosen here
@@ -162,6 +194,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 		}
 		return open(p.open)
 	}
+	var err error
 	if apart := p.numberings(); len(apart) > 1 && (p.doubtful || p.wentBack()) {
 		r.src, err = mergeFiles(apart, open, p.later)
 	} else {
@@ -182,10 +215,12 @@ func withOwn(fields []string) []string {
 // passOver warns of the files that cannot be read, or not to their end.
 func (r *Reader) passOver(l *listing) {
 	for _, f := range l.bad {
-		r.passed(f, l.errs[f.Path])
+		if err := l.errs[f.Path]; !errors.Is(err, errUnbegun) || !r.plan.isFresh(f.written) {
+			r.passed(f, err)
+		} // else it is read when it has a header
 	}
 	if len(l.denied) > 0 {
-		f := FileInfo{Path: l.denied[0], stat: stat{size: int64(len(l.denied))}}
+		f := FileInfo{Path: l.denied[0], inode: uint64(len(l.denied))} // more of them are told of
 		more := ""
 		if n := len(l.denied) - 1; n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
@@ -256,29 +291,6 @@ func (r *Reader) survey(f *FileInfo) bool {
 	return !isRefused(err)
 }
 
-// passed warns of a file that is passed over.
-func (r *Reader) passed(f FileInfo, err error) {
-	if errors.Is(err, fs.ErrPermission) {
-		r.remark(f, "journal file %s is not read: %v", f.Path, err)
-		return
-	}
-	r.remark(f, "journal file %s is passed over: %v (if journalctl --verify --file=%s cannot read it either, move it away)", f.Path, err, f.Path)
-}
-
-// remark warns of a file, once while it does not change.
-func (r *Reader) remark(f FileInfo, format string, args ...any) {
-	if r.bad == nil {
-		r.bad = map[string]string{}
-	}
-	if known := r.plan.known; known == nil || known.Damaged[f.Path] != f.fingerprint() {
-		if _, again := r.bad[f.Path]; again { // it was to be read in part, and then could not be
-			r.warned = slices.DeleteFunc(r.warned, func(w string) bool { return strings.HasPrefix(w, "journal file "+f.Path+" ") })
-		}
-		r.warnf(format, args...)
-	}
-	r.bad[f.Path] = f.fingerprint()
-}
-
 // Lacking tells whether a warning of a Reader says that something could not be read.
 func Lacking(warning string) bool {
 	return strings.HasPrefix(warning, "journal file ") || strings.HasPrefix(warning, "journal: a damaged file ") || strings.Contains(warning, " could not be read, the first")
@@ -319,10 +331,21 @@ func Held(ctx context.Context, o Options) (bool, error) {
 			return false, err
 		}
 	}
-	l, err := list(o.Path)
-	if err != nil {
-		return false, err
+	for tries := 1; ; tries++ {
+		l, err := list(o.Path)
+		if err != nil {
+			return false, err
+		}
+		listed()
+		held, err := o.held(ctx, l)
+		if held || tries == mostMoved || ctx.Err() != nil || !isMoved(l.files) {
+			return held, err
+		}
 	}
+}
+
+// held is Held where the headers have been read.
+func (o *Options) held(ctx context.Context, l *listing) (bool, error) {
 	var active, archived []FileInfo
 	for _, f := range l.files {
 		switch {

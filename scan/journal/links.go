@@ -150,8 +150,8 @@ func (l *links) hold(entry, field uint64) (spoiled bool) {
 	return l.spoiled[field]
 }
 
-// older looks at a field that stands before the survey's beginning.
-func (s *survey) older(at uint64) error {
+// older looks at a field that stands before the offset, and that the walk does not come to.
+func (s *survey) older(at, before uint64) error {
 	if s.links.older.has(at) {
 		return nil
 	}
@@ -161,7 +161,7 @@ func (s *survey) older(at uint64) error {
 		return err
 	}
 	size := binary.LittleEndian.Uint64(b[8:])
-	if b[0] != objectData || size <= fixed || size > s.from-at {
+	if b[0] != objectData || size <= fixed || size > before-at {
 		return errors.New("an entry of fields that are none")
 	}
 	if n := size - fixed; n <= surveyedBytes {

@@ -167,7 +167,7 @@ func TestFiles(t *testing.T) {
 	want := FileInfo{ // as journalctl --header prints it
 		Path: dir + "/system.journal", FileID: "681e9669951a4e03b896eb39c5cc0077", MachineID: "98a95fe862814004ab8d656ee9626096",
 		SeqnumID: "b8374768a23a418faae149531a873da8", BootID: got.BootID, State: Offline, Entries: 1, HeadSeqnum: 3114, TailSeqnum: 3114,
-		HeadRealtime: 0x660d98ac48024, TailRealtime: 0x660d98ac48024, TailMono: 0xc83cb2e2, Size: 8 << 20, compact: true, keyed: true, headerSize: 264, tailObject: got.tailObject, dataTable: got.dataTable, fieldTable: got.fieldTable, stat: got.stat,
+		HeadRealtime: 0x660d98ac48024, TailRealtime: 0x660d98ac48024, TailMono: 0xc83cb2e2, Size: 8 << 20, compact: true, keyed: true, headerSize: 264, tailObject: got.tailObject, dataTable: got.dataTable, fieldTable: got.fieldTable, inode: got.inode, written: got.written,
 	}
 	if got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)
@@ -201,7 +201,7 @@ func FuzzHeader(f *testing.F) {
 		// the first pass, none by a second.
 		o := Options{Now: t0}
 		p := newPlan(&o, l)
-		p.known = p.newExhausted("t=1")
+		p.known = p.newExhausted("t=1", nil)
 		for i, info := range p.open {
 			if info.Entries == 0 {
 				continue // its header contradicts itself

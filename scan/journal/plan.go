@@ -9,11 +9,12 @@ import (
 // plan is what Open decides from the headers alone: which files to open, where
 // to begin, and how an entry is known to be new.
 type plan struct {
-	after *Cursor    // go on after this; nil: from since
-	known *Exhausted // what the pass that saved after knew; nil: nothing
-	since int64      // µs; entries before are passed over when after is nil
-	boot  string     // the running boot, "" unknown
-	now   int64      // µs, 0 unknown
+	after *Cursor           // go on after this; nil: from since
+	known *Exhausted        // what the pass that saved after knew; nil: nothing
+	read  map[string]uint64 // by seqnum id: the last number that it knew to be read
+	since int64             // µs; entries before are passed over when after is nil
+	boot  string            // the running boot, "" unknown
+	now   int64             // µs, 0 unknown
 
 	files    []FileInfo // all that can be read
 	open     []FileInfo // those that may hold something new
@@ -53,6 +54,12 @@ func newPlan(o *Options, l *listing) *plan {
 		p.goOn(o)
 	}
 	p.renumber()
+	if p.known != nil {
+		p.read = map[string]uint64{}
+		for _, k := range p.known.Files {
+			p.read[k.SeqnumID] = max(p.read[k.SeqnumID], k.Seqnum)
+		}
+	}
 	for i, f := range l.files {
 		if (f.Entries > 0 || f.HeadRealtime > 0) && !p.known.exhausts(i, f) {
 			p.open = append(p.open, f)
@@ -118,7 +125,7 @@ func (p *plan) goOn(o *Options) {
 // begins right behind it, says no.
 func (p *plan) findGap(c Cursor) {
 	var first *FileInfo // the oldest entry that is left: of the same numbering, else of all
-	same := false
+	same, at := false, 0
 	for i, f := range p.files {
 		if f.Entries == 0 {
 			continue
@@ -128,13 +135,16 @@ func (p *plan) findGap(c Cursor) {
 				return
 			}
 			if !same || f.HeadSeqnum < first.HeadSeqnum {
-				first, same = &p.files[i], true
+				first, same, at = &p.files[i], true, i
 			}
 		} else if !same && (first == nil || f.HeadRealtime < first.HeadRealtime) {
-			first = &p.files[i]
+			first, at = &p.files[i], i
 		}
 	}
 	if first == nil || !same && first.HeadRealtime <= int64(c.Realtime) {
+		return
+	}
+	if p.known.file(at, *first).Seqnum > 0 { // it was read already, and what is gone was told of
 		return
 	}
 	gap := Gap{From: int64(c.Realtime), To: first.HeadRealtime, Lost: -1,
@@ -201,9 +211,9 @@ func (p *plan) chooseSeek() {
 
 // isNew tells whether the entry was written after the position.
 //
-// The order of [Cursor.Compare] decides where sequence numbers or a boot are
-// shared. Else what the earlier pass knew of the numbering, which is exact;
-// else that the running boot is later than any other; else the wall clock.
+// What the earlier pass knew of the numbering is exact. The order of [Cursor.Compare]
+// decides where sequence numbers or a boot are shared; else that the numbering goes on,
+// or is new; and where nothing is known that the running boot is later than any other; else the wall clock.
 func (p *plan) isNew(e Cursor) bool {
 	if p.after == nil {
 		return true
@@ -212,19 +222,13 @@ func (p *plan) isNew(e Cursor) bool {
 	if c.Same(e) {
 		return false
 	}
-	if c.sameSeqnums(e) || c.sameBoot(e) {
+	switch {
+	case 0 < e.Seqnum && e.Seqnum <= p.read[e.SeqnumID]: // where clocks went back, the position is not that of the last one of its numbering
+		return false
+	case c.sameSeqnums(e) || c.sameBoot(e):
 		return e.Compare(c) > 0
-	}
-	if p.known != nil {
-		last, ok := p.known.lastSeqnum(e.SeqnumID)
-		switch {
-		case !ok:
-			return c.BootID != e.BootID || e.Realtime > c.Realtime
-		case last > 0 && e.Seqnum <= last:
-			return false
-		case last > 0 && c.BootID != e.BootID:
-			return true
-		}
+	case p.known != nil && c.BootID != e.BootID:
+		return true
 	}
 	return p.later(e, c)
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,14 @@ import (
 	"testing"
 
 	"scan2ban/scan/journal/journaltest"
+)
+
+// TestRandomHosts goes through so many hosts:
+//
+//	go test ./scan/journal -run RandomHosts -hosts 500 -hosts.seed 1000
+var (
+	hosts    = flag.Uint64("hosts", 8, "random hosts")
+	hostSeed = flag.Uint64("hosts.seed", 4, "the seed of the first")
 )
 
 // host writes a journal as journald would on a host to which things happen.
@@ -87,40 +96,70 @@ func (h *host) happen() (e []journaltest.Entry) {
 // Whatever happens to a host between the passes, each entry is handed out
 // once. More seeds have been tried; these keep the test short.
 func TestRandomHosts(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := *hostSeed; seed < *hostSeed+*hosts; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			h := &host{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), boot: 1, start: t0, mono: 1e6, next: 1}
 			journaltest.Write(t, filepath.Join(h.dir, "user-1000.journal"), nil)
-			options := map[string]Options{}
-			for range 10 {
+			readings := map[string]*reading{}
+			for _, kind := range kinds() {
+				readings[kind+", all"] = &reading{o: Options{Path: h.dir, Reader: kind}}
+				readings[kind+", some"] = &reading{o: Options{Path: h.dir, Reader: kind, Matches: []Match{{"_UID=0"}}}}
+			}
+			clocked, booted, many := h.rnd.IntN(3) > 0, h.rnd.IntN(2) == 0, 1+h.rnd.IntN(6)
+			before := 40 * h.rnd.IntN(2) // what happened before the first pass
+			for i := range 12 {
 				var written []journaltest.Entry
-				for range 1 + h.rnd.IntN(2) {
-					written = append(written, h.happen()...)
+				for range before + 1 + h.rnd.IntN(many) {
+					if before = 0; i < 10 {
+						written = append(written, h.happen()...)
+					}
+				}
+				if h.mono += h.rnd.Int64N(4e6); i >= 10 {
+					h.mono += 1e7
 				}
 				h.story = append(h.story, "pass")
-				for _, kind := range kinds() {
-					for name, matches := range map[string][]Match{"all": nil, "some": {{"_UID=0"}}} {
-						o := options[kind+name]
-						o.Path, o.Reader, o.Matches = h.dir, kind, matches
-						p := read(t, o)
-						got := map[string]int{}
-						for _, line := range p.entries {
-							got[line]++
+				for name, r := range readings {
+					if clocked {
+						r.o.Now = h.start + h.mono
+					}
+					if booted {
+						r.o.Boot = journaltest.Boot(h.boot)
+					}
+					r.pass(t, written)
+					for line, n := range r.due {
+						if n < 0 || n > 0 && (!clocked || i >= 10) {
+							t.Fatalf("%s: %q %d times too few\nafter %+v: %s", name, line, n, r.before.After, strings.Join(h.story, ", "))
 						}
-						for _, e := range written {
-							if matches == nil || e.Fields != nil {
-								got[lines([]journaltest.Entry{e})[0]]--
-							}
-						}
-						for line, n := range got {
-							if n != 0 {
-								t.Fatalf("%s, %s: %q %d times too often\nafter %+v: %s", kind, name, line, n, o.After, strings.Join(h.story, ", "))
-							}
-						}
-						options[kind+name] = p.goOn(o)
 					}
 				}
 			}
 		})
 	}
+}
+
+// reading is a row of passes.
+type reading struct {
+	o, before Options
+	due       map[string]int // lines that were written and not handed out
+}
+
+func (r *reading) pass(t *testing.T, written []journaltest.Entry) {
+	if r.due == nil {
+		r.due = map[string]int{}
+	}
+	for _, e := range written {
+		if r.o.Matches == nil || e.Fields != nil {
+			r.due[lines([]journaltest.Entry{e})[0]]++
+		}
+	}
+	p := read(t, r.o)
+	for _, line := range p.entries {
+		r.due[line]--
+	}
+	for _, w := range p.warnings {
+		if Lacking(w) {
+			t.Errorf("a sound host is told of: %s", w)
+		}
+	}
+	r.before, r.o = r.o, p.goOn(r.o)
 }

@@ -91,14 +91,16 @@ type Reader struct {
 	reopen   func() (reader, error) // to read all
 	again    bool                   // they are looked for in all
 
-	comparing bool   // entries may still be before the position
-	near      int64  // µs; from here on an entry may be beyond the tail
-	steps     int    // entries looked at
-	taken     bool   // one was new, handed out or not
-	last      string // cursor of the last one that was taken; "": ask src
-	latest    Cursor // of those taken whose cursor was asked for; not the last one where files interleave
-	tailTaken bool   // the plan's tail was one of them
-	skipped   bool   // an entry beyond the tail was left to the next pass
+	comparing bool              // entries may still be before the position
+	near      int64             // µs; from here on an entry may be beyond the tail
+	fresh     []int64           // µs; before that, of entries that may have been in the making: see newExhausted
+	read      map[string]uint64 // by seqnum id: the last number that was asked for of entries that were taken
+	steps     int               // entries looked at
+	taken     bool              // one was new, handed out or not
+	last      string            // cursor of the last one that was taken; "": ask src
+	latest    Cursor            // of those taken whose cursor was asked for; not the last one where files interleave
+	tailTaken bool              // the plan's tail was one of them
+	skipped   bool              // an entry beyond the tail was left to the next pass
 
 	now      int64 // µs of the current entry
 	previous int64 // µs of the one before
@@ -111,7 +113,8 @@ type Reader struct {
 	exhaust  *Exhausted
 	gaps     []Gap
 	warned   []string
-	bad      map[string]string // files passed over: path, fingerprint
+	bad      map[string]string // see Exhausted.Damaged
+	told     map[string]bool   // paths of files that something was found of
 	err      error
 }
 
@@ -181,7 +184,7 @@ func (r *Reader) isSpoiled() bool {
 // take tells whether the entry, of time t, is new and was there at Open. It
 // leaves its cursor in last where it had to ask for it.
 func (r *Reader) take(t int64) bool {
-	if !r.comparing && t < r.near && len(r.expected) == 0 {
+	if !r.comparing && t < r.near && len(r.expected) == 0 && !slices.Contains(r.fresh, t) {
 		r.last = ""
 		return true
 	}
@@ -198,6 +201,9 @@ func (r *Reader) take(t int64) bool {
 	_, expected := r.expected[c.identity()]
 	delete(r.expected, c.identity())
 	if r.again {
+		if expected {
+			r.note(c)
+		}
 		if expected && (r.latest == (Cursor{}) || r.plan.later(c, r.latest)) {
 			r.latest, r.last = c, text
 		}
@@ -219,6 +225,7 @@ func (r *Reader) take(t int64) bool {
 		return false
 	}
 	r.last = text
+	r.note(c)
 	if r.latest == (Cursor{}) || r.plan.later(c, r.latest) {
 		r.latest = c
 	}
@@ -226,6 +233,17 @@ func (r *Reader) take(t int64) bool {
 		*tail, r.tailTaken = c, true
 	}
 	return true
+}
+
+// note takes note of the number of an entry that was taken, unless that is damaged.
+func (r *Reader) note(c Cursor) {
+	if !r.plan.counted(c) {
+		return
+	}
+	if r.read == nil {
+		r.read = map[string]uint64{}
+	}
+	r.read[c.SeqnumID] = max(r.read[c.SeqnumID], c.Seqnum)
 }
 
 // fail ends the reading with an error.
@@ -275,7 +293,7 @@ func (r *Reader) finish() {
 		return // another file stood at the path than the one whose header we read
 	}
 	tail := r.plan.safeTail()
-	if r.tailTaken {
+	if r.tailTaken || tail != nil && !r.plan.isNew(*r.plan.tail) { // it was taken by an earlier pass
 		tail = r.plan.tail
 	}
 	for _, at := range []*Cursor{tail, &r.latest} {
@@ -286,9 +304,12 @@ func (r *Reader) finish() {
 			r.end = &state.JournalPosition{Cursor: c.String(), Time: int64(c.Realtime)}
 		}
 	}
-	if r.end != nil {
-		r.exhaust = r.plan.newExhausted(r.end.Cursor)
+	switch {
+	case r.end != nil:
+		r.exhaust = r.plan.newExhausted(r.end.Cursor, r.read)
 		r.exhaust.Damaged = r.bad
+	case len(r.bad) > 0: // nothing else is known
+		r.exhaust = &Exhausted{Damaged: r.bad}
 	}
 }
 

@@ -52,6 +52,7 @@ type survey struct {
 	expected *Cursor  // of the last entry that is asked for and not told of
 	spoiled  []uint64 // numbers of entries that are not what was written
 	broken   uint64   // of one that could not be looked at to its end
+	lost     uint64   // where the walk has lost its way; 0: nowhere
 }
 
 // entryHead are the numbers of an entry that the header repeats of the last one.
@@ -75,7 +76,7 @@ func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []
 		return 0, nil, err
 	}
 	defer file.Close()
-	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.stat.inode {
+	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.inode {
 		return 0, nil, err // it was rotated away, and this is another
 	}
 	if from > info.tailObject {
@@ -167,6 +168,9 @@ func (s *survey) compare(all bool) error {
 		agrees = (sound(s.last) || sound(s.before)) && head.seqnum-s.last.seqnum <= 1
 	}
 	if counted && agrees {
+		if s.entries > 0 { // what is in the making is the next pass's
+			i.TailSeqnum, i.TailRealtime, i.TailMono = s.last.seqnum, int64(s.last.realtime), s.last.mono
+		}
 		return nil
 	}
 	if s.entries > 0 && !agrees {
@@ -196,7 +200,7 @@ func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
 
 // expectLast tells of the last entry, if it is asked for and complete.
 func (s *survey) expectLast() {
-	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.info.State == Archived || age >= settle) {
+	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.question.now == 0 || s.info.State == Archived || age >= settle) {
 		s.question.expect(*s.expected)
 	}
 }
@@ -322,57 +326,6 @@ var (
 // isRefused tells whether the file is not to be opened.
 func isRefused(err error) bool { return errors.Is(err, errTooLarge) || errors.Is(err, errTorn) }
 
-// mostBehind bounds, in bytes, where behind looks, for a file may be sparse: journald makes no
-// larger files (SystemMaxFileSize=).
-const mostBehind = 128 << 20
-
-// behind looks for what is refused from the offset on, where the walk has lost its way: lists may
-// lead there.
-func (s *survey) behind(at uint64) error {
-	for end := min(s.info.tailObject, at+mostBehind); at <= end; at += 8 {
-		b, err := s.bytes(at, objectHead)
-		if err != nil {
-			return nil
-		}
-		if b[0] == objectData && b[1] != 0 && b[1]&^compressions == 0 {
-			if _, err := s.object(at); isRefused(err) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// uncounted is the offset of an object behind the last one that the header names: the header is
-// older than the rest, which libsystemd does not read. There may be a hole between them. 0: there is none.
-func uncounted(f FileInfo) uint64 {
-	file, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return 0
-	}
-	defer file.Close()
-	s := &survey{file: file, info: &f}
-	size := func(at uint64) (size uint64, ok bool) {
-		b, err := s.bytes(at, objectHead)
-		if err != nil {
-			return 0, false
-		}
-		size = binary.LittleEndian.Uint64(b[8:])
-		if b[0] == 0 || b[0] > objectTag || [6]byte(b[2:]) != [6]byte{} || size <= objectHead || size >= uint64(f.Size) {
-			size = 0
-		}
-		return size, true
-	}
-	last, ok := size(f.tailObject)
-	at := f.tailObject + max(8, (last+7)&^7)
-	for end := at + mostBehind; ok && at < end; at += 8 {
-		if last, ok = size(at); last > 0 {
-			return at
-		}
-	}
-	return 0
-}
-
 // shape is the least size of an object of the kind, and the size of the items that follow:
 // 0 for what is no kind, and where no items follow.
 func (s *survey) shape(kind byte) (fixed, item uint64) {
@@ -433,10 +386,14 @@ func (s *survey) items(at, n, item, seqnum uint64) error {
 	for ; len(b) > 0 && err == nil; b = b[item:] {
 		field := offset(b, item)
 		switch {
+		case s.lost > 0: // libsystemd passes over fields that are none
+			if field&7 == 0 && field < at && (field >= s.lost || field < s.from) {
+				_ = s.older(field, at)
+			}
 		case field == 0 || field&7 != 0 || field >= at || field >= s.from && !s.links.isField.has(field):
 			err = errors.New("an entry of fields that are none")
 		case field < s.from:
-			err = s.older(field)
+			err = s.older(field, s.from)
 		}
 		spoiled = s.links.hold(at, field) || spoiled
 	}

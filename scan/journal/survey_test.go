@@ -390,7 +390,7 @@ func FuzzSurvey(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		info.Path, info.stat.inode = path, is.Sys().(*syscall.Stat_t).Ino
+		info.Path, info.inode = path, is.Sys().(*syscall.Stat_t).Ino
 		if end, _, err := surveyFile(&info, from, question{values: sshdMatches[0]}); err == nil && end == 0 && info.Entries > 0 {
 			t.Error("no end of a sound file")
 		}

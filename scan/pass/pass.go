@@ -370,16 +370,16 @@ func (p *Pass) judge(f scan.Finding) {
 	}
 }
 
-// exhausted is what is known of the journal's files at the position on disk: by
+// exhausted is what is known of the journal's files at the position on disk, or without any: by
 // the pass before, else by the one that saved the position.
 func (p *Pass) exhausted() *journal.Exhausted {
-	if p.saved == nil {
-		return nil
+	known, at := p.Ledger.Sources, ""
+	if p.saved != nil {
+		at = p.saved.Cursor
 	}
-	known := p.Ledger.Sources
 	for _, from := range []state.Sources{{Files: p.volatile.Journal, Matches: p.volatile.Matches}, known} {
 		x := &journal.Exhausted{}
-		if from.Matches == p.matches() && json.Unmarshal(from.Files, x) == nil && x.Cursor == p.saved.Cursor {
+		if from.Matches == p.matches() && json.Unmarshal(from.Files, x) == nil && x.Cursor == at {
 			return x
 		}
 	}

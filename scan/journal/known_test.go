@@ -1,0 +1,173 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// What was read of a numbering is known by its numbers, whatever the clocks of other boots say, and
+// though the last entry was written just before the pass.
+func TestNumbersOfOtherBoots(t *testing.T) {
+	at := func(bootN int, second int64) journaltest.Entry {
+		return journaltest.Entry{Boot: journaltest.Boot(bootN), Time: t0 + second*1e6, Monotonic: second * 1e6, Message: fmt.Sprint("m ", bootN, " ", second)}
+	}
+	type step map[string][]journaltest.Entry // what is written, by file
+	rows := []struct {
+		name  string
+		steps []step
+	}{
+		{"a file that was empty", []step{
+			{"system.journal": {at(1, 8), at(1, 9)}, "user.journal": nil},
+			{"user.journal": {at(2, 1), at(2, 2)}}}},
+		{"entries of a boot before that of the position", []step{
+			{"user.journal": {at(1, 9)}},
+			{"system.journal": {at(3, 8)}},
+			{}}},
+		{"a boot without a clock, and the position in another file", []step{
+			{"system.journal": {at(1, 7), at(1, 8)}, "user.journal": {at(1, 9)}},
+			{"system.journal": {at(2, 1), at(2, 2)}},
+			{}}},
+		{"a clock that was ahead", []step{
+			{"user.journal": {at(1, 9)}, "system.journal": {at(2, 100)}},
+			{}}},
+		{"the last entry but one of the position's file", []step{
+			{"user.journal": {at(1, 7), at(1, 9)}},
+			{"system.journal": {at(2, 8)}},
+			{},
+			{"system.journal": {at(2, 9)}, "user.journal": {at(2, 10)}}}},
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) {
+				dir := t.TempDir()
+				o := Options{Path: dir, Reader: kind, Now: t0 + 9_500_000}
+				for i, s := range row.steps {
+					var want []string
+					for name, e := range s {
+						journaltest.Write(t, filepath.Join(dir, name), e)
+						want = append(want, lines(e)...)
+					}
+					p := read(t, o)
+					slices.Sort(p.entries)
+					slices.Sort(want)
+					if !slices.Equal(p.entries, want) {
+						t.Errorf("pass %d: got %q, want %q", i, p.entries, want)
+					}
+					if slices.ContainsFunc(p.warnings, Lacking) {
+						t.Errorf("pass %d: %q", i, p.warnings)
+					}
+					o = p.goOn(o)
+				}
+			})
+		}
+	})
+}
+
+// An entry that is in the making when a pass looks is the next one's.
+func TestEntryInTheMaking(t *testing.T) {
+	e := entries(4, "m")
+	e[3].Boot = journaltest.Boot(2)
+	path := journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), e)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := binary.LittleEndian.PutUint64
+	rows := []struct {
+		name string
+		make func(b []byte)
+		want uint64 // the last number that was complete
+	}{
+		{"none is", func(b []byte) {}, 4},
+		{"its number is taken", func(b []byte) { put(b[atTailSeqnum:], 5) }, 4},
+		{"its times are not in the header", func(b []byte) {
+			put(b[atTailRealtime:], uint64(e[2].Time))
+			put(b[atTailMono:], uint64(e[2].Monotonic))
+		}, 3},
+	}
+	for _, row := range rows {
+		b := slices.Clone(whole)
+		row.make(b)
+		b[atState] = byte(Online)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		now := t0 + 3_100_000 // long after the times in the header, or just after the entry's
+		if row.want == 4 {
+			now += 1e9
+		}
+		p := &plan{now: int64(now)}
+		info, err := readInfo(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.surveyed, _, err = surveyFile(&info, 0, question{}); err != nil {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		p.files = []FileInfo{info}
+		got := p.newExhausted("t=1", nil).Files[0]
+		if got.Seqnum != row.want || (got.Entries > 0) != (row.want == 4) {
+			t.Errorf("%s: %+v, want number %d", row.name, got, row.want)
+		}
+	}
+}
+
+// What is lost before a file is told of when it is read, and not again while the position stays.
+func TestGapIsToldOnce(t *testing.T) {
+	e := entries(9, "m")
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		old, file := filepath.Join(dir, "system@a.journal"), filepath.Join(dir, "system.journal")
+		journaltest.Renumber(t, journaltest.Write(t, old, e[:2]), numbering, 1)
+		o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+		o = read(t, o).goOn(o)
+		if err := os.Remove(old); err != nil {
+			t.Fatal(err)
+		}
+		journaltest.Write(t, file, e[8:]) // one entry, which nobody asks for
+		p := read(t, o)
+		warned(t, p.warnings, "no longer in the journal")
+		for range 2 {
+			p = read(t, p.goOn(o))
+			warned(t, p.warnings)
+		}
+	})
+}
+
+// A first number that is damaged is no loss.
+func TestDamagedFirstNumber(t *testing.T) {
+	file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), entries(9, "m"))
+	o := Options{Path: file, Now: t0 + 1e12}
+	o = read(t, o).goOn(o)
+	change(t, file, func(b []byte) { b[atHeadSeqnum+1] = 1 })
+	if p := read(t, o); len(p.warnings)+len(p.gaps) > 0 {
+		t.Errorf("%q, %v", p.warnings, p.gaps)
+	}
+}
+
+// Where the boot of what comes first has nothing that is asked for, what is in the next boot is
+// looked for to the last entry, also where the clock of the pass is not known.
+func TestLastEntryOfTheNextBoot(t *testing.T) {
+	at := func(bootN int, second int64, uid string) journaltest.Entry {
+		return journaltest.Entry{Boot: journaltest.Boot(bootN), Time: t0 + second*1e6, Monotonic: second * 1e6, Message: fmt.Sprint("m ", bootN, " ", second), Fields: map[string]string{"_UID": uid}}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for _, now := range []int64{0, t0 + 1e12} {
+			dir := t.TempDir()
+			journaltest.Write(t, filepath.Join(dir, "system.journal"), []journaltest.Entry{at(1, 5, "0")})
+			o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: now}
+			p := read(t, o)
+			next := []journaltest.Entry{at(2, 1, "0"), at(2, 2, "0")}
+			journaltest.Write(t, filepath.Join(dir, "user.journal"), append([]journaltest.Entry{at(1, 9, "1")}, next...))
+			p = read(t, p.goOn(o))
+			same(t, p.entries, lines(next))
+			same(t, read(t, p.goOn(o)).entries, nil)
+		}
+	})
+}
