@@ -11,8 +11,10 @@ import (
 // another round comes.
 func emptyRounds(re *syntax.Regexp) bool {
 	for i, sub := range re.Sub {
-		forced := re.Op == syntax.OpConcat && i+1 < len(re.Sub) && ends(sub, re.Sub[i+1])
-		if !forced && emptyRounds(sub) {
+		if re.Op == syntax.OpConcat && i+1 < len(re.Sub) && ends(sub, re.Sub[i+1]) {
+			sub = sub.Sub[0]
+		}
+		if emptyRounds(sub) {
 			return true
 		}
 	}
@@ -27,7 +29,7 @@ func again(re *syntax.Regexp) bool {
 // ends tells whether a repetition without groups ends where the literal next begins, and
 // nowhere else.
 func ends(re, next *syntax.Regexp) bool {
-	return again(re) && re.Max < 1 && re.Min < 2 && re.MaxCap() == 0 && !emptyRounds(re.Sub[0]) &&
+	return again(re) && re.Max < 1 && re.Min < 2 && re.MaxCap() == 0 &&
 		next.Op == syntax.OpLiteral && next.Flags&syntax.FoldCase == 0 && !begins(re, next.Rune[0])
 }
 

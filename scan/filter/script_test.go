@@ -61,6 +61,20 @@ func TestDialect(t *testing.T) {
 	}
 }
 
+// However deep they are nested, each is looked at once: this ends.
+func TestEmptyRoundsNested(t *testing.T) {
+	const deep = 200
+	pattern, body := strings.Repeat("(?:", deep)+"a*", ""
+	for i := range deep {
+		body += "x)*" + string(rune(0x100+i))
+	}
+	for _, pattern := range []string{pattern + body, pattern + strings.Repeat("x)*x", deep)} {
+		if _, linear, err := Dialect(pattern + "]"); !linear || err != nil {
+			t.Errorf("linear %v, %v", linear, err)
+		}
+	}
+}
+
 // The lines of a connection: a user who fails and then succeeds is forgiven, and one whose
 // address comes later is blamed with it.
 func TestScriptConnections(t *testing.T) {
