@@ -3,6 +3,7 @@ package filter
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -60,10 +61,32 @@ func TestSlowestBeyondASCII(t *testing.T) {
 	const many = `(?:(?:[a-c]|b){1,29}x?){1,29}! from <HOST>$`
 	for pattern, want := range map[string]int{`^(?i)` + many: 1, `^` + many: 0} {
 		m := scriptMatcher(t, "[[script.failure]]\nname = 'one'\npattern = '"+pattern+"'\n")
-		if slow, untried := m.Slowest(time.Now().Add(time.Minute)); len(slow) != want || untried > 0 {
+		slow, untried := m.Slowest(time.Now().Add(time.Minute))
+		if len(slow) != want || untried > 0 {
 			t.Errorf("%s: %.100q, %d untried", pattern, slow, untried)
 		}
+		for _, s := range slow { // the line does it
+			if m.MatchLine([]byte(s.Line), "log", scriptNow); len(m.Slow()) != 1 {
+				t.Errorf("%s: %.100q is given up by none", pattern, s.Line)
+			}
+		}
 	}
+}
+
+// What backtracks over a line beyond ASCII is compiled when the first such line comes, from
+// whichever log.
+func TestBacktracksConcurrently(t *testing.T) {
+	m := scriptMatcher(t, "[[script.failure]]\nname = 'one'\npattern = '(?i)^user \\w+ from <HOST>$'\n")
+	var done sync.WaitGroup
+	for _, log := range []string{"a", "b", "c", "d"} {
+		done.Go(func() {
+			if v := m.MatchLine([]byte("USER é from 192.0.2.1"), log, scriptNow); v.Kind != Failure {
+				t.Errorf("%s: %+v", log, v)
+			}
+			m.Slowest(time.Time{})
+		})
+	}
+	done.Wait()
 }
 
 func scriptMatcher(t *testing.T, script string) *Matcher {

@@ -146,7 +146,7 @@ func (t *translator) run() error {
 }
 
 var (
-	leadingFlags = lazy.Regexp(`^\s*(?:\(\?:)?\(\?([aiLmsux]+)\)`)
+	leadingFlags = lazy.Regexp(`^\s*\(\?([aiLmsux]+)\)`)
 	beginsFlags  = lazy.Regexp(`^\((?:\?:)?(\(\?[a-z]+)\)`)
 	groupFlags   = lazy.Regexp(`^\(\?([aiLmsux]*)(?:-([imsx]+))?([:)])`)
 	counts       = lazy.Regexp(`^\{(\d*)(,?)(\d*)\}`)

@@ -50,6 +50,10 @@ func TestAsPython(t *testing.T) {
 		{`(a|){1,2}`, "a", "a|"},
 		{`(a|){1,3}`, "a", "a|"},
 		{`(^|\w)*?(b)`, "ab", "ab|a|b"},
+		{`(?:[^\]"]*|"[^"]*")*\]`, `a"]"b]`, `a"]"b]`},
+		{`(?:x?(?:|y)|z)*w`, "xzw", "xzw"},
+		{`(?:x?(?:|y)|z)*z`, "xzz", "xz"},
+		{`(?:a*|b)+?c`, "abac", "abac"},
 		// boundaries of words
 		{`\bx`, "éx x", "x"},
 		{`(\B.)`, "éa", "a|a"},

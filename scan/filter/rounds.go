@@ -5,21 +5,57 @@ import (
 	"slices"
 )
 
-// emptyRounds tells whether an expression repeats what may match nothing. When that ends,
-// and what its groups then hold, is otherwise in Go's regexp than in Python's re.
+// emptyRounds tells whether an expression repeats what may match nothing, so that it shows:
+// when that ends, and what its groups then hold, is otherwise in Go's regexp than in Python's
+// re. It does not show where there are no groups and the next character alone says whether
+// another round comes.
 func emptyRounds(re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpRepeat:
-		if re.Max >= 0 && re.Max <= re.Min+1 {
-			break
+	for i, sub := range re.Sub {
+		if re.Op == syntax.OpConcat && i+1 < len(re.Sub) && ends(sub, re.Sub[i+1]) {
+			sub = sub.Sub[0]
 		}
-		fallthrough
-	case syntax.OpStar, syntax.OpPlus:
-		if mayBeEmpty(re.Sub[0]) {
+		if emptyRounds(sub) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(re.Sub, emptyRounds)
+	return again(re) && mayBeEmpty(re.Sub[0])
+}
+
+// again tells whether re is a repetition of more than one round that is not due.
+func again(re *syntax.Regexp) bool {
+	return re.Op == syntax.OpStar || re.Op == syntax.OpPlus || re.Op == syntax.OpRepeat && (re.Max < 0 || re.Max > re.Min+1)
+}
+
+// ends tells whether a repetition without groups ends where the literal next begins, and
+// nowhere else.
+func ends(re, next *syntax.Regexp) bool {
+	return again(re) && re.Max < 1 && re.Min < 2 && re.MaxCap() == 0 &&
+		next.Op == syntax.OpLiteral && next.Flags&syntax.FoldCase == 0 && !begins(re, next.Rune[0])
+}
+
+// begins tells whether a match of re may begin with a character.
+func begins(re *syntax.Regexp, r rune) bool {
+	switch re.Op {
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true
+	case syntax.OpLiteral:
+		return re.Rune[0] == r || re.Flags&syntax.FoldCase != 0
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			if re.Rune[i] <= r && r <= re.Rune[i+1] {
+				return true
+			}
+		}
+	}
+	for _, sub := range re.Sub {
+		if begins(sub, r) {
+			return true
+		}
+		if re.Op == syntax.OpConcat && !mayBeEmpty(sub) {
+			break
+		}
+	}
+	return false
 }
 
 // mayBeEmpty tells whether re can match nothing.

@@ -36,7 +36,10 @@ func TestDialect(t *testing.T) {
 		{`(a)\1`, `(a)(?:\1)`, false},
 		{`(?:(?i)a)b`, `(?i:a)b`, true}, {`((?i)a)(b)\1`, `(?i:a)(b)(?:\1)`, false}, {`<HOST>\3`, `<HOST>(?:\3)`, false},
 		{`a(?i)b`, `(?i)ab`, true},
-		{"(?x) a b # comment\n c", `abc`, true},
+		{"(?x) a b # comment\n c", `abc`, true}, {`(?:(?x) a b) c`, `(?:ab) c`, true}, {`(?x:a b) c`, `(?:ab) c`, true},
+		{`(?:[^\]"]*|"[^"]*")*\]`, `(?:[^\]"]*|"[^"]*")*\]`, true}, // the next character says whether another round comes
+		{`(?:[^"]*|"[^"]*")*\]`, `(?:[^"]*|"[^"]*")*\]`, false}, {`(?:(a*)|b)*\]`, `(?:(a*)|b)*\]`, false}, {`(?:a*|(?:b?)*x)*\]`, `(?:a*|(?:b?)*x)*\]`, true},
+		{`(?:a*|b)*`, `(?:a*|b)*`, false}, {`(?:a*|b)*(?i:c)`, `(?:a*|b)*(?i:c)`, false}, {`(?:(?:a*|b)*b|c)*\]`, `(?:(?:a*|b)*b|c)*\]`, false},
 		{`a{,3}`, `a{0,3}`, true},
 		{`a{`, `a\{`, true}, {`a{}`, `a\{}`, true}, {`a{,}`, `a{0,}`, true},
 		{`[][]`, `[\]\[]`, true}, {`[\\s-x]`, `[\\s-x]`, true}, {`[\d-x](?!0-9)[90-9-x]`, `[\p{Nd}\-x](?!0-9)[90-9-x]`, false},
@@ -54,6 +57,20 @@ func TestDialect(t *testing.T) {
 	for _, bad := range []string{`(`, `a)`, `[a`, `*a`, `\`, `(?P<x>a)(?P<x>b)`, `(?P<x`, `\q`, `(?Z)`, `\2`, `(?a)\w`, `(?i:(?a:\w))`} {
 		if got, _, err := Dialect(bad); err == nil {
 			t.Errorf("%s: read as %s", bad, got)
+		}
+	}
+}
+
+// However deep they are nested, each is looked at once: this ends.
+func TestEmptyRoundsNested(t *testing.T) {
+	const deep = 200
+	pattern, body := strings.Repeat("(?:", deep)+"a*", ""
+	for i := range deep {
+		body += "x)*" + string(rune(0x100+i))
+	}
+	for _, pattern := range []string{pattern + body, pattern + strings.Repeat("x)*x", deep)} {
+		if _, linear, err := Dialect(pattern + "]"); !linear || err != nil {
+			t.Errorf("linear %v, %v", linear, err)
 		}
 	}
 }
