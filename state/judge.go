@@ -212,6 +212,9 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 		f.Weight = max(f.Weight, r.MaxRetry)
 	}
 	w, evicted := jail.hit(key, hit{f.Time, f.Weight, f.User}, findtime, r.MaxTracked)
+	if f.Time <= jail.Recounted {
+		w.anew = max(w.anew, f.Time)
+	}
 	if evicted != nil {
 		j.full(jail, r, f.Time)
 	}

@@ -12,6 +12,8 @@ type window struct {
 	hits   []hit
 	weight int // sum over hits
 	place  int // in a ranking
+
+	anew int64 // the second up to which its hits are of the source that is judged anew, see recount; 0: none is
 }
 
 type hit struct {
