@@ -213,7 +213,7 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	}
 	w, evicted := jail.hit(key, hit{f.Time, f.Weight, f.User}, findtime, r.MaxTracked)
 	if f.Time <= jail.Recounted {
-		w.anew = max(w.anew, f.Time)
+		w.anew = max(w.anew, uint32(f.Time))
 	}
 	if evicted != nil {
 		j.full(jail, r, f.Time)

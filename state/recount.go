@@ -51,7 +51,7 @@ func (jail *Jail) replace(key Key, t int64) {
 
 // cut drops the hits of a window up to the second to that are of another source.
 func (jail *Jail) cut(w *window, to int64) {
-	from := max(jail.recount.reached, w.anew)
+	from := max(jail.recount.reached, int64(w.anew))
 	if from >= to {
 		return
 	}
