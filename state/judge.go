@@ -218,7 +218,7 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 	if evicted != nil {
 		j.full(jail, r, f.Time)
 	}
-	if i, ok := w.decides(f.Time, findtime, r.MaxRetry); ok && w != evicted {
+	if i, ok := w.decides(f.Time, findtime, r.MaxRetry); ok && w != evicted && !jail.replaced(w, w.hits[i].time) {
 		j.ban(jail, r, w, i, f)
 	}
 	return true

@@ -49,14 +49,16 @@ func (jail *Jail) replace(key Key, t int64) {
 	}
 }
 
+// replaced tells whether what a window holds of that second is of another source, and so
+// is about to come by or to be dropped.
+func (jail *Jail) replaced(w *window, t int64) bool {
+	return t > max(jail.recount.reached, int64(w.anew)) && t <= jail.Recounted
+}
+
 // cut drops the hits of a window up to the second to that are of another source.
 func (jail *Jail) cut(w *window, to int64) {
-	from := max(jail.recount.reached, int64(w.anew))
-	if from >= to {
-		return
-	}
 	for i := len(w.hits) - 1; i >= 0; i-- {
-		if t := w.hits[i].time; t > from && t <= to {
+		if t := w.hits[i].time; t <= to && jail.replaced(w, t) {
 			w.drop(i)
 			jail.changed = true
 		}

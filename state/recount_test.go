@@ -240,3 +240,22 @@ func TestRecountUnheard(t *testing.T) {
 		t.Errorf("the address is %d times in the state", n)
 	}
 }
+
+// TestRecountForgiven: a log-in that forgives stands between what comes by before it and
+// what another source held after it.
+func TestRecountForgiven(t *testing.T) {
+	b := newBench(func(r *Rules) { r.Forgive = true })
+	b.Settled = func() (*Settled, error) { return &Settled{}, nil }
+	login := fail("203.0.113.1", 15)
+	login.Kind = KindSuccess
+	log := []Event{fail("203.0.113.1", 10), fail("203.0.113.1", 11), login, fail("203.0.113.1", 20)}
+	for range 2 {
+		for _, e := range log {
+			b.Event(e)
+		}
+		b.Recount("sshd", 0, T+50, false)
+	}
+	if got := b.told(); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
