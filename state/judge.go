@@ -212,10 +212,13 @@ func (j *Judge) failure(jail *Jail, r *Rules, f Failure) bool {
 		f.Weight = max(f.Weight, r.MaxRetry)
 	}
 	w, evicted := jail.hit(key, hit{f.Time, f.Weight, f.User}, findtime, r.MaxTracked)
+	if f.Time <= jail.Recounted {
+		w.anew = max(w.anew, uint32(f.Time))
+	}
 	if evicted != nil {
 		j.full(jail, r, f.Time)
 	}
-	if i, ok := w.decides(f.Time, findtime, r.MaxRetry); ok && w != evicted {
+	if i, ok := w.decides(f.Time, findtime, r.MaxRetry); ok && w != evicted && !jail.replaced(w, w.hits[i].time) {
 		j.ban(jail, r, w, i, f)
 	}
 	return true

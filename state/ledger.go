@@ -74,7 +74,7 @@ type Jail struct {
 	Reach     Reach         // as of the last pass: bans stay enforced while the configuration is broken
 	Prefixes  [2]int        // bits of an IPv4 and of an IPv6 key, as of the last pass
 	Seen      Seen          // tallies
-	Pardons   map[Key]int64 // unbans: failures of the key at or before that second are void
+	Pardons   map[Key]int64 // unbans, and spares where a log was judged again: failures of the key at or before that second are void
 	Successes map[Key]int64 // second of the last log-in of a key; kept only where a policy asks
 	Ignored   string        // fingerprint of the ignore rules that the bans were last held against
 	Through   *Through      // failures that came through its bans; nil: none. Judging ignores it

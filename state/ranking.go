@@ -69,7 +69,7 @@ func (s *standing) before(other *standing) bool {
 	return compareKeys(s.window.key, other.window.key) < 0
 }
 
-func (s *standing) at(place int) { s.window.place = place }
+func (s *standing) at(place int) { s.window.place = int32(place) }
 
 func (a *aged) before(other *aged) bool { return a.last < other.last }
 
@@ -104,12 +104,12 @@ func (r *ranking) insert(w *window) {
 // moved puts a window right that was hit.
 func (r *ranking) moved(w *window) {
 	r.light.items[w.place] = standingOf(w)
-	r.light.settle(w.place)
+	r.light.settle(int(w.place))
 }
 
 // remove takes a window out.
 func (r *ranking) remove(w *window) {
-	r.light.remove(w.place)
+	r.light.remove(int(w.place))
 	w.place = gone
 	if most := len(r.light.items); len(r.old.items) > most+most/goneShare+goneLeast {
 		left := slices.DeleteFunc(r.old.items, func(a aged) bool { return a.window.place == gone })

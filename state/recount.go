@@ -30,8 +30,7 @@ type recount struct {
 	from    int64 // the second up to which the source had been read before; 0: none of it
 	reached int64 // that up to which the windows are as they are to be; what is later was judged from another source
 
-	last int64         // of the last event in this judging; 0: none was
-	keys map[Key]int64 // as reached, for keys that have come by in this judging
+	last int64 // of the last event in this judging; 0: none was
 }
 
 // anew notes an event of a jail that is judged anew.
@@ -45,21 +44,21 @@ func (c *recount) anew(t int64) {
 // replace drops what the window of key holds from another source, up to the second of a
 // failure that has come by.
 func (jail *Jail) replace(key Key, t int64) {
-	c := &jail.recount
-	from, to := max(c.reached, c.keys[key]), min(t+skew, jail.Recounted)
-	if c.keys == nil {
-		c.keys = map[Key]int64{}
-	}
-	c.keys[key] = max(from, t)
-	if w := jail.windows.get()[key]; w != nil && from < to {
-		jail.cut(w, from, to)
+	if w := jail.windows.get()[key]; w != nil {
+		jail.cut(w, min(t+skew, jail.Recounted))
 	}
 }
 
-// cut drops the hits of a window after from up to to.
-func (jail *Jail) cut(w *window, from, to int64) {
+// replaced tells whether what a window holds of that second is of another source, and so
+// is about to come by or to be dropped.
+func (jail *Jail) replaced(w *window, t int64) bool {
+	return t > max(jail.recount.reached, int64(w.anew)) && t <= jail.Recounted
+}
+
+// cut drops the hits of a window up to the second to that are of another source.
+func (jail *Jail) cut(w *window, to int64) {
 	for i := len(w.hits) - 1; i >= 0; i-- {
-		if t := w.hits[i].time; t > from && t <= to {
+		if t := w.hits[i].time; t <= to && jail.replaced(w, t) {
 			w.drop(i)
 			jail.changed = true
 		}
@@ -72,21 +71,21 @@ func (jail *Jail) cut(w *window, from, to int64) {
 }
 
 // Reread ends a judging of a jail that is judged anew. all says that its source was read to
-// the end: what that did not bring, it has told a little apart or has not yet.
+// the end: what that did not bring, it has told a little apart or has not yet. Else the rest
+// of its last second may come by in the next judging.
 func (j *Judge) Reread(jail *Jail, all bool) {
-	c := &jail.recount
-	if c.last == 0 {
+	c, end := &jail.recount, jail.Recounted
+	if c.last == 0 { // nothing has come by
 		return
 	}
 	if !all {
-		c.reached = max(c.reached, c.last)
-	} else if c.reached < jail.Recounted {
-		for key, w := range jail.windows.get() {
-			jail.cut(w, max(c.reached, c.keys[key]), jail.Recounted)
-		}
-		c.reached = jail.Recounted
+		end = c.last
 	}
-	c.last, c.keys = 0, nil
+	for _, w := range jail.windows.get() {
+		jail.cut(w, end)
+		w.anew = 0
+	}
+	c.reached, c.last = max(c.reached, end), 0
 }
 
 // Settled is what the history tells of failures that were judged before.

@@ -198,3 +198,64 @@ func TestRecountSessions(t *testing.T) {
 	line("file/2", 52, true)
 	want("another one, which begins later", 2)
 }
+
+// TestRecountSplitSecond: a second of which one judging reads a part, and the next one the
+// rest, counts once for each key.
+func TestRecountSplitSecond(t *testing.T) {
+	b := newBench(nil)
+	b.Settled = func() (*Settled, error) { return &Settled{}, nil }
+	addresses := []string{"203.0.113.1", "203.0.113.2"}
+	for _, a := range addresses {
+		b.Event(fail(a, 50))
+	}
+	b.Recount("sshd", 0, T+100, false)
+	jail := b.state.Jail("sshd")
+	for i, a := range addresses {
+		b.Event(fail(a, 50))
+		b.Reread(jail, i > 0)
+	}
+	for _, a := range addresses {
+		if n, _ := jail.Waiting(Key(must(a)), T+60, 600); n != 1 {
+			t.Errorf("%s: %d failures, want 1", a, n)
+		}
+	}
+}
+
+// TestRecountUnheard: what is forgotten of an address has no place among the sessions.
+func TestRecountUnheard(t *testing.T) {
+	s := New()
+	sessions := s.Jail("sshd").sessions.get()
+	heard := fail("203.0.113.1", 1)
+	heard.Echoed = true
+	for range 3 {
+		sessions.Heard(&heard)
+		sessions.unheard()
+	}
+	sessions.Heard(&heard)
+	var text bytes.Buffer
+	if err := s.encode(&text); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(text.String(), `"@203.0.113.1"`); n != 1 {
+		t.Errorf("the address is %d times in the state", n)
+	}
+}
+
+// TestRecountForgiven: a log-in that forgives stands between what comes by before it and
+// what another source held after it.
+func TestRecountForgiven(t *testing.T) {
+	b := newBench(func(r *Rules) { r.Forgive = true })
+	b.Settled = func() (*Settled, error) { return &Settled{}, nil }
+	login := fail("203.0.113.1", 15)
+	login.Kind = KindSuccess
+	log := []Event{fail("203.0.113.1", 10), fail("203.0.113.1", 11), login, fail("203.0.113.1", 20)}
+	for range 2 {
+		for _, e := range log {
+			b.Event(e)
+		}
+		b.Recount("sshd", 0, T+50, false)
+	}
+	if got := b.told(); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}

@@ -81,11 +81,13 @@ func (s *Sessions) Heard(e *Event) *session {
 
 // unheard forgets what is known of addresses.
 func (s *Sessions) unheard() {
-	for id := range s.byID {
-		if strings.HasPrefix(id, "@") {
+	s.order = slices.DeleteFunc(s.order, func(id string) bool {
+		address := strings.HasPrefix(id, "@")
+		if address {
 			delete(s.byID, id)
 		}
-	}
+		return address
+	})
 }
 
 // inSession tells whether the session of e has not counted this attempt yet.

@@ -59,8 +59,8 @@ func (e *DamagedError) Error() string { return fmt.Sprintf("%s is damaged: %v", 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // OpenStore opens the directory of the state file. create makes it (mode 0700)
-// when it is missing, and refuses one that holds another state with the same history;
-// otherwise a missing one is an error that is fs.ErrNotExist.
+// when it is missing, and refuses one that holds another state, saved later, with the same
+// history; otherwise a missing one is an error that is fs.ErrNotExist.
 func OpenStore(path string, create bool) (*Store, error) {
 	parent := filepath.Dir(path)
 	if create {
@@ -111,8 +111,8 @@ func (s *Store) Lock(wait time.Duration) error {
 	return err
 }
 
-// alone refuses a state whose history is that of another one: X and X.json would each cut
-// what the other has decided.
+// alone refuses a state whose history is that of another one, which was saved later: X and
+// X.json would each cut what the other has decided. So one of them goes on.
 func (s *Store) alone() error {
 	twin, named := strings.CutSuffix(s.name, ".json")
 	if !named {
@@ -121,12 +121,19 @@ func (s *Store) alone() error {
 	if s.name == "state.json" || twin == "state.json" { // its history is called otherwise
 		return nil
 	}
-	for _, name := range []string{twin, twin + ".lock"} { // it is a state, and not any file
-		if unix.Faccessat(int(s.dir.Fd()), name, unix.F_OK, 0) != nil {
-			return nil
-		}
+	own, _ := s.saved(s.name)
+	other, is := s.saved(twin)
+	if _, locked := s.saved(twin + ".lock"); !is || !locked || other <= own { // without a lock it is any file
+		return nil
 	}
-	return fmt.Errorf("%s and %s would share one history, %s (move one of them)", s.path, filepath.Join(s.dir.Name(), twin), s.history)
+	return fmt.Errorf("%s and %s, which was saved later, would share one history, %s (move one of them)", s.path, filepath.Join(s.dir.Name(), twin), s.history)
+}
+
+// saved is when a name in the directory was written, in nanoseconds.
+func (s *Store) saved(name string) (nanoseconds int64, ok bool) {
+	var is unix.Stat_t
+	err := unix.Fstatat(int(s.dir.Fd()), name, &is, unix.AT_SYMLINK_NOFOLLOW)
+	return is.Mtim.Nano(), err == nil
 }
 
 func (s *Store) lockFile(ctx context.Context, name string, wait time.Duration) error {
@@ -409,6 +416,9 @@ func CheckStore(path string) error {
 		return err
 	}
 	defer s.Close()
+	if err := s.alone(); err != nil {
+		return err
+	}
 	if err := unix.Faccessat(int(s.dir.Fd()), ".", unix.W_OK, unix.AT_EACCESS); err != nil {
 		return fmt.Errorf("write to %s: %w", s.dir.Name(), err)
 	}

@@ -412,7 +412,8 @@ func BenchmarkResave(b *testing.B) {
 	}
 }
 
-// Two states of which each would cut the other's history are not written.
+// Of two states of which each would cut the other's history one is written, that which was
+// saved last.
 func TestStoreTwins(t *testing.T) {
 	for _, c := range []struct {
 		first, second string
@@ -436,9 +437,29 @@ func TestStoreTwins(t *testing.T) {
 		if err := write(c.first); err != nil {
 			t.Errorf("%s again: %v", c.first, err)
 		}
+		checked := CheckStore(filepath.Join(dir, c.second))
 		err := write(c.second)
 		if refused := err != nil && strings.Contains(err.Error(), "would share one history, x.history.jsonl"); refused != c.refused || !refused && err != nil {
 			t.Errorf("%s beside %s: %v", c.second, c.first, err)
+		}
+		if fmt.Sprint(checked) != fmt.Sprint(err) {
+			t.Errorf("checked: %v, and tried: %v", checked, err)
+		}
+		// Both are there already, of a time when nothing refused them.
+		if !c.refused {
+			continue
+		}
+		for name, saved := range map[string]int64{c.first: T, c.second: T + 1} {
+			path := filepath.Join(dir, name)
+			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+".lock", nil, 0o600), os.Chtimes(path, time.Time{}, time.Unix(saved, 0))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := write(c.first); err == nil {
+			t.Errorf("%s is written, and %s was saved later", c.first, c.second)
+		}
+		if err := write(c.second); err != nil {
+			t.Errorf("%s was saved later: %v", c.second, err)
 		}
 	}
 }

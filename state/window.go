@@ -10,8 +10,9 @@ import (
 type window struct {
 	key    Key
 	hits   []hit
-	weight int // sum over hits
-	place  int // in a ranking
+	weight int    // sum over hits
+	place  int32  // in a ranking
+	anew   uint32 // the second up to which its hits are of the source that is judged anew, see recount; 0: none is
 }
 
 type hit struct {

@@ -27,6 +27,11 @@ const undecided = "undecided"
 
 // choose gives each jail that reads a log its source.
 func (p *Pass) choose(ctx context.Context) {
+	for _, jail := range p.Ledger.Jails {
+		if jail.Recounted > p.Now.Unix()+lag { // the clock was set back: what comes now was not judged then
+			jail.Recounted = 0
+		}
+	}
 	chosen, named, paths := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, w := range p.Watches {
 		if w.Err != nil {

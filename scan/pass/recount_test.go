@@ -261,3 +261,23 @@ func TestRecountedLate(t *testing.T) {
 	r.pass(recountBegin + 131)
 	r.same(want, 1)
 }
+
+// A clock that was ahead while a jail changed its source, and is set back, keeps nobody from
+// being banned.
+func TestRecountedClockSetBack(t *testing.T) {
+	r := newRecounting(t)
+	r.setup.JournalPath = r.dir
+	r.fails("203.0.113.9", recountBegin)
+	r.pass(recountBegin + 1)
+	r.setup.Watches[0].Backend = filter.Auto
+	r.fails("203.0.113.8", recountBegin+600)
+	r.pass(recountBegin + 601)
+	r.setup.Watches[0].Backend = filter.File
+	r.pass(recountBegin + 1202) // late enough to be saved
+	const now = recountBegin - 86400
+	for i := range int64(3) {
+		appendLine(t, r.log, now+i, "203.0.113.1")
+	}
+	r.pass(now + 3)
+	r.same([]string{fmt.Sprintf("sshd 203.0.113.1 %d %d 1", now+2, now+122)}, 1)
+}

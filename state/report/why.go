@@ -15,7 +15,7 @@ const (
 	IsBanned   = "banned"
 	IsCounted  = "counted"  // there are failures, too few
 	IsIgnored  = "ignored"  // it is never counted
-	IsPardoned = "pardoned" // an unban has forgiven it
+	IsPardoned = "pardoned" // an unban has forgiven it, or a log-in for which it was spared
 	IsOver     = "over"     // it was banned
 	IsStale    = "stale"    // there were failures, too long ago
 )
@@ -183,7 +183,7 @@ func (j *WhyJail) verdict(say func(string, ...any), address string) {
 		say("%s is not banned in jail %s: %s within %s, and %d ban", address, j.Jail, state.Plural(j.Waiting, failure), j.FindTime, j.MaxRetry)
 		say("  the last was at %s; %d more would ban it %s", local(j.Last), max(j.MaxRetry-j.Waiting, 1), lasting(j.Next))
 	case IsPardoned:
-		say("%s is not banned in jail %s: its failures up to %s were forgiven by an unban", address, j.Jail, local(j.Ended))
+		say("%s is not banned in jail %s: its failures up to %s were forgiven by an unban or for a log-in", address, j.Jail, local(j.Ended))
 		again("", "")
 	case IsOver:
 		whose := "its ban"
