@@ -88,7 +88,7 @@ type Gap struct {
 }
 
 // mostMoved bounds how often the files are looked at again where one has another place now.
-const mostMoved = 5
+const mostMoved = 10
 
 // Open finds the files and begins to read. It fails with [ErrNoJournal] where
 // there are none, with an error that wraps fs.ErrPermission where none may be
@@ -124,8 +124,11 @@ func open(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
 	listed()
 	p := newPlan(&o, l)
 	r, err = p.begin(ctx, o, terms, l)
-	return r, isMoved(p.open), err
+	return r, errors.Is(err, errOvertaken) || isMoved(p.open), err
 }
+
+// errOvertaken says that what the position would lie behind was not looked at.
+var errOvertaken = errors.New("its files come and go faster than they are looked at")
 
 // listed is called when the headers have been read: in tests they change then.
 var listed = func() {}
@@ -148,6 +151,9 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 	}
 	if err := r.findTail(ctx); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if p.isOvertaken(o.Path) {
+		return nil, fmt.Errorf("open journal: %w", errOvertaken)
 	}
 	if p.tail != nil {
 		r.near = int64(p.tail.Realtime) - settle
