@@ -158,8 +158,8 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 	if p.tail != nil {
 		r.near = int64(p.tail.Realtime) - settle
 	}
-	for _, f := range p.open {
-		if !p.isSettled(f) && f.TailRealtime < r.near {
+	for i, f := range p.open { // for what is known any number will do
+		if !p.isSettled(i, f) && f.TailRealtime < r.near {
 			r.fresh = append(r.fresh, f.TailRealtime)
 		}
 	}

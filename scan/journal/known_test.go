@@ -171,3 +171,32 @@ func TestLastEntryOfTheNextBoot(t *testing.T) {
 		}
 	})
 }
+
+// An entry that is later than the clock of the pass may be in the making: that began a while before, or
+// the clock was set back. It counts as read once a pass met it that was not the first to.
+func TestEntryLaterThanThePass(t *testing.T) {
+	e := entries(4, "m")
+	path := journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), e[:3])
+	var known *Exhausted
+	for i, row := range []struct {
+		entries, seqnum uint64
+	}{{0, 2}, {3, 3}, {0, 3}, {4, 4}} {
+		if i == 2 {
+			journaltest.Write(t, path, e[3:])
+		}
+		info, err := readInfo(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.State = Online
+		p := &plan{now: t0 - 10e6, known: known}
+		if info.surveyed, _, err = surveyFile(&info, p.known.file(0, info).Surveyed, question{}); err != nil {
+			t.Fatal(err)
+		}
+		p.files = []FileInfo{info}
+		known = p.newExhausted("t=1", nil)
+		if got := known.Files[0]; got.Entries != row.entries || got.Seqnum != row.seqnum {
+			t.Errorf("pass %d: %+v, want %+v", i, got, row)
+		}
+	}
+}

@@ -69,3 +69,30 @@ func TestOvertaken(t *testing.T) {
 		}
 	})
 }
+
+// The header of a file without entries names the last number of the one before it, which may have been
+// rotated away after the directory was read, and is not read yet.
+func TestEmptyFileHasReadNothing(t *testing.T) {
+	e := entries(4, "m")
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := filepath.Join(t.TempDir(), "journal")
+		file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:2])
+		journaltest.Renumber(t, file, numbering, 1)
+		o := Options{Path: dir, Reader: kind, Now: t0 + 1e12}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:2]))
+		journaltest.Write(t, file, e[2:])
+		if err := os.Rename(file, dir+".journal"); err != nil {
+			t.Fatal(err)
+		}
+		journaltest.Renumber(t, journaltest.Write(t, file, nil), numbering, 5) // the last number is 4
+		same(t, read(t, p.goOn(o)).entries, nil)
+		p = read(t, p.goOn(o))
+		if err := os.Rename(dir+".journal", filepath.Join(dir, "system@a.journal")); err != nil {
+			t.Fatal(err)
+		}
+		p = read(t, p.goOn(o))
+		same(t, p.entries, lines(e[2:]))
+		warned(t, p.warnings)
+	})
+}
