@@ -16,7 +16,7 @@ import (
 type Exhausted struct {
 	Cursor string          `json:"cursor"` // of the position that it belongs to
 	Files  []ExhaustedFile `json:"files"`
-	// Damaged files that a pass has warned of, by path: the inode, and hashes of
+	// Damaged files that a pass has warned of, by path: the inode and id, and hashes of
 	// what was told. It is not told again of that file.
 	Damaged map[string]string `json:"damaged,omitempty"`
 }
