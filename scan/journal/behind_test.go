@@ -44,7 +44,7 @@ func TestSurveyGoesOnBehindDamage(t *testing.T) {
 			journaltest.Write(t, file, e[from:from+5])
 			if from == 10 {
 				change(t, file, func(b []byte) { b[objects(b, objectEntry)[5]+12] = 7 }) // the size of an entry
-				p.known.Files = nil // else nobody comes to it
+				p.known.Files = nil                                                      // else nobody comes to it
 			}
 			p = read(t, p.goOn(o))
 			same(t, p.entries, lines(e[from:from+5]))

@@ -183,7 +183,7 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 		src, used, bad, err := openSource(ctx, kind, q)
 		kind = used
 		for _, b := range bad {
-			if !isVanished(b.err) {
+			if !isVanished(b.err) && !isMoved([]FileInfo{b.file}) { // else it is the next pass's
 				r.passed(b.file, b.err)
 			}
 		}

@@ -130,7 +130,7 @@ func (s *survey) walk() (end uint64, err error) {
 	}
 	if first != nil {
 		end = info.tailObject // what is appended does not depend on what stands before it
-		if s.offset != end { // else it was come to already
+		if s.offset != end {  // else it was come to already
 			if _, err := s.object(end); isRefused(err) {
 				return 0, err
 			} else if err != nil {
