@@ -200,3 +200,19 @@ func TestEntryLaterThanThePass(t *testing.T) {
 		}
 	}
 }
+
+// Where nobody writes to a numbering its headers are not read again for each entry that has a higher number
+// than they.
+func TestNumberThatNoHeaderComesTo(t *testing.T) {
+	info, err := readInfo(journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), entries(9, "m")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Cursor{SeqnumID: info.SeqnumID, Seqnum: 8}
+	for _, over := range []bool{false, true} {
+		r := &Reader{plan: &plan{open: []FileInfo{info}, tails: map[string]uint64{c.SeqnumID: 5}, over: map[string]bool{c.SeqnumID: over}}}
+		if r.note(c); (r.read[c.SeqnumID] == 8) == over {
+			t.Errorf("nobody writes: %v: read up to %d", over, r.read[c.SeqnumID])
+		}
+	}
+}
