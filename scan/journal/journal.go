@@ -21,8 +21,10 @@
 // libsystemd), passes over the files in which the earlier pass left nothing, and
 // only if any is left loads a reader, seeks, and skips what is not after the
 // position. So a pass over an unchanged journal costs some header reads,
-// whatever the size of the journal. [Reader.Position] and [Reader.Exhausted] are
-// final when Next has returned false.
+// whatever the size of the journal. Where something is new it reads the headers
+// once more when it knows how far it will read, and begins anew if a file that it
+// passed over may hold something up to there. [Reader.Position] and
+// [Reader.Exhausted] are final when Next has returned false.
 //
 // # The readers
 //
@@ -87,7 +89,7 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
-// mostMoved bounds how often the files are looked at again where one has another place now.
+// mostMoved bounds how often the files are looked at again where one has another place now, or was overtaken.
 const mostMoved = 10
 
 // Open finds the files and begins to read. It fails with [ErrNoJournal] where
@@ -105,8 +107,9 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 }
 
-// open is Open once. It tells whether a file was rotated away when its header had been read and it
-// was not open yet: what is at its place now may have no header, and the old one is not read.
+// open is Open once. It tells whether it was in vain: a file was overtaken, or rotated away when its
+// header had been read and it was not open yet. What is at its place now may have no header, and the
+// old one is not read.
 func open(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
 	terms, err := o.terms()
 	if err != nil {
