@@ -16,7 +16,7 @@ import (
 type Exhausted struct {
 	Cursor string          `json:"cursor"` // of the position that it belongs to
 	Files  []ExhaustedFile `json:"files"`
-	// Damaged files that a pass has warned of, by path: the inode, and hashes of
+	// Damaged files that a pass has warned of, by path: the inode and id, and hashes of
 	// what was told. It is not told again of that file.
 	Damaged map[string]string `json:"damaged,omitempty"`
 }
@@ -90,9 +90,15 @@ func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64) {
 // we read (see plan.safeTail), so the file is opened once more.
 const settle = 2_000_000
 
-// isSettled tells whether the last entry of the file was complete when its header was read.
-func (p *plan) isSettled(f FileInfo) bool {
-	return p.now == 0 || f.State == Archived || !p.isFresh(f.TailRealtime)
+// isSettled tells whether the last entry of file number i was complete when its header was read. One
+// that is later than now is of a clock that went back, or was written since the pass began: it was
+// complete if the pass before met it and nothing came since.
+func (p *plan) isSettled(i int, f FileInfo) bool {
+	if p.now == 0 || f.State == Archived {
+		return true
+	}
+	age := p.now - f.TailRealtime
+	return age >= settle || age <= -settle && f.surveyed > 0 && f.surveyed == p.known.file(i, f).Surveyed
 }
 
 // isFresh tells of a time, in µs, that is about now.
@@ -116,7 +122,9 @@ func (p *plan) newExhausted(position string, read map[string]uint64) *Exhausted 
 			n = max(n, known.Seqnum)
 		}
 		switch {
-		case p.isSettled(f):
+		case f.Entries == 0: // its header may name the last number of the file before it
+			k.Seqnum = 0
+		case p.isSettled(i, f):
 			k.Entries = f.Entries
 		case n >= f.TailSeqnum:
 			k.Seqnum = n

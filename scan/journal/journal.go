@@ -21,8 +21,10 @@
 // libsystemd), passes over the files in which the earlier pass left nothing, and
 // only if any is left loads a reader, seeks, and skips what is not after the
 // position. So a pass over an unchanged journal costs some header reads,
-// whatever the size of the journal. [Reader.Position] and [Reader.Exhausted] are
-// final when Next has returned false.
+// whatever the size of the journal. Where something is new it reads the headers
+// once more when it knows how far it will read, and begins anew if a file that it
+// passed over may hold something up to there. [Reader.Position] and
+// [Reader.Exhausted] are final when Next has returned false.
 //
 // # The readers
 //
@@ -87,8 +89,8 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
-// mostMoved bounds how often the files are looked at again where one has another place now.
-const mostMoved = 5
+// mostMoved bounds how often the files are looked at again where one has another place now, or was overtaken.
+const mostMoved = 10
 
 // Open finds the files and begins to read. It fails with [ErrNoJournal] where
 // there are none, with an error that wraps fs.ErrPermission where none may be
@@ -105,8 +107,9 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 }
 
-// open is Open once. It tells whether a file was rotated away when its header had been read and it
-// was not open yet: what is at its place now may have no header, and the old one is not read.
+// open is Open once. It tells whether it was in vain: a file was overtaken, or rotated away when its
+// header had been read and it was not open yet. What is at its place now may have no header, and the
+// old one is not read.
 func open(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
 	terms, err := o.terms()
 	if err != nil {
@@ -124,8 +127,11 @@ func open(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
 	listed()
 	p := newPlan(&o, l)
 	r, err = p.begin(ctx, o, terms, l)
-	return r, isMoved(p.open), err
+	return r, errors.Is(err, errOvertaken) || isMoved(p.open), err
 }
+
+// errOvertaken says that what the position would lie behind was not looked at.
+var errOvertaken = errors.New("its files come and go faster than they are looked at")
 
 // listed is called when the headers have been read: in tests they change then.
 var listed = func() {}
@@ -149,11 +155,14 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 	if err := r.findTail(ctx); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	if p.isOvertaken(o.Path) {
+		return nil, fmt.Errorf("open journal: %w", errOvertaken)
+	}
 	if p.tail != nil {
 		r.near = int64(p.tail.Realtime) - settle
 	}
-	for _, f := range p.open {
-		if !p.isSettled(f) && f.TailRealtime < r.near {
+	for i, f := range p.open { // for what is known any number will do
+		if !p.isSettled(i, f) && f.TailRealtime < r.near {
 			r.fresh = append(r.fresh, f.TailRealtime)
 		}
 	}
@@ -177,7 +186,7 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 		src, used, bad, err := openSource(ctx, kind, q)
 		kind = used
 		for _, b := range bad {
-			if !isVanished(b.err) {
+			if !isVanished(b.err) && !isMoved([]FileInfo{b.file}) { // else it is the next pass's
 				r.passed(b.file, b.err)
 			}
 		}

@@ -171,3 +171,48 @@ func TestLastEntryOfTheNextBoot(t *testing.T) {
 		}
 	})
 }
+
+// An entry that is later than the clock of the pass may be in the making: that began a while before, or
+// the clock was set back. It counts as read once a pass met it that was not the first to.
+func TestEntryLaterThanThePass(t *testing.T) {
+	e := entries(4, "m")
+	path := journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), e[:3])
+	var known *Exhausted
+	for i, row := range []struct {
+		entries, seqnum uint64
+	}{{0, 2}, {3, 3}, {0, 3}, {4, 4}} {
+		if i == 2 {
+			journaltest.Write(t, path, e[3:])
+		}
+		info, err := readInfo(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.State = Online
+		p := &plan{now: t0 - 10e6, known: known}
+		if info.surveyed, _, err = surveyFile(&info, p.known.file(0, info).Surveyed, question{}); err != nil {
+			t.Fatal(err)
+		}
+		p.files = []FileInfo{info}
+		known = p.newExhausted("t=1", nil)
+		if got := known.Files[0]; got.Entries != row.entries || got.Seqnum != row.seqnum {
+			t.Errorf("pass %d: %+v, want %+v", i, got, row)
+		}
+	}
+}
+
+// Where nobody writes to a numbering its headers are not read again for each entry that has a higher number
+// than they.
+func TestNumberThatNoHeaderComesTo(t *testing.T) {
+	info, err := readInfo(journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), entries(9, "m")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Cursor{SeqnumID: info.SeqnumID, Seqnum: 8}
+	for _, over := range []bool{false, true} {
+		r := &Reader{plan: &plan{open: []FileInfo{info}, tails: map[string]uint64{c.SeqnumID: 5}, over: map[string]bool{c.SeqnumID: over}}}
+		if r.note(c); (r.read[c.SeqnumID] == 8) == over {
+			t.Errorf("nobody writes: %v: read up to %d", over, r.read[c.SeqnumID])
+		}
+	}
+}

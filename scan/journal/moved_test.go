@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -148,4 +149,44 @@ func TestHeaderOfAFileThatGrows(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A file of a later stage that is rotated away meanwhile is the next pass's, and no damage.
+func TestRotatedBeforeItsStage(t *testing.T) {
+	e := entries(2*manyFiles+2, "m")
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "system.journal")
+		for i := range manyFiles + 1 {
+			journaltest.Renumber(t, journaltest.Write(t, file, e[2*i:2*i+2]), numbering, uint64(2*i+1))
+			if i < manyFiles {
+				if err := os.Rename(file, filepath.Join(dir, fmt.Sprintf("system@%02d.journal", i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		o := Options{Path: dir, Reader: kind, Now: t0 + 1e12}
+		r, err := Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := 0; r.Next(); i++ {
+			got = append(got, fmt.Sprintf("%d %s", r.Time(), r.Message()))
+			if i == 0 {
+				if err := errors.Join(os.Rename(file, filepath.Join(dir, "system@a.journal")), os.WriteFile(file, nil, 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := errors.Join(r.Err(), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		warned(t, r.Warnings())
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		o.After, o.Exhausted = r.Position(), r.Exhausted()
+		same(t, append(got, read(t, o).entries...), lines(e))
+	})
 }

@@ -61,11 +61,36 @@ func newPlan(o *Options, l *listing) *plan {
 		}
 	}
 	for i, f := range l.files {
-		if (f.Entries > 0 || f.HeadRealtime > 0) && !p.known.exhausts(i, f) {
+		if p.mayHoldNew(i, f) {
 			p.open = append(p.open, f)
 		}
 	}
 	return p
+}
+
+// mayHoldNew tells whether file number i of the listing is to be opened, unless that is damaged.
+func (p *plan) mayHoldNew(i int, f FileInfo) bool {
+	return (f.Entries > 0 || f.HeadRealtime > 0) && !p.known.exhausts(i, f)
+}
+
+// isOvertaken tells whether a file that is not to be opened has got an entry since the headers were
+// read, or is new, or was rotated away and so not listed. Another, of which the header or the tail
+// was read later, may have got one after that: the position would lie behind what was not read.
+func (p *plan) isOvertaken(path string) bool {
+	now, err := list(path)
+	if err != nil {
+		return false
+	}
+	for i, f := range now.files {
+		is := func(g FileInfo) bool { return g.FileID == f.FileID && (g.inode == f.inode || g.Path == f.Path) }
+		if i >= len(p.files) || !is(p.files[i]) {
+			i = slices.IndexFunc(p.files, is)
+		}
+		if i < 0 || p.files[i].Entries != f.Entries && !p.mayHoldNew(i, p.files[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // renumber takes over how far a file was read whose numbering has another name than it had: that

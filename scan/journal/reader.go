@@ -237,7 +237,7 @@ func (r *Reader) take(t int64) bool {
 
 // note takes note of the number of an entry that was taken, unless that is damaged.
 func (r *Reader) note(c Cursor) {
-	if !r.plan.counted(c) {
+	if p := r.plan; c.Seqnum > p.tails[c.SeqnumID] && p.over[c.SeqnumID] || !p.counted(c) { // nobody writes a header that comes to it
 		return
 	}
 	if r.read == nil {

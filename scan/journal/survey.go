@@ -130,10 +130,12 @@ func (s *survey) walk() (end uint64, err error) {
 	}
 	if first != nil {
 		end = info.tailObject // what is appended does not depend on what stands before it
-		if _, err := s.object(end); isRefused(err) {
-			return 0, err
-		} else if err != nil {
-			end = 0
+		if s.offset != end {  // else it was come to already
+			if _, err := s.object(end); isRefused(err) {
+				return 0, err
+			} else if err != nil {
+				end = 0
+			}
 		}
 		if s.allListed() {
 			first = unlinked{first}

@@ -38,8 +38,11 @@ func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	r.told[f.Path] = true
 }
 
-// number is the inode, as Exhausted.Damaged has it.
-func (f FileInfo) number() string { return strconv.FormatUint(f.inode, 10) + ":" }
+// number is the inode, which another file may get, and the beginning of the id that a header names, as
+// Exhausted.Damaged has them.
+func (f FileInfo) number() string {
+	return strconv.FormatUint(f.inode, 10) + ":" + f.FileID[:min(8, len(f.FileID))]
+}
 
 // noDigit takes numbers away.
 func noDigit(c rune) rune {

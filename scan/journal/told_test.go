@@ -96,3 +96,27 @@ func TestOnlyDamage(t *testing.T) {
 	}
 	warned(t, read(t, o).warnings, file+"~", "does not begin")
 }
+
+// A file that has the inode of one that was removed is another.
+func TestDamageOfAnotherFileIsTold(t *testing.T) {
+	e := entries(20, "m")
+	file := filepath.Join(t.TempDir(), "system.journal")
+	whole := func() []byte {
+		b, err := os.ReadFile(journaltest.Write(t, filepath.Join(t.TempDir(), "a.journal"), e))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[objects(b, objectEntry)[8]+12] = 7
+		return b
+	}
+	o := Options{Path: file, Now: t0 + 1e12}
+	for range 2 {
+		if err := os.WriteFile(file, whole(), 0o644); err != nil { // keeps the inode
+			t.Fatal(err)
+		}
+		p := read(t, o)
+		warned(t, p.warnings, file, "impossible size")
+		o = p.goOn(o)
+		warned(t, read(t, o).warnings)
+	}
+}
