@@ -12,8 +12,9 @@ import "math"
 const skew = 1
 
 // Recount has a jail judge anew what comes after the second from, up to the second until:
-// it is about to be read once more, from another source. What has led to recorded bans or
-// came during them counts no more. alike says that the other source names sessions alike.
+// it is about to be read once more, from another source, which had been read up to from, 0
+// where it never was. What has led to recorded bans or came during them counts no more. alike
+// says that both sources name sessions alike.
 func (j *Judge) Recount(name string, from, until int64, alike bool) {
 	jail := j.state.Jail(name)
 	if alike {

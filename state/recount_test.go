@@ -67,9 +67,9 @@ func TestRecount(t *testing.T) {
 			}
 			judging(end, func(j *Judge) {
 				if again {
-					at := from
-					if at != math.MinInt64 {
-						at += T
+					at := int64(0) // it was never read
+					if from != math.MinInt64 {
+						at = T + from
 					}
 					j.Recount("sshd", at, T+cut, false)
 				}

@@ -445,7 +445,7 @@ func TestStoreTwins(t *testing.T) {
 		if fmt.Sprint(checked) != fmt.Sprint(err) {
 			t.Errorf("checked: %v, and tried: %v", checked, err)
 		}
-		// Both are there already, of a time when nothing refused them.
+		// Where both are there already, the later one goes on.
 		if !c.refused {
 			continue
 		}

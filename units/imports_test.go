@@ -22,6 +22,10 @@ var directions = []struct {
 	{of: "state", may: []string{"state/sha256"}}, // it owns the words that the others share
 	{of: "state/...", may: []string{"state/..."}},
 	{of: "ban/...", may: []string{"state/...", "ban/..."}},
+	// What tests alone use.
+	{of: "scan/recorded"},
+	{of: "scan/container/containertest", may: []string{"scan/recorded"}},
+	{of: "scan/journal/journaltest", may: []string{"scan/recorded"}},
 	// Reading knows nothing of bans in force.
 	{of: "scan", may: []string{"state/...", "scan/container", "scan/filter", "scan/journal", "scan/logfile"}},
 	{of: "scan/container/...", may: []string{"state/...", "scan/container/..."}},

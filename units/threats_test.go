@@ -28,7 +28,7 @@ func TestThreats(t *testing.T) {
 			tests := testsOf(t, filepath.Join("..", m[1]))
 			for name := range strings.SplitSeq(strings.TrimSpace(m[2]), ", ") {
 				name, _, _ = strings.Cut(name, "/") // the rest is a subtest
-				if named++; !regexp.MustCompile(name).MatchString(tests) {
+				if named++; !strings.Contains(tests, name) {
 					t.Errorf("%s has no test %s: %s", m[1], name, row)
 				}
 			}

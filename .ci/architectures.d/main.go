@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,11 @@ import (
 )
 
 func main() {
-	failed := len(os.Args) < 2
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: architectures GOARCH...")
+		os.Exit(2)
+	}
+	failed := false
 	for _, arch := range os.Args[1:] {
 		n, err := check(arch)
 		if err != nil {
@@ -58,7 +63,7 @@ func check(arch string) (n int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("go list: %w", err)
 	}
-	packages := json.NewDecoder(strings.NewReader(string(out)))
+	packages := json.NewDecoder(bytes.NewReader(out))
 	checked := map[string]*types.Package{"unsafe": types.Unsafe}
 	for ; ; n++ { // each behind what it imports
 		var p pkg

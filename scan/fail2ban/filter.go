@@ -147,7 +147,7 @@ func (src *filterSource) failures(b *strings.Builder) (n int, warnings []string)
 		n++
 		fmt.Fprintf(b, "\n[[script.failure]]\nname = \"failure-%d\"\n", i+1)
 		if slow {
-			b.WriteString("backtracks = true # lookaround, a backreference, a condition, rounds that may be empty: not linear, has a limit a line\n")
+			b.WriteString("backtracks = true # lookaround, a backreference, a condition, a repetition that may match nothing: not linear, has a limit a line\n")
 		}
 		fmt.Fprintf(b, "pattern = %s\n", quote(translated))
 	}

@@ -30,12 +30,12 @@ func (m *Matcher) Slowest(deadline time.Time) (slow []Slowest, untried int) {
 	defer m.script.Unlock()
 	s := m.filter.Script
 	try := func(name, pattern string, e *expression) {
-		if e == nil || e.backtracking(beyond+"\n") == nil {
+		if e == nil || e.backtracking(beyondASCII+"\n") == nil {
 			return
 		}
 		end := ""
 		if e.slow == nil {
-			end = beyond
+			end = beyondASCII
 		}
 		for _, line := range adversaries(pattern) {
 			if time.Now().After(deadline) {
@@ -78,8 +78,8 @@ func (m *Matcher) Backtracks() (n int) {
 	return n + len(s.Backtracks)
 }
 
-// beyond is the end of a line over which those backtrack too that else do not.
-const beyond = "é"
+// beyondASCII is the end of a line over which an expression may backtrack that else does not.
+const beyondASCII = "é"
 
 // Lengths of the runs that an adversary writes, in bytes: what grows by powers of two
 // shows in the short one, what grows by powers of its length in the long one.

@@ -22,7 +22,7 @@ func Dialect(pattern string) (translated string, linear bool, err error) {
 	}
 	if t.linear {
 		tree, err := syntax.Parse(expandScript(t.finish()), syntax.Perl)
-		if err == nil && !emptyRounds(tree) && !(t.beyond && ignoresCase().MatchString(t.finish())) {
+		if err == nil && !emptyRounds(tree) && !(t.beyondASCII && ignoresCase().MatchString(t.finish())) {
 			return t.finish(), true, nil
 		}
 	}
@@ -44,17 +44,17 @@ func dialectBacktracking(pattern string, date bool) (string, error) {
 
 // translator copies an expression token by token.
 type translator struct {
-	in     string
-	at     int
-	out    strings.Builder
-	linear bool   // nothing that RE2 lacks was met
-	date   bool   // a date's
-	beyond bool   // a character beyond ASCII is written in it
-	flags  string // for the whole expression
-	atom   int    // where in out the last atom begins; -1: there is none to repeat
-	open   []openGroup
-	groups int
-	names  map[string]int
+	in          string
+	at          int
+	out         strings.Builder
+	linear      bool   // nothing that RE2 lacks was met
+	date        bool   // a date's
+	beyondASCII bool   // a character beyond ASCII is written in it
+	flags       string // for the whole expression
+	atom        int    // where in out the last atom begins; -1: there is none to repeat
+	open        []openGroup
+	groups      int
+	names       map[string]int
 }
 
 // openGroup is a group that is open.
@@ -80,7 +80,7 @@ func (t *translator) rest() string { return t.in[t.at:] }
 func (t *translator) run() error {
 	verbose := false
 	t.atom = -1
-	t.beyond = !isASCII(t.in)
+	t.beyondASCII = !isASCII(t.in)
 	// A verbose expression says so at its beginning, or in a group of flags.
 	if m := leadingFlags().FindStringSubmatch(t.in); m != nil && strings.Contains(m[1], "x") {
 		verbose = true
@@ -231,7 +231,7 @@ func (t *translator) setFlags(verbose *bool) error {
 		return t.fail("%q is not known", rest[:min(4, len(rest))])
 	}
 	if strings.Contains(m[1], "a") {
-		return t.fail("letters, digits and spaces of ASCII alone (the flag a) are not known")
+		return t.fail("the flag a (letters, digits and spaces of ASCII alone) is not known")
 	}
 	on, off := flagsOf(m[1]), flagsOf(m[2])
 	if m[3] == ":" {
@@ -391,7 +391,7 @@ func (t *translator) number(inClass bool) error {
 		if err != nil {
 			return t.fail(`\%s is no octal number`, octal)
 		}
-		t.beyond = t.beyond || v&0xff >= utf8.RuneSelf
+		t.beyondASCII = t.beyondASCII || v&0xff >= utf8.RuneSelf
 		t.put(n, fmt.Sprintf(`\x%02x`, v&0xff))
 		return nil
 	}
@@ -417,7 +417,7 @@ func (t *translator) codePoint(inClass bool) error {
 	if err != nil || v > utf8.MaxRune {
 		return t.fail(`\%c wants %d digits`, c, n)
 	}
-	t.beyond = t.beyond || v >= utf8.RuneSelf
+	t.beyondASCII = t.beyondASCII || v >= utf8.RuneSelf
 	if t.linear {
 		t.put(2+n, fmt.Sprintf(`\x{%x}`, v))
 	} else {

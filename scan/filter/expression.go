@@ -39,8 +39,8 @@ type expression struct {
 	slow   *backtrack.Regexp // of one that backtracks
 	names  []string          // of the groups, by number
 
-	// Where linear would find something else than Python's re, backtrack runs it too: what
-	// has letters beyond ASCII, where wide; what has more than the one line feed, where ends.
+	// Texts in which linear would find something else than Python's re are for exact: where
+	// wide, those with letters beyond ASCII; where ends, those with more than one line feed.
 	wide, ends bool
 	pattern    string
 	exact      *backtrack.Regexp // nil: not asked for yet
@@ -104,15 +104,16 @@ func (e *expression) backtracking(text string) *backtrack.Regexp {
 	if e.slow != nil {
 		return e.slow
 	}
-	if e.wide && !isASCII(text) || e.ends && strings.IndexByte(text, '\n') < len(text)-1 {
-		if e.exact == nil {
-			if e.exact, _ = backtrack.Compile(strings.ReplaceAll(e.pattern, wordClass, `\w`)); e.exact == nil { // what Go alone knows
-				e.wide, e.ends = false, false
-			}
-		}
-		return e.exact
+	if !(e.wide && !isASCII(text)) && !(e.ends && strings.IndexByte(text, '\n') < len(text)-1) {
+		return nil
 	}
-	return nil
+	if e.exact == nil {
+		e.exact, _ = backtrack.Compile(strings.ReplaceAll(e.pattern, wordClass, `\w`))
+		if e.exact == nil { // it holds what Go alone knows
+			e.wide, e.ends = false, false
+		}
+	}
+	return e.exact
 }
 
 func isASCII(text string) bool {

@@ -11,30 +11,30 @@ import (
 // another round comes.
 func emptyRounds(re *syntax.Regexp) bool {
 	for i, sub := range re.Sub {
-		if re.Op == syntax.OpConcat && i+1 < len(re.Sub) && ends(sub, re.Sub[i+1]) {
+		if re.Op == syntax.OpConcat && i+1 < len(re.Sub) && endsBefore(sub, re.Sub[i+1]) {
 			sub = sub.Sub[0]
 		}
 		if emptyRounds(sub) {
 			return true
 		}
 	}
-	return again(re) && mayBeEmpty(re.Sub[0])
+	return isRepetition(re) && mayBeEmpty(re.Sub[0])
 }
 
-// again tells whether re is a repetition of more than one round that is not due.
-func again(re *syntax.Regexp) bool {
+// isRepetition tells whether re is a repetition of more than one round that is not due.
+func isRepetition(re *syntax.Regexp) bool {
 	return re.Op == syntax.OpStar || re.Op == syntax.OpPlus || re.Op == syntax.OpRepeat && (re.Max < 0 || re.Max > re.Min+1)
 }
 
-// ends tells whether a repetition without groups ends where the literal next begins, and
+// endsBefore tells whether a repetition without groups ends where the literal next begins, and
 // nowhere else.
-func ends(re, next *syntax.Regexp) bool {
-	return again(re) && re.Max < 1 && re.Min < 2 && re.MaxCap() == 0 &&
-		next.Op == syntax.OpLiteral && next.Flags&syntax.FoldCase == 0 && !begins(re, next.Rune[0])
+func endsBefore(re, next *syntax.Regexp) bool {
+	return isRepetition(re) && re.Max < 1 && re.Min < 2 && re.MaxCap() == 0 &&
+		next.Op == syntax.OpLiteral && next.Flags&syntax.FoldCase == 0 && !mayBeginWith(re, next.Rune[0])
 }
 
-// begins tells whether a match of re may begin with a character.
-func begins(re *syntax.Regexp, r rune) bool {
+// mayBeginWith tells whether a match of re may begin with a character.
+func mayBeginWith(re *syntax.Regexp, r rune) bool {
 	switch re.Op {
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		return true
@@ -48,7 +48,7 @@ func begins(re *syntax.Regexp, r rune) bool {
 		}
 	}
 	for _, sub := range re.Sub {
-		if begins(sub, r) {
+		if mayBeginWith(sub, r) {
 			return true
 		}
 		if re.Op == syntax.OpConcat && !mayBeEmpty(sub) {

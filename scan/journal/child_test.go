@@ -36,18 +36,13 @@ func TestUnreadableField(t *testing.T) {
 				dir := t.TempDir()
 				bad, sound := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:3]), filepath.Join(dir, "user-1000.journal")
 				journaltest.Write(t, sound, e[3:6])
-				b, err := os.ReadFile(bad)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, at := range objects(b, objectData) {
-					if string(b[at+72:][:9]) == "EXTRA=m 1" {
-						row.damage(b, at)
+				change(t, bad, func(b []byte) {
+					for _, at := range objects(b, objectData) {
+						if string(b[at+72:][:9]) == "EXTRA=m 1" {
+							row.damage(b, at)
+						}
 					}
-				}
-				if err := os.WriteFile(bad, b, 0o644); err != nil {
-					t.Fatal(err)
-				}
+				})
 				o := Options{Path: dir, Reader: kind}
 				p := read(t, o)
 				for _, line := range row.want {
@@ -168,15 +163,10 @@ func TestEachFieldIsAskedForOnce(t *testing.T) {
 	o := Options{Path: file, Reader: "journalctl", Fields: []string{"_UID"}, Now: t0 + 1e12,
 		Matches: []Match{{"_UID=0", "_TRANSPORT=syslog"}, {"_UID=0", "_TRANSPORT=stdout"}}}
 	p := read(t, o)
-	b, err := os.ReadFile(journaltest.Write(t, file, e[20:]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	u64 := binary.LittleEndian.Uint64
-	clear(b[u64(b[atDataTable:]):][:u64(b[atDataTable+8:])])
-	if err := os.WriteFile(file, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	change(t, journaltest.Write(t, file, e[20:]), func(b []byte) {
+		u64 := binary.LittleEndian.Uint64
+		clear(b[u64(b[atDataTable:]):][:u64(b[atDataTable+8:])])
+	})
 	same(t, read(t, p.goOn(o)).entries, lines(e[20:]))
 	text, err := os.ReadFile(asked)
 	if err != nil {

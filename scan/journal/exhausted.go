@@ -75,12 +75,14 @@ func (x *Exhausted) exhausts(i int, f FileInfo) bool {
 	return known.Entries != 0 && known.Entries == f.Entries
 }
 
-// lastSeqnum is the last sequence number that was read of a numbering, 0 where that is new.
-func (x *Exhausted) lastSeqnum(seqnumID string) (last uint64) {
+// lastSeqnums are the last sequence numbers that were read, by seqnum id.
+func (x *Exhausted) lastSeqnums() map[string]uint64 {
+	if x == nil {
+		return nil
+	}
+	last := map[string]uint64{}
 	for _, k := range x.Files {
-		if k.SeqnumID == seqnumID {
-			last = max(last, k.Seqnum)
-		}
+		last[k.SeqnumID] = max(last[k.SeqnumID], k.Seqnum)
 	}
 	return last
 }
@@ -104,8 +106,8 @@ func (p *plan) isSettled(i int, f FileInfo) bool {
 // isFresh tells of a time, in µs, that is about now.
 func (p *plan) isFresh(t int64) bool { return -settle < p.now-t && p.now-t < settle }
 
-// newExhausted describes the files as their headers were at Open, of which the entries up to
-// these numbers were read, if not more.
+// newExhausted describes the files as their headers were at Open. read holds, by seqnum id, the
+// last number that this pass is known to have read.
 func (p *plan) newExhausted(position string, read map[string]uint64) *Exhausted {
 	x := &Exhausted{Cursor: position}
 	for i, f := range p.files {
@@ -146,12 +148,12 @@ func (x *Exhausted) keepAbsent(known *Exhausted) {
 	if known == nil {
 		return
 	}
-	listed := len(x.Files)
+	listed, last := len(x.Files), x.lastSeqnums()
 	for i, k := range known.Files {
 		if x.file(i, FileInfo{FileID: k.ID}).ID != "" {
 			continue
 		}
-		if k.Seqnum <= x.lastSeqnum(k.SeqnumID) {
+		if k.Seqnum <= last[k.SeqnumID] {
 			continue
 		}
 		of := slices.IndexFunc(x.Files[listed:], func(a ExhaustedFile) bool { return a.SeqnumID == k.SeqnumID })
@@ -160,6 +162,9 @@ func (x *Exhausted) keepAbsent(known *Exhausted) {
 			x.Files[listed+of] = k
 		case len(x.Files) < listed+mostAbsent:
 			x.Files = append(x.Files, k)
+		default:
+			continue
 		}
+		last[k.SeqnumID] = k.Seqnum
 	}
 }

@@ -48,7 +48,7 @@ type FileInfo struct {
 	wentBack   bool   // a clock, between two entries that were surveyed
 	newBoot    string // of the first of these that is new; "": not known
 	inode      uint64
-	written    int64 // µs since the Unix epoch, when the file was
+	written    int64 // µs since the Unix epoch, when the file was last
 }
 
 // table is a hash table in a journal file.
@@ -151,7 +151,7 @@ func readInfo(path string) (FileInfo, error) {
 			return info, fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		parsed, err := parseHeader(b[:n], st.Size)
-		if err == nil || tries > 1 && st.Size == was || tries == mostMoved { // else it may have grown meanwhile
+		if err == nil || tries > 1 && st.Size == was || tries == mostTries { // else it may have grown meanwhile
 			parsed.Path, parsed.inode, parsed.written = path, info.inode, info.written
 			return parsed, err
 		}

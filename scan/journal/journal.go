@@ -89,16 +89,16 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
-// mostMoved bounds how often the files are looked at again where one has another place now, or was overtaken.
-const mostMoved = 10
+// mostTries bounds how often files that change meanwhile are looked at.
+const mostTries = 10
 
 // Open finds the files and begins to read. It fails with [ErrNoJournal] where
 // there are none, with an error that wraps fs.ErrPermission where none may be
 // read, and for a match that makes no sense.
 func Open(ctx context.Context, o Options) (*Reader, error) {
 	for tries := 1; ; tries++ {
-		r, moved, err := open(ctx, o)
-		if !moved || tries == mostMoved || ctx.Err() != nil {
+		r, moved, err := openOnce(ctx, o)
+		if !moved || tries == mostTries || ctx.Err() != nil {
 			return r, err
 		}
 		if r != nil {
@@ -107,10 +107,10 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 }
 
-// open is Open once. It tells whether it was in vain: a file was overtaken, or rotated away when its
-// header had been read and it was not open yet. What is at its place now may have no header, and the
-// old one is not read.
-func open(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
+// openOnce is one try of Open. It tells whether it was in vain: a file was overtaken, or rotated away
+// when its header had been read and it was not open yet. What is at its place now may have no header,
+// and the old one is not read.
+func openOnce(ctx context.Context, o Options) (r *Reader, moved bool, err error) {
 	terms, err := o.terms()
 	if err != nil {
 		return nil, false, err
@@ -347,13 +347,13 @@ func Held(ctx context.Context, o Options) (bool, error) {
 		}
 		listed()
 		held, err := o.held(ctx, l)
-		if held || tries == mostMoved || ctx.Err() != nil || !isMoved(l.files) {
+		if held || tries == mostTries || ctx.Err() != nil || !isMoved(l.files) {
 			return held, err
 		}
 	}
 }
 
-// held is Held where the headers have been read.
+// held is one try of Held, on files whose headers have been read.
 func (o *Options) held(ctx context.Context, l *listing) (bool, error) {
 	var active, archived []FileInfo
 	for _, f := range l.files {

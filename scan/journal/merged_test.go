@@ -2,7 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -77,14 +76,7 @@ func TestTimeFarAhead(t *testing.T) {
 				dir := t.TempDir()
 				system, user := filepath.Join(dir, "system.journal"), filepath.Join(dir, "user-1000.journal")
 				journaltest.Write(t, system, e[:5])
-				b, err := os.ReadFile(journaltest.Write(t, user, e[5:10]))
-				if err != nil {
-					t.Fatal(err)
-				}
-				b[objects(b, objectEntry)[4]+part+6] ^= 1
-				if err := os.WriteFile(user, b, 0o644); err != nil {
-					t.Fatal(err)
-				}
+				change(t, journaltest.Write(t, user, e[5:10]), func(b []byte) { b[objects(b, objectEntry)[4]+part+6] ^= 1 })
 				o := Options{Path: dir, Reader: kind}
 				p := read(t, o)
 				if len(p.entries) != 10 {

@@ -54,12 +54,7 @@ func newPlan(o *Options, l *listing) *plan {
 		p.goOn(o)
 	}
 	p.renumber()
-	if p.known != nil {
-		p.read = map[string]uint64{}
-		for _, k := range p.known.Files {
-			p.read[k.SeqnumID] = max(p.read[k.SeqnumID], k.Seqnum)
-		}
-	}
+	p.read = p.known.lastSeqnums()
 	for i, f := range l.files {
 		if p.mayHoldNew(i, f) {
 			p.open = append(p.open, f)
@@ -236,9 +231,10 @@ func (p *plan) chooseSeek() {
 
 // isNew tells whether the entry was written after the position.
 //
-// What the earlier pass knew of the numbering is exact. The order of [Cursor.Compare]
-// decides where sequence numbers or a boot are shared; else that the numbering goes on,
-// or is new; and where nothing is known that the running boot is later than any other; else the wall clock.
+// Decisive is, in this order: what the earlier pass knew of the numbering, which is exact;
+// [Cursor.Compare], where sequence numbers or a boot are shared; that what such a pass did
+// not know of another boot is new; that the running boot is later than any other; the wall
+// clock.
 func (p *plan) isNew(e Cursor) bool {
 	if p.after == nil {
 		return true
@@ -248,7 +244,8 @@ func (p *plan) isNew(e Cursor) bool {
 		return false
 	}
 	switch {
-	case 0 < e.Seqnum && e.Seqnum <= p.read[e.SeqnumID]: // where clocks went back, the position is not that of the last one of its numbering
+	// Where clocks went back, the position is not at the last entry of its numbering.
+	case 0 < e.Seqnum && e.Seqnum <= p.read[e.SeqnumID]:
 		return false
 	case c.sameSeqnums(e) || c.sameBoot(e):
 		return e.Compare(c) > 0

@@ -94,7 +94,7 @@ func (h *host) happen() (e []journaltest.Entry) {
 }
 
 // Whatever happens to a host between the passes, each entry is handed out
-// once. More seeds have been tried; these keep the test short.
+// once.
 func TestRandomHosts(t *testing.T) {
 	for seed := *hostSeed; seed < *hostSeed+*hosts; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

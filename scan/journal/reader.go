@@ -93,7 +93,7 @@ type Reader struct {
 
 	comparing bool              // entries may still be before the position
 	near      int64             // µs; from here on an entry may be beyond the tail
-	fresh     []int64           // µs; before that, of entries that may have been in the making: see newExhausted
+	fresh     []int64           // µs; before near, of last entries that may be in the making: each is asked for its cursor
 	read      map[string]uint64 // by seqnum id: the last number that was asked for of entries that were taken
 	steps     int               // entries looked at
 	taken     bool              // one was new, handed out or not
@@ -114,7 +114,7 @@ type Reader struct {
 	gaps     []Gap
 	warned   []string
 	bad      map[string]string // see Exhausted.Damaged
-	told     map[string]bool   // paths of files that something was found of
+	told     map[string]bool   // paths of files whose damage was found
 	err      error
 }
 

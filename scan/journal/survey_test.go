@@ -154,14 +154,7 @@ func TestDamageBehindASurvey(t *testing.T) {
 				o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Fields: []string{"_UID"}, Now: t0 + 1e12}
 				p := read(t, o)
 				same(t, p.entries, lines(e[:20]))
-				b, err := os.ReadFile(journaltest.Write(t, file, e[20:]))
-				if err != nil {
-					t.Fatal(err)
-				}
-				row.damage(b)
-				if err := os.WriteFile(file, b, 0o644); err != nil {
-					t.Fatal(err)
-				}
+				change(t, journaltest.Write(t, file, e[20:]), row.damage)
 				p = read(t, p.goOn(o))
 				same(t, p.entries, lines(row.want))
 				if !slices.ContainsFunc(p.warnings, func(w string) bool { return containsAll(w, file, row.warning) }) {
@@ -272,15 +265,10 @@ func TestDamagedNumbersHideNothing(t *testing.T) {
 			dir := t.TempDir()
 			old, active := filepath.Join(dir, "system@a.journal"), filepath.Join(dir, "system.journal")
 			journaltest.Renumber(t, journaltest.Write(t, old, ten[:4]), numbering, 1)
-			b, err := os.ReadFile(old)
-			if err != nil {
-				t.Fatal(err)
-			}
-			row.damage(b)
-			b[atState], b[atCompatible] = byte(Archived), row.compatible
-			if err := os.WriteFile(old, b, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			change(t, old, func(b []byte) {
+				row.damage(b)
+				b[atState], b[atCompatible] = byte(Archived), row.compatible
+			})
 			o := Options{Path: dir, Reader: kind}
 			p := read(t, o)
 			var got []string

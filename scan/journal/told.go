@@ -20,13 +20,13 @@ func (r *Reader) passed(f FileInfo, err error) {
 	r.remark(f, "journal file %s is passed over: %v (if journalctl --verify --file=%s cannot read it either, move it away)", f.Path, err, f.Path)
 }
 
-// remark warns of a damaged file, unless a pass has told the same of it, but for numbers: a place that is
-// damaged may be met with each entry that is written, and counted anew.
+// remark warns of a damaged file, unless it was told the same of it before. Other numbers in the text
+// make no difference: the same damage may be met with each entry that is written, and counted anew.
 func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	kind := " " + state.Hash(strings.Map(noDigit, strings.ReplaceAll(text, f.Path, "")))
-	if !strings.HasPrefix(r.bad[f.Path], f.number()) {
-		r.bad[f.Path] = f.number()
+	if !strings.HasPrefix(r.bad[f.Path], f.fileMark()) {
+		r.bad[f.Path] = f.fileMark()
 	}
 	if !strings.Contains(r.bad[f.Path], kind) {
 		if r.told[f.Path] { // it was to be read in part, and then could not be
@@ -38,9 +38,9 @@ func (r *Reader) remark(f FileInfo, format string, args ...any) {
 	r.told[f.Path] = true
 }
 
-// number is the inode, which another file may get, and the beginning of the id that a header names, as
-// Exhausted.Damaged has them.
-func (f FileInfo) number() string {
+// fileMark is what Exhausted.Damaged knows a file by: the inode, which another file may get, and the
+// beginning of the id that its header names.
+func (f FileInfo) fileMark() string {
 	return strconv.FormatUint(f.inode, 10) + ":" + f.FileID[:min(8, len(f.FileID))]
 }
 
@@ -60,7 +60,7 @@ func (l *listing) remembered(x *Exhausted) map[string]string {
 	}
 	for _, files := range [][]FileInfo{l.files, l.bad} {
 		for _, f := range files {
-			if told := x.Damaged[f.Path]; strings.HasPrefix(told, f.number()) {
+			if told := x.Damaged[f.Path]; strings.HasPrefix(told, f.fileMark()) {
 				bad[f.Path] = told
 			}
 		}

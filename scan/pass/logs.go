@@ -25,6 +25,9 @@ import (
 // undecided is the mark of a jail whose choice waits for something to be read.
 const undecided = "undecided"
 
+// lag is how many seconds later than the other source one may bring what both hold.
+const lag = 60
+
 // choose gives each jail that reads a log its source.
 func (p *Pass) choose(ctx context.Context) {
 	for _, jail := range p.Ledger.Jails {
@@ -48,11 +51,7 @@ func (p *Pass) choose(ctx context.Context) {
 		if from != string(filter.File) && len(w.Terms) > 0 {
 			p.entered = append(p.entered, w)
 			if was == string(filter.File) { // it is read on from where it was left
-				from := int64(0)
-				if at := p.Ledger.Sources.Journal; at != nil {
-					from = at.Time / 1e6
-				}
-				p.recount(w.Jail, from, false)
+				p.recount(w.Jail, p.journalRead(), false)
 			}
 		}
 		if from == string(filter.File) {
@@ -69,15 +68,9 @@ func (p *Pass) choose(ctx context.Context) {
 		}
 	}
 	for name := range p.Kept { // it may come back
-		if was := p.Ledger.Sources.Backends[name]; was != "" && chosen[name] == "" {
-			chosen[name] = was
-		}
-		if was := p.Ledger.Sources.Named[name]; was != "" && named[name] == "" {
-			named[name] = was
-		}
-		if was := p.Ledger.Sources.Paths[name]; was != "" && paths[name] == "" {
-			paths[name] = was
-		}
+		takeOver(chosen, p.Ledger.Sources.Backends, name)
+		takeOver(named, p.Ledger.Sources.Named, name)
+		takeOver(paths, p.Ledger.Sources.Paths, name)
 	}
 	for name, from := range chosen {
 		if p.Ledger.Sources.Backends[name] != from {
@@ -88,6 +81,13 @@ func (p *Pass) choose(ctx context.Context) {
 		chosen = nil
 	}
 	p.Ledger.Sources.Backends, p.Ledger.Sources.Named, p.Ledger.Sources.Paths = chosen, named, paths
+}
+
+// takeOver keeps what was known of a jail of which nothing is known now.
+func takeOver(now, was map[string]string, jail string) {
+	if was[jail] != "" && now[jail] == "" {
+		now[jail] = was[jail]
+	}
 }
 
 // recount has a jail judge anew what it reads from another source than before: what comes
@@ -101,6 +101,14 @@ func (p *Pass) recount(jail string, from int64, alike bool) {
 	if from < until {
 		p.Judge.Recount(jail, from, until, alike)
 	}
+}
+
+// journalRead is the second up to which the journal has been read, 0 where it never was.
+func (p *Pass) journalRead() int64 {
+	if at := p.Ledger.Sources.Journal; at != nil {
+		return at.Time / 1e6
+	}
+	return 0
 }
 
 // filesRead is the second up to which log files of these globs have been read, 0 where none
@@ -118,9 +126,6 @@ func (p *Pass) filesRead(globs []string, before string) (second int64, goesOn bo
 	}
 	return second, goesOn
 }
-
-// lag is how many seconds after the other source one may have what both hold.
-const lag = 60
 
 // recounted notes which jails have read their logs to the end, and as far as they were judged
 // before.

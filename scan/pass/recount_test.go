@@ -26,7 +26,7 @@ func newRecounting(t *testing.T) *recounting {
 	return r
 }
 
-// fails has each second be one of a failure.
+// fails writes a failure for each second, to the log file and to the journal.
 func (r *recounting) fails(address string, seconds ...int64) {
 	for _, at := range seconds {
 		r.failsTwice(r.log, at, address)

@@ -26,7 +26,6 @@ type turning struct {
 	*recounting
 	dice  *rand.Rand
 	logs  [2]string
-	other bool // another jail reads them all
 	steps []string
 }
 
@@ -43,9 +42,9 @@ func newTurning(t *testing.T, seed uint64) *turning {
 	for i := range r.logs {
 		r.logs[i] = filepath.Join(t.TempDir(), fmt.Sprintf("%c.log", 'a'+i))
 	}
-	if r.other = r.dice.IntN(2) == 0; r.other {
+	if r.dice.IntN(2) == 0 { // other jails read them too
 		all := r.setup.Watches[0]
-		all.Jail, all.Paths = "all", r.logs[:1]
+		all.Paths = r.logs[:1]
 		for _, all.Backend = range []filter.Backend{filter.File, filter.Journal} {
 			all.Jail = "all " + string(all.Backend)
 			r.setup.Watches = append(r.setup.Watches, all)
@@ -65,7 +64,7 @@ func (r *turning) source(n int) {
 	}
 }
 
-// fails has each second be one of a failure, in all of them.
+// fails writes a failure to the journal and to both logs.
 func (r *turning) fails(address string, at int64) {
 	r.failsTwice(r.logs[0], at, address)
 	appendLine(r.t, r.logs[1], at, address)
@@ -74,7 +73,7 @@ func (r *turning) fails(address string, at int64) {
 // killed is a pass that ends before it has changed anything.
 func (r *turning) killed(now int64) { r.read(now).Close() }
 
-// cut is one that was to end before it had read all.
+// cut is a pass that is stopped after so many steps, before it has read all, and saves.
 func (r *turning) cut(now int64, after int) {
 	s := r.setup
 	s.Now = time.Unix(now, 0)
@@ -94,7 +93,7 @@ func (r *turning) cut(now int64, after int) {
 	p.Commit(context.Background())
 }
 
-// sshd are the bans of the jail, by their beginnings.
+// sshd are the bans of the jail, sorted.
 func (r *turning) sshd() (list []string) {
 	for _, b := range r.bans() {
 		if strings.HasPrefix(b, "sshd ") {

@@ -12,29 +12,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"scan2ban/scan/recorded"
 )
 
 // ID is a made-up id of a container.
 func ID(n int) string { return fmt.Sprintf("c0ffee%058x", n) }
 
 // Dir is /testdata/containers of the repository.
-func Dir() string { return filepath.Join(root(), "testdata", "containers") }
-
-// root is the repository's, at or above the directory that a test runs in. What the compiler
-// says of this file is no path with -trimpath.
-func root() string {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	panic("no go.mod at or above the working directory")
-}
+func Dir() string { return recorded.Dir("containers") }
 
 // Recorded lays the recorded containers down below a new root, and gives that.
 func Recorded(t testing.TB) (root string) {

@@ -119,7 +119,7 @@ func (s *set) has(r rune) bool {
 }
 
 // fold is the next character that is the same but for its case, as Python sees it: by
-// Unicode's simple folding and these.
+// Unicode's simple folding, by _EXTRA_CASES of its re/_casefix.py, and İ, whose lower case is i.
 func fold(r rune) rune {
 	switch r {
 	case 'I':
@@ -130,12 +130,18 @@ func fold(r rune) rune {
 		return 'ı'
 	case 'ı':
 		return 'I'
-	case '\u0390', '\u1fd3':
-		return '\u0390' ^ '\u1fd3' ^ r
-	case '\u03b0', '\u1fe3':
-		return '\u03b0' ^ '\u1fe3' ^ r
-	case 'ﬅ', 'ﬆ':
-		return 'ﬅ' ^ 'ﬆ' ^ r
+	case '\u0390':
+		return '\u1fd3'
+	case '\u1fd3':
+		return '\u0390'
+	case '\u03b0':
+		return '\u1fe3'
+	case '\u1fe3':
+		return '\u03b0'
+	case 'ﬅ':
+		return 'ﬆ'
+	case 'ﬆ':
+		return 'ﬅ'
 	}
 	return unicode.SimpleFold(r)
 }

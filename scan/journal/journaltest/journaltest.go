@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"scan2ban/scan/recorded"
 )
 
 // Entry is a journal entry to be written.
@@ -136,23 +138,7 @@ func field(b *bytes.Buffer, name, value string) {
 }
 
 // Dir is /testdata/journal of the repository.
-func Dir() string { return filepath.Join(root(), "testdata", "journal") }
-
-// root is the repository's, at or above the directory that a test runs in. What the compiler
-// says of this file is no path with -trimpath.
-func root() string {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	panic("no go.mod at or above the working directory")
-}
+func Dir() string { return recorded.Dir("journal") }
 
 // Unpack unpacks testdata/journal/NAME into a directory of the test and gives
 // back the path: NAME is a directory, whose .gz files are all unpacked, or one
