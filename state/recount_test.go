@@ -221,6 +221,37 @@ func TestRecountSplitSecond(t *testing.T) {
 	}
 }
 
+// TestRecountEchoes: what is known of an address is forgotten for a source that was never read,
+// and else goes on where that was left.
+func TestRecountEchoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		echoFirst bool
+		from      int64
+		second    int64 // of the other line of the attempt
+	}{
+		"the source holds the echo alone": {false, 0, 49},
+		"the source was left at the echo": {true, T + 50, 51},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(nil)
+			b.Settled = func() (*Settled, error) { return &Settled{}, nil }
+			line := func(second int64, echo bool) {
+				e := fail("203.0.113.1", second)
+				e.Echo, e.Echoed = echo, !echo
+				b.Event(e)
+			}
+			line(49, c.echoFirst)
+			b.Recount("sshd", c.from, T+52, false)
+			line(c.second, !c.echoFirst)
+			jail := b.state.Jail("sshd")
+			b.Reread(jail, true)
+			if n, _ := jail.Waiting(Key(must("203.0.113.1")), T+60, 600); n != 1 {
+				t.Errorf("%d failures, want 1", n)
+			}
+		})
+	}
+}
+
 // TestRecountUnheard: what is forgotten of an address has no place among the sessions.
 func TestRecountUnheard(t *testing.T) {
 	s := New()

@@ -216,3 +216,16 @@ func TestNumberThatNoHeaderComesTo(t *testing.T) {
 		}
 	}
 }
+
+// Of the absent files of a numbering the one that was read furthest is kept, in whichever order they
+// were known.
+func TestAbsentFiles(t *testing.T) {
+	files := []ExhaustedFile{{ID: "a", SeqnumID: "n", Seqnum: 2}, {ID: "b", SeqnumID: "n", Seqnum: 4}, {ID: "c", SeqnumID: "n", Seqnum: 3}}
+	for range files {
+		files = append(files[1:], files[0])
+		x := &Exhausted{}
+		if x.keepAbsent(&Exhausted{Files: files}); len(x.Files) != 1 || x.Files[0].ID != "b" {
+			t.Errorf("of %+v: %+v", files, x.Files)
+		}
+	}
+}
