@@ -85,9 +85,9 @@ func (at *standing) share(jail string) share {
 	return none
 }
 
-// todo are the jails whose bans the hook is to be told of, or their release, or that are
+// outstanding are the jails whose bans the hook is to be told of, or their release, or that are
 // gone.
-func (k *kept) todo(at standing) (jails []string) {
+func (k *kept) outstanding(at standing) (jails []string) {
 	for name, has := range k.Jails {
 		if _, there := at.jails[name]; !there || has != at.share(name) {
 			jails = append(jails, name)
@@ -109,13 +109,13 @@ func (k *kept) news(at standing) bool {
 
 // turned tells whether there is what no round has begun with: that waits for no pause.
 func (k *kept) turned(at standing) bool {
-	return k == nil || k.Boot != at.boot || slices.ContainsFunc(k.todo(at), func(name string) bool { return k.Jails[name] != some })
+	return k == nil || k.Boot != at.boot || slices.ContainsFunc(k.outstanding(at), func(name string) bool { return k.Jails[name] != some })
 }
 
 // keeps tells whether there is something of that to tell: to a hook that hears of bans.
 func (h *hookSink) keeps(p *position, at standing) bool {
 	k := p.Kept
-	return h.resend && slices.Contains(h.On, "ban") && (k == nil || k.Boot != at.boot || len(k.Refused) > 0 || k.news(at) || len(k.todo(at)) > 0)
+	return h.resend && slices.Contains(h.On, "ban") && (k == nil || k.Boot != at.boot || len(k.Refused) > 0 || k.news(at) || len(k.outstanding(at)) > 0)
 }
 
 // keep tells of what the ledger has and the hook was not told of. It goes on where the
@@ -153,7 +153,7 @@ func (h *hookSink) keep(ctx context.Context, r *round, p *position) error {
 		k.Refused = nil
 		k.went()
 	}
-	for _, name := range k.todo(at) {
+	for _, name := range k.outstanding(at) {
 		k.Jails[name] = some
 	}
 	t := &telling{hookSink: h, ctx: ctx, round: r, p: p, begun: time.Now(), tried: map[string]bool{}}
@@ -206,7 +206,7 @@ type telling struct {
 // jails goes through those that are to be told of.
 func (t *telling) jails() {
 	k := t.p.Kept
-	for _, name := range k.todo(t.standing) {
+	for _, name := range k.outstanding(t.standing) {
 		ends := t.standing.share(name) == none
 		if k.Jail != name || k.Ends != ends {
 			k.Jail, k.Ends, k.After = name, ends, nil

@@ -207,7 +207,7 @@ func escape(b, text []byte) ([]byte, int) {
 	return utf8.AppendRune(b, r), 6
 }
 
-// unicode16 reads \uXXXX.
+// unicode16 reads "\u" and four hexadecimal digits.
 func unicode16(text []byte) (r rune, ok bool) {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return 0, false

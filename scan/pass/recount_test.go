@@ -262,6 +262,29 @@ func TestRecountedLate(t *testing.T) {
 	r.same(want, 1)
 }
 
+// So was what a log file has late though it holds something later already, as of two daemons.
+func TestRecountedLateAndLater(t *testing.T) {
+	r := newRecounting(t)
+	r.setup.JournalPath = r.dir
+	r.setup.Watches[0].Backend = filter.Auto
+	log := r.log
+	r.log += ".not yet"
+	r.fails("203.0.113.1", recountBegin, recountBegin+1, recountBegin+2)
+	r.pass(recountBegin + 3)
+	want := r.bans()
+	r.log = log
+	r.setup.Watches[0].Backend = filter.File
+	appendLine(t, r.log, recountBegin+4, "203.0.113.2")
+	r.pass(recountBegin + 5)
+	for _, at := range []int64{0, 1, 2} {
+		appendLine(t, r.log, recountBegin+at, "203.0.113.1")
+	}
+	r.pass(recountBegin + 6)
+	appendLine(t, r.log, recountBegin+130, "203.0.113.1")
+	r.pass(recountBegin + 131)
+	r.same(want, 1)
+}
+
 // A clock that was ahead while a jail changed its source, and is set back, keeps nobody from
 // being banned.
 func TestRecountedClockSetBack(t *testing.T) {

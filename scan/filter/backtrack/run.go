@@ -12,7 +12,7 @@ type machine struct {
 	text    string
 	steps   int
 	places  []int // slots, then registers
-	todo    []entry
+	pending []entry
 	visited []uint64 // bits: instruction times place; empty: nothing is remembered yet
 }
 
@@ -48,14 +48,14 @@ func (m *machine) reset(p *program, text string) {
 	for i := range m.places {
 		m.places[i] = -1
 	}
-	m.todo, m.visited = m.todo[:0], m.visited[:0]
+	m.pending, m.visited = m.pending[:0], m.visited[:0]
 }
 
 // forget leaves nothing large to the next user.
 func (m *machine) forget() {
 	m.program, m.text = nil, ""
-	if cap(m.todo) > 1<<12 {
-		m.todo = nil
+	if cap(m.pending) > 1<<12 {
+		m.pending = nil
 	}
 	if cap(m.visited) > 1<<12 {
 		m.visited = nil
@@ -76,14 +76,14 @@ func (m *machine) groups() []int {
 
 // set changes a place, and takes that back when what follows fails.
 func (m *machine) set(place, to int) {
-	m.todo = append(m.todo, entry{kind: undo, pc: int32(place), at: int32(m.places[place])})
+	m.pending = append(m.pending, entry{kind: undo, pc: int32(place), at: int32(m.places[place])})
 	m.places[place] = to
 }
 
 // run tells whether the text matches from at on. Where it does not, all is as it was.
 func (m *machine) run(at int) (bool, error) {
 	for pc := 0; ; {
-		if m.steps++; m.steps > Steps || len(m.todo) > maxDepth {
+		if m.steps++; m.steps > Steps || len(m.pending) > maxDepth {
 			return false, ErrLimit
 		}
 		i := &m.code[pc]
@@ -103,7 +103,7 @@ func (m *machine) run(at int) (bool, error) {
 			case opLoop:
 				at, ok = m.loop(i, pc, at)
 			case opSplit:
-				m.todo = append(m.todo, entry{pc: int32(i.y), at: int32(at)})
+				m.pending = append(m.pending, entry{pc: int32(i.y), at: int32(at)})
 				pc = i.x
 			case opJump:
 				pc = i.x
@@ -130,7 +130,7 @@ func (m *machine) run(at int) (bool, error) {
 				}
 				m.set(i.x, m.places[i.x]+1)
 			case opEnter:
-				m.places[i.x], m.places[i.x+1] = len(m.todo), at
+				m.places[i.x], m.places[i.x+1] = len(m.pending), at
 			case opCommit, opReturn:
 				m.cut(m.places[i.x])
 				if i.op == opReturn {
@@ -173,14 +173,14 @@ func (m *machine) anew(split, at int) bool {
 
 // next takes back what failed, up to what is still to be tried.
 func (m *machine) next() (pc, at int, ok bool) {
-	for len(m.todo) > 0 {
-		e := &m.todo[len(m.todo)-1]
+	for len(m.pending) > 0 {
+		e := &m.pending[len(m.pending)-1]
 		pc, at = int(e.pc), int(e.at)
 		switch e.kind {
 		case undo:
 			m.places[pc] = at
 		case branch:
-			m.todo = m.todo[:len(m.todo)-1]
+			m.pending = m.pending[:len(m.pending)-1]
 			return pc, at, true
 		case fewer:
 			if at = m.shorter(&m.code[pc-1], int(e.low), at); at >= 0 {
@@ -195,7 +195,7 @@ func (m *machine) next() (pc, at int, ok bool) {
 				return pc, at, true
 			}
 		}
-		m.todo = m.todo[:len(m.todo)-1]
+		m.pending = m.pending[:len(m.pending)-1]
 	}
 	return 0, 0, false
 }
@@ -257,7 +257,7 @@ func (m *machine) loop(i *inst, pc, at int) (end int, ok bool) {
 	case rounds < i.min:
 		return at, false
 	case i.lazy:
-		m.todo = append(m.todo, entry{more, int32(pc), int32(end), int32(rounds)})
+		m.pending = append(m.pending, entry{more, int32(pc), int32(end), int32(rounds)})
 		return end, true
 	}
 	if i.text != "" && !strings.HasPrefix(m.text[end:], i.text) {
@@ -266,7 +266,7 @@ func (m *machine) loop(i *inst, pc, at int) (end int, ok bool) {
 		}
 	}
 	if end > low {
-		m.todo = append(m.todo, entry{fewer, int32(pc), int32(end), int32(low)})
+		m.pending = append(m.pending, entry{fewer, int32(pc), int32(end), int32(low)})
 	}
 	return end, true
 }
@@ -323,32 +323,32 @@ func (m *machine) count(i *inst, body, at int) (pc int) {
 	case i.max >= 0 && n >= i.max || m.places[i.y+1] == at:
 		return i.x
 	case i.lazy:
-		m.todo = append(m.todo, entry{pc: int32(body), at: int32(at)})
+		m.pending = append(m.pending, entry{pc: int32(body), at: int32(at)})
 		return i.x
 	}
-	m.todo = append(m.todo, entry{pc: int32(i.x), at: int32(at)})
+	m.pending = append(m.pending, entry{pc: int32(i.x), at: int32(at)})
 	return body
 }
 
 // cut drops what is still to be tried since the depth was that, not what is to be undone.
 func (m *machine) cut(depth int) {
-	m.steps += (len(m.todo) - depth) / 8
-	kept := m.todo[:depth]
-	for _, e := range m.todo[depth:] {
+	m.steps += (len(m.pending) - depth) / 8
+	kept := m.pending[:depth]
+	for _, e := range m.pending[depth:] {
 		if e.kind == undo {
 			kept = append(kept, e)
 		}
 	}
-	m.todo = kept
+	m.pending = kept
 }
 
 // unwind takes back all since the depth was that.
 func (m *machine) unwind(depth int) {
-	for len(m.todo) > depth {
-		if e := m.todo[len(m.todo)-1]; e.kind == undo {
+	for len(m.pending) > depth {
+		if e := m.pending[len(m.pending)-1]; e.kind == undo {
 			m.places[e.pc] = int(e.at)
 		}
-		m.todo = m.todo[:len(m.todo)-1]
+		m.pending = m.pending[:len(m.pending)-1]
 	}
 }
 
