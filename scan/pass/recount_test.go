@@ -219,6 +219,27 @@ func TestRecountedGoesOn(t *testing.T) {
 	r.same([]string{fmt.Sprintf("sshd 203.0.113.1 %d %d 1", recountBegin+1, recountBegin+121)}, 1)
 }
 
+// A jail that was put out of work by an error, and reads another log file when it comes back,
+// counts nothing twice.
+func TestRecountedAfterAnError(t *testing.T) {
+	r := newRecounting(t)
+	other, watches := r.log+".other", r.setup.Watches
+	for _, log := range []string{r.log, other} {
+		appendLine(t, log, recountBegin, "203.0.113.1")
+		appendLine(t, log, recountBegin+1, "203.0.113.1")
+	}
+	r.pass(recountBegin + 2)
+	r.setup.Watches, r.setup.Kept = nil, map[string]bool{"sshd": true}
+	r.unban(recountBegin+3, "203.0.113.9") // the state is saved
+	r.setup.Watches, r.setup.Kept = watches, nil
+	r.setup.Watches[0].Paths = []string{other}
+	r.pass(recountBegin + 5)
+	r.same(nil, 0)
+	appendLine(t, other, recountBegin+6, "203.0.113.1")
+	r.pass(recountBegin + 7)
+	r.same([]string{fmt.Sprintf("sshd 203.0.113.1 %d %d 1", recountBegin+6, recountBegin+126)}, 1)
+}
+
 // A jail that could not read the log file that it was told to, and goes back to the journal,
 // has forgotten nothing.
 func TestRecountedInVain(t *testing.T) {
