@@ -97,12 +97,6 @@ func (h *hookSink) due(p *position, at standing) bool {
 	return p.Seq < at.seq && p.ready(at.now) || h.keeps(p, at) && (p.Kept.turned(at) || p.Kept.ready(at.now))
 }
 
-// bootID names the time since the host was started.
-func bootID() string {
-	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(text))
-}
-
 // deliver runs the program for each event that waits, in their order, and stops at the
 // first that fails: whatever keeps it may keep the others. That one is given up when it
 // has failed too often, and with it what is too old by then. A hook that enforces bans goes

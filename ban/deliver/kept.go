@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/bootid"
 	"scan2ban/state/report"
 )
 
@@ -70,7 +71,7 @@ type standing struct {
 }
 
 func stands(ledger *state.State, now time.Time, paused bool) standing {
-	at := standing{seq: ledger.History.Seq, now: now.Unix(), boot: bootID(), jails: map[string]bool{}, paused: paused}
+	at := standing{seq: ledger.History.Seq, now: now.Unix(), boot: bootid.Running(), jails: map[string]bool{}, paused: paused}
 	for name, jail := range ledger.Jails {
 		at.jails[name] = jail.Reach.Enforce
 	}

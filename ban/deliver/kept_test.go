@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scan2ban/state"
+	"scan2ban/state/bootid"
 )
 
 // enforcing are the events that a hook needs which keeps the bans.
@@ -252,7 +253,7 @@ func TestEnforce(t *testing.T) {
 
 // rebooted makes the positions those of an earlier boot.
 func (d *desk) rebooted() {
-	d.put("deliver.json", strings.ReplaceAll(d.read("deliver.json"), bootID(), "another"))
+	d.put("deliver.json", strings.ReplaceAll(d.read("deliver.json"), bootid.Running(), "another"))
 }
 
 // TestPaused: while the host is paused hooks hold no ban, and then all again.
@@ -306,7 +307,7 @@ func TestBootOfBefore(t *testing.T) {
 	d := keeper(t)
 	d.lay("sshd", "198.51.100.1/32")
 	short, _ := d.Hooks[0].names()
-	d.put("deliver.json", fmt.Sprintf(`{"version":1,"sinks":{%q:{"seq":2,"boot":%q}}}`, short, bootID()))
+	d.put("deliver.json", fmt.Sprintf(`{"version":1,"sinks":{%q:{"seq":2,"boot":%q}}}`, short, bootid.Running()))
 	d.ran()
 	d.wantTold("told already")
 	if err := d.store.Pause(); err != nil {

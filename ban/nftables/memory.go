@@ -2,11 +2,11 @@ package nftables
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scan2ban/state/bootid"
 )
 
 // Memory is what one Sync tells the next, by way of a file under /run: what
@@ -29,10 +29,7 @@ const tolerance = 2 * time.Second
 // identify says what there is to compare with a Memory, in this thread's
 // network namespace.
 func identify(generation uint32, structure string) Memory {
-	m := Memory{Generation: generation, Structure: structure}
-	if text, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil { // hidden by ProcSubset=pid
-		m.Boot = strings.TrimSpace(string(text))
-	}
+	m := Memory{Generation: generation, Boot: bootid.Running(), Structure: structure}
 	var stat unix.Stat_t
 	if unix.Stat("/proc/thread-self/ns/net", &stat) == nil {
 		m.Netns = stat.Ino

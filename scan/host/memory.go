@@ -28,14 +28,21 @@ func Spare() {
 
 // Free is how many bytes this process may still take before the kernel ends some process
 // for it; known is false where nothing tells.
-func Free() (free int64, known bool) { return Tree("").memory() }
+func Free() (free int64, known bool) { return Tree("").memory(os.Stdin) }
 
 // memory is how many bytes this process may still take before the kernel ends some
 // process for it: what is available on the host (MemAvailable, proc_meminfo(5)), or less where
-// its control group, or one above it, has a limit.
-func (t Tree) memory() (free int64, known bool) {
+// its control group, or one above it, has a limit. The unit hides meminfo, which is its standard
+// input instead.
+func (t Tree) memory(input *os.File) (free int64, known bool) {
 	free = math.MaxInt64
-	if kb, ok := valueOf(t.Text("/proc/meminfo"), "MemAvailable:"); ok {
+	info := t.Text("/proc/meminfo")
+	if info == "" {
+		most := make([]byte, 16<<10)
+		n, _ := input.ReadAt(most, 0) // whoever reads it next begins where it began; of a pipe nothing
+		info = string(most[:n])
+	}
+	if kb, ok := valueOf(info, "MemAvailable:"); ok {
 		free = kb << 10
 	}
 	for line := range strings.Lines(t.Text("/proc/self/cgroup")) { // cgroups(7)

@@ -1,12 +1,20 @@
 package host
 
 import (
+	"io"
 	"math"
+	"os"
 	"runtime/debug"
 	"testing"
 )
 
 func TestMemory(t *testing.T) {
+	none, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer none.Close()
+	defer in.Close()
 	const meminfo = "MemTotal:       64000 kB\nMemFree:         9000 kB\nMemAvailable:   40000 kB\n"
 	for name, row := range map[string]struct {
 		files map[string]string
@@ -27,9 +35,29 @@ func TestMemory(t *testing.T) {
 			"/sys/fs/cgroup/memory/memory.limit_in_bytes":   "9223372036854771712\n",
 			"/sys/fs/cgroup/memory/a/memory.limit_in_bytes": "33554432\n", "/sys/fs/cgroup/memory/a/memory.stat": "rss 5\ntotal_rss 4194304\n"}, 28 << 20},
 	} {
-		if got, known := plant(t, row.files).memory(); got != row.want || known != (got != math.MaxInt64) {
+		if got, known := plant(t, row.files).memory(none); got != row.want || known != (got != math.MaxInt64) {
 			t.Errorf("%s: %d, %v, want %d", name, got, known, row.want)
 		}
+	}
+
+	// In the unit meminfo is the standard input, and is left as it is.
+	for want, files := range map[int64]map[string]string{
+		40000 << 10: {"/input": meminfo},
+		32 << 20:    {"/input": meminfo, "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/memory.max": "33554432\n"},
+		50000 << 10: {"/input": meminfo, "/proc/meminfo": "MemAvailable: 50000 kB\n"},
+	} {
+		tree := plant(t, files)
+		input, err := os.Open(tree.Path("/input"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, known := tree.memory(input); got != want || !known {
+			t.Errorf("%v: %d, %v, want %d", files, got, known, want)
+		}
+		if left, _ := io.ReadAll(input); string(left) != meminfo {
+			t.Errorf("of the standard input %q is left", left)
+		}
+		input.Close()
 	}
 
 	was := debug.SetMemoryLimit(-1)

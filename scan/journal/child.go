@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -106,6 +107,7 @@ func startChild(parent context.Context, q query) (*child, error) {
 	c := &child{parent: parent, q: q, cancel: cancel, stderr: &bounded{}}
 	c.cmd = exec.CommandContext(ctx, journalctlName, arguments(q)...)
 	c.cmd.Env = append(c.cmd.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "SYSTEMD_LOG_LEVEL=warning")
+	c.cmd.Stdin = os.Stdin // it reads none; else /dev/null is opened, which the unit hides
 	c.cmd.Stderr = c.stderr
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {

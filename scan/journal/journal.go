@@ -45,11 +45,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"scan2ban/state"
+	"scan2ban/state/bootid"
 )
 
 // ErrNoJournal says that there is no journal file at all where one was looked
@@ -116,9 +116,7 @@ func openOnce(ctx context.Context, o Options) (r *Reader, moved bool, err error)
 		return nil, false, err
 	}
 	if o.Boot == "" && o.Path == "" {
-		// Not there under ProcSubset=pid: then the headers must do.
-		text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-		o.Boot = strings.ReplaceAll(strings.TrimSpace(string(text)), "-", "")
+		o.Boot = strings.ReplaceAll(bootid.Running(), "-", "") // where nothing tells, the headers must do
 	}
 	l, err := list(o.Path)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scan2ban/scan/host"
+	"scan2ban/state/bootid"
 )
 
 // Runner runs the host's programs.
@@ -59,9 +59,8 @@ func (in *Install) systemctl(ctx context.Context, args ...string) error {
 }
 
 // clock gives this boot's id and the time since it began, suspends included.
-func clock() (boot string, since time.Duration) {
-	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+func clock() (id string, since time.Duration) {
 	var t unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail: Linux has it since 2.6.39
-	return strings.TrimSpace(string(text)), time.Duration(t.Nano())
+	return bootid.Running(), time.Duration(t.Nano())
 }
