@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -17,13 +18,18 @@ const (
 // Spare makes this process collect its garbage in time where memory is short: on
 // a small host, and in a control group with a limit, where the kernel would end it.
 // Else a Go program grows to twice what it needs. $GOMEMLIMIT goes first.
+//
+// What is free is asked when garbage has been collected once, at 4 MB: most passes end
+// before, and the kernel takes its time to count it.
 func Spare() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	if free, ok := Free(); ok {
-		debug.SetMemoryLimit(max(spareLeast, int64(spareShare*float64(free))))
-	}
+	runtime.AddCleanup(new([64]byte), func(struct{}) {
+		if free, ok := Free(); ok {
+			debug.SetMemoryLimit(max(spareLeast, int64(spareShare*float64(free))))
+		}
+	}, struct{}{})
 }
 
 // Free is how many bytes this process may still take before the kernel ends some process
