@@ -12,7 +12,7 @@ import (
 
 const (
 	spareLeast = 8 << 20 // below it collecting more often frees nothing
-	spareShare = 0.75    // of what is free; the rest is for the journal's pages, sockets and a child
+	spareShare = 0.75    // of what a process may have; the rest is for the journal's pages, sockets and a child
 )
 
 // Spare makes this process collect its garbage in time where memory is short: on
@@ -26,10 +26,17 @@ func Spare() {
 		return
 	}
 	runtime.AddCleanup(new([64]byte), func(struct{}) {
-		if free, ok := Free(); ok {
-			debug.SetMemoryLimit(max(spareLeast, int64(spareShare*float64(free))))
+		if most, known := Tree("").spare(os.Stdin); known {
+			debug.SetMemoryLimit(most)
 		}
 	}, struct{}{})
+}
+
+// spare is how many bytes this process may have of what is free and what it has already.
+func (t Tree) spare(input *os.File) (most int64, known bool) {
+	free, known := t.memory(input)
+	kb, _ := valueOf(t.Text("/proc/self/status"), "RssAnon:") // of an old kernel 0
+	return max(spareLeast, int64(spareShare*(float64(free)+float64(kb<<10)))), known
 }
 
 // Free is how many bytes this process may still take before the kernel ends some process

@@ -62,6 +62,22 @@ func TestMemory(t *testing.T) {
 		input.Close()
 	}
 
+	// What the process has already is its own.
+	for want, files := range map[int64]map[string]string{
+		36000 << 10: {"/proc/meminfo": meminfo, "/proc/self/status": "Name:\tscan2ban\nRssAnon:\t    8000 kB\n"},
+		30000 << 10: {"/proc/meminfo": meminfo, "/proc/self/status": "Name:\tscan2ban\n"},
+		18 << 20: {"/proc/meminfo": meminfo, "/proc/self/status": "RssAnon:\t    8192 kB\n", "/proc/self/cgroup": "0::/a\n",
+			"/sys/fs/cgroup/a/memory.max": "25165824\n", "/sys/fs/cgroup/a/memory.stat": "anon 8388608\n"},
+		spareLeast: {"/proc/meminfo": "MemAvailable: 4000 kB\n"},
+	} {
+		if got, known := plant(t, files).spare(none); got != want || !known {
+			t.Errorf("%v: %d, %v, want %d", files, got, known, want)
+		}
+	}
+	if most, known := plant(t, nil).spare(none); known {
+		t.Errorf("where nothing tells the limit is %d", most)
+	}
+
 	was := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(was)
 	for limit, set := range map[string]bool{"": true, "1GiB": false} {
