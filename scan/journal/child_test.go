@@ -120,6 +120,33 @@ func TestChildIsBounded(t *testing.T) {
 	}
 }
 
+// Where /dev is hidden there is no /dev/null to give to journalctl: it gets the standard input
+// of the pass.
+func TestChildOpensNoDevice(t *testing.T) {
+	info, err := readInfo(journaltest.Unpack(t, "variants/zstd-keyed1-compact1.journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := os.Open(info.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	defer func(was *os.File) { os.Stdin = was }(os.Stdin)
+	os.Stdin = input
+	child, err := startChild(t.Context(), query{files: []FileInfo{info}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer child.close()
+	if _, err := child.parser.r.Peek(1); err != nil { // it waits for us to read on
+		t.Fatal(err)
+	}
+	if got, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", child.cmd.Process.Pid)); got != info.Path {
+		t.Errorf("its standard input is %q, %v, want %s", got, err, info.Path)
+	}
+}
+
 // Each of several files may hold a value as large as any that is read.
 func TestLargeValues(t *testing.T) {
 	dir := t.TempDir()
