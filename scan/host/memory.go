@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -26,38 +28,28 @@ func Spare() {
 		return
 	}
 	runtime.AddCleanup(new([64]byte), func(struct{}) {
-		if most, known := Tree("").spare(os.Stdin); known {
+		if most, known := Tree("").spare(); known {
 			debug.SetMemoryLimit(most)
 		}
 	}, struct{}{})
 }
 
 // spare is how many bytes this process may have of what is free and what it has already.
-func (t Tree) spare(input *os.File) (most int64, known bool) {
-	free, known := t.memory(input)
+func (t Tree) spare() (most int64, known bool) {
+	free, known := t.memory()
 	kb, _ := valueOf(t.Text("/proc/self/status"), "RssAnon:") // of an old kernel 0
 	return max(spareLeast, int64(spareShare*(float64(free)+float64(kb<<10)))), known
 }
 
 // Free is how many bytes this process may still take before the kernel ends some process
 // for it; known is false where nothing tells.
-func Free() (free int64, known bool) { return Tree("").memory(os.Stdin) }
+func Free() (free int64, known bool) { return Tree("").memory() }
 
 // memory is how many bytes this process may still take before the kernel ends some
-// process for it: what is available on the host (MemAvailable, proc_meminfo(5)), or less where
-// its control group, or one above it, has a limit. The unit hides meminfo, which is its standard
-// input instead.
-func (t Tree) memory(input *os.File) (free int64, known bool) {
-	free = math.MaxInt64
-	info := t.Text("/proc/meminfo")
-	if info == "" {
-		most := make([]byte, 16<<10)
-		n, _ := input.ReadAt(most, 0) // whoever reads it next begins where it began; of a pipe nothing
-		info = string(most[:n])
-	}
-	if kb, ok := valueOf(info, "MemAvailable:"); ok {
-		free = kb << 10
-	}
+// process for it: what is available on the host, or less where its control group, or one
+// above it, has a limit.
+func (t Tree) memory() (free int64, known bool) {
+	free = t.available()
 	for line := range strings.Lines(t.Text("/proc/self/cgroup")) { // cgroups(7)
 		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
 		controllers, group, _ := strings.Cut(rest, ":")
@@ -69,6 +61,24 @@ func (t Tree) memory(input *os.File) (free int64, known bool) {
 		}
 	}
 	return free, free != math.MaxInt64
+}
+
+// sysinfo is unix.Sysinfo. A test has another.
+var sysinfo = unix.Sysinfo
+
+// available is what the host can give (MemAvailable, proc_meminfo(5)). The unit hides meminfo:
+// there it is what is free and half of what files take, of which some is in use.
+func (t Tree) available() int64 {
+	if kb, ok := valueOf(t.Text("/proc/meminfo"), "MemAvailable:"); ok {
+		return kb << 10
+	}
+	var info unix.Sysinfo_t
+	if sysinfo(&info) != nil {
+		return math.MaxInt64
+	}
+	files, _ := valueOf(t.Text("/sys/fs/cgroup/memory.stat"), "file")
+	cached, _ := valueOf(t.Text("/sys/fs/cgroup/memory/memory.stat"), "total_cache")
+	return int64((uint64(info.Freeram)+uint64(info.Bufferram))*uint64(info.Unit)) + max(files, cached)/2
 }
 
 // within is what the limits of a group and of those above it leave, a file's pages not counted

@@ -1,22 +1,18 @@
 package host
 
 import (
-	"io"
 	"math"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestMemory(t *testing.T) {
-	none, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer none.Close()
-	defer in.Close()
+	defer func() { sysinfo = unix.Sysinfo }()
+	sysinfo = func(*unix.Sysinfo_t) error { return unix.ENOSYS }
 	const meminfo = "MemTotal:       64000 kB\nMemFree:         9000 kB\nMemAvailable:   40000 kB\n"
 	for name, row := range map[string]struct {
 		files map[string]string
@@ -37,30 +33,28 @@ func TestMemory(t *testing.T) {
 			"/sys/fs/cgroup/memory/memory.limit_in_bytes":   "9223372036854771712\n",
 			"/sys/fs/cgroup/memory/a/memory.limit_in_bytes": "33554432\n", "/sys/fs/cgroup/memory/a/memory.stat": "rss 5\ntotal_rss 4194304\n"}, 28 << 20},
 	} {
-		if got, known := plant(t, row.files).memory(none); got != row.want || known != (got != math.MaxInt64) {
+		if got, known := plant(t, row.files).memory(); got != row.want || known != (got != math.MaxInt64) {
 			t.Errorf("%s: %d, %v, want %d", name, got, known, row.want)
 		}
 	}
 
-	// In the unit meminfo is the standard input, and is left as it is.
+	// In the unit meminfo is hidden.
+	sysinfo = func(info *unix.Sysinfo_t) error {
+		*info = unix.Sysinfo_t{Totalram: 64000, Freeram: 9000, Bufferram: 1000, Unit: 1024}
+		return nil
+	}
 	for want, files := range map[int64]map[string]string{
-		40000 << 10: {"/input": meminfo},
-		32 << 20:    {"/input": meminfo, "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/memory.max": "33554432\n"},
-		50000 << 10: {"/input": meminfo, "/proc/meminfo": "MemAvailable: 50000 kB\n"},
+		10000 << 10: nil,
+		15000 << 10: {"/sys/fs/cgroup/memory.stat": "anon 7\nfile 10240000\n"},
+		20000 << 10: {"/sys/fs/cgroup/memory/memory.stat": "cache 7\ntotal_cache 20480000\n"},
+		8 << 20:     {"/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/memory.max": "8388608\n"},
+		40000 << 10: {"/proc/meminfo": meminfo},
 	} {
-		tree := plant(t, files)
-		input, err := os.Open(tree.Path("/input"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, known := tree.memory(input); got != want || !known {
+		if got, known := plant(t, files).memory(); got != want || !known {
 			t.Errorf("%v: %d, %v, want %d", files, got, known, want)
 		}
-		if left, _ := io.ReadAll(input); string(left) != meminfo {
-			t.Errorf("of the standard input %q is left", left)
-		}
-		input.Close()
 	}
+	sysinfo = func(*unix.Sysinfo_t) error { return unix.ENOSYS }
 
 	// What the process has already is its own.
 	for want, files := range map[int64]map[string]string{
@@ -70,11 +64,11 @@ func TestMemory(t *testing.T) {
 			"/sys/fs/cgroup/a/memory.max": "25165824\n", "/sys/fs/cgroup/a/memory.stat": "anon 8388608\n"},
 		spareLeast: {"/proc/meminfo": "MemAvailable: 4000 kB\n"},
 	} {
-		if got, known := plant(t, files).spare(none); got != want || !known {
+		if got, known := plant(t, files).spare(); got != want || !known {
 			t.Errorf("%v: %d, %v, want %d", files, got, known, want)
 		}
 	}
-	if most, known := plant(t, nil).spare(none); known {
+	if most, known := plant(t, nil).spare(); known {
 		t.Errorf("where nothing tells the limit is %d", most)
 	}
 
