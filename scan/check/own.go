@@ -160,7 +160,8 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		what, globs := "jail "+j.Name+": log files", strings.Join(j.LogPaths, " ")
 		opened := 0
 		var odd, links, others logfile.Unreadable
-		for _, path := range c.files(j) {
+		files := c.files(j)
+		for _, path := range files {
 			f, err := logfile.OpenFile(c.root.Path(path))
 			if err == nil {
 				opened++
@@ -188,6 +189,7 @@ func logFiles(ctx context.Context, c *checker, found *report.Findings) {
 		case opened == 0 && links.Err() != nil:
 		case opened == 0:
 			found.Warn(what, fmt.Sprintf("no file is there for %v: nothing is read", j.LogPaths), "set logpath, or install the service's log daemon (rsyslog)")
+		case c.unseen(what, files, found):
 		default:
 			found.OK(what, state.Plural(opened, "file")+" can be read")
 		}
