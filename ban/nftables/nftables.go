@@ -266,6 +266,7 @@ type Live struct {
 // Kernel is what our table holds.
 type Kernel struct {
 	Elements []Live
+	Lists    []string // groups that are a [List], whose elements are not read; one for each of its sets
 }
 
 // Dump reads our table and changes nothing. A table that is not there holds
@@ -283,8 +284,11 @@ func Dump(ctx context.Context) (Kernel, error) {
 	}
 	var k Kernel
 	for _, s := range t.sets {
-		if s.anonymous || !s.ours || s.still {
+		if s.anonymous || !s.ours {
 			continue
+		}
+		if s.still {
+			k.Lists = append(k.Lists, s.group)
 		}
 		for _, e := range s.elements {
 			live := Live{Group: s.group, Left: e.left, Packets: e.packets, Bytes: e.bytes}

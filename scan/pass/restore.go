@@ -19,7 +19,8 @@ import (
 // has flushed ours away. It gives the number of bans, and nothing for a host on
 // which no pass has run or that is paused. The lists that others keep come with them;
 // the warnings are what is news of these. Where the configuration cannot be read, who
-// enforces the bans and what lists close is as at the last pass, and what these hold stays.
+// enforces the bans and what lists close is as at the last pass, and what these hold stays;
+// a kernel with a list of which that is not known is left as it is.
 func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err error) {
 	path := s.StatePath
 	store, ledger, err := open(path)
@@ -47,6 +48,17 @@ func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err err
 		bans += len(g.Elements)
 	}
 	listed, _, known := s.look(knownLists(v), func(err error) { warnings = append(warnings, err.Error()) })
+	if s.Unread != nil {
+		kernel, err := nftables.Dump(ctx)
+		if err != nil {
+			return 0, warnings, err
+		}
+		for _, name := range kernel.Lists {
+			if !slices.ContainsFunc(listed, func(g nftables.Group) bool { return g.Name == name }) {
+				return 0, append(warnings, fmt.Sprintf("what %s closes is not known: the kernel is left as it is, the bans too", name)), nil
+			}
+		}
+	}
 	result, err := s.Kernel.Sync(ctx, slices.Concat(listed, groups), nil, nil)
 	if err != nil {
 		return 0, warnings, err
