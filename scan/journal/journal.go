@@ -137,7 +137,7 @@ var listed = func() {}
 // begin opens what is to be read.
 func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) (*Reader, error) {
 	r := &Reader{ctx: ctx, o: o, plan: p, told: map[string]bool{}, bad: l.remembered(o.Exhausted), comparing: p.after != nil, gaps: p.gaps, warned: p.warnings}
-	r.question = question{names: o.Fields, matches: o.Matches, now: o.Now}
+	r.question = question{names: o.Fields, matches: o.Matches}
 	for _, term := range terms {
 		r.question.values = append(r.question.values, term...)
 	}
@@ -262,18 +262,18 @@ func (r *Reader) survey(f *FileInfo) bool {
 	if p.after == nil && f.TailRealtime < p.since && f.HeadRealtime <= f.TailRealtime {
 		return true // nothing in it is asked for
 	}
-	var err error
 	at := slices.IndexFunc(p.files, func(g FileInfo) bool { return g.Path == f.Path })
 	from := p.known.file(at, *f).Surveyed
 	if f.isUnclean() {
 		from = 0 // what was sound before may have been lost
 	}
-	q, spoiled := r.question, []uint64(nil)
+	q := r.question
 	if p.known != nil {
 		q.isNew = p.isNew
 		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
+		q.isSettled = func() bool { return p.isSettled(at, *f) }
 	}
-	f.surveyed, spoiled, err = surveyFile(f, from, q)
+	spoiled, err := surveyFile(f, from, q)
 	p.spoil(f.SeqnumID, spoiled)
 	switch {
 	case isRefused(err):

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -107,7 +108,7 @@ func TestEntryInTheMaking(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.surveyed, _, err = surveyFile(&info, 0, question{}); err != nil {
+		if _, err = surveyFile(&info, 0, question{}); err != nil {
 			t.Errorf("%s: %v", row.name, err)
 		}
 		p.files = []FileInfo{info}
@@ -190,7 +191,7 @@ func TestEntryLaterThanThePass(t *testing.T) {
 		}
 		info.State = Online
 		p := &plan{now: t0 - 10e6, known: known}
-		if info.surveyed, _, err = surveyFile(&info, p.known.file(0, info).Surveyed, question{}); err != nil {
+		if _, err = surveyFile(&info, p.known.file(0, info).Surveyed, question{}); err != nil {
 			t.Fatal(err)
 		}
 		p.files = []FileInfo{info}
@@ -199,6 +200,30 @@ func TestEntryLaterThanThePass(t *testing.T) {
 			t.Errorf("pass %d: %+v, want %+v", i, got, row)
 		}
 	}
+}
+
+// Where the last entry is later than the clock of the pass and its field does not list it, as its writer
+// died meanwhile, it is looked for in all that the file holds once a pass met it that was not the first to.
+func TestUnlistedEntryLaterThanThePass(t *testing.T) {
+	e := entries(3, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:2])
+		o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 - 10e6}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:2]))
+		change(t, journaltest.Write(t, file, e[2:]), func(b []byte) {
+			all := objects(b, objectData)
+			at := all[slices.IndexFunc(all, func(at uint64) bool { return bytes.Contains(b[at:][:dataPayload+16], []byte("_UID=0")) })]
+			binary.LittleEndian.PutUint64(b[at+56:], 2)
+		})
+		for _, want := range [][]string{nil, lines(e[2:]), nil} {
+			p = read(t, p.goOn(o))
+			same(t, p.entries, want)
+		}
+	})
 }
 
 // Where nobody writes to a numbering its headers are not read again for each entry that has a higher number

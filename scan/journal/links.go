@@ -17,10 +17,10 @@ type question struct {
 	values []string // FIELD=value, of all terms; none: all entries are read
 	names  []string // of the fields that entries are judged by
 
-	isNew   func(c Cursor) bool // whether the entry was written after the position; nil: not known
-	expect  func(c Cursor) bool // is told, until it gives false, of each entry that was met and fulfils one of
-	matches []Match             // these; none: of each
-	now     int64               // µs
+	isNew     func(c Cursor) bool // whether the entry was written after the position; nil: not known
+	expect    func(c Cursor) bool // is told, until it gives false, of each entry that was met and fulfils one of
+	matches   []Match             // these; none: of each
+	isSettled func() bool         // whether the last one was complete, see plan.isSettled; is set where expect is
 }
 
 // links are the lists of entries that a reading goes by: of each field that is asked for, or of

@@ -63,27 +63,27 @@ type entryHead struct{ seqnum, realtime, mono uint64 }
 // rest of the file without a word. What the objects hold may still be damaged.
 //
 // It begins with the entry at the offset from, where an earlier survey ended, or, for 0,
-// with the first object; and gives the offset for the next one, 0 where there is none.
+// with the first object; and leaves the offset for the next one in info.surveyed, 0 where there is none.
 // [errTooLarge] and [errTorn] say that the file is not to be opened, [unlinked] that a match does not
 // find what it should: the survey goes to the fields that are asked for, and to the entries that it
 // met, as libsystemd does. The entries that are spoiled must not be judged.
 //
 // Where the header contradicts the last entry, info is left with the lower numbers: a position
 // made of the higher ones could lie behind all that is to come.
-func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []uint64, err error) {
+func surveyFile(info *FileInfo, from uint64, q question) (spoiled []uint64, err error) {
 	file, err := os.OpenFile(info.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	defer file.Close()
 	if is, err := file.Stat(); err != nil || is.Sys().(*syscall.Stat_t).Ino != info.inode {
-		return 0, nil, err // it was rotated away, and this is another
+		return nil, err // it was rotated away, and this is another
 	}
 	if from > info.tailObject {
 		from = 0
 	}
 	s := &survey{file: file, info: info, from: from, question: q, links: newLinks(q, info.hash())}
-	if end, err = s.walk(); err == nil || end == s.offset {
+	if info.surveyed, err = s.walk(); err == nil || info.surveyed == s.offset {
 		s.expectLast()
 	}
 	switch l := s.links; {
@@ -94,7 +94,7 @@ func surveyFile(info *FileInfo, from uint64, q question) (end uint64, spoiled []
 	case err == nil && l.spoilt > 0:
 		err = spoilt{fmt.Errorf("%w at byte %d: a field that is not what was written", errDamaged, s.links.first)}
 	}
-	return end, s.spoiled, err
+	return s.spoiled, err
 }
 
 // walk is surveyFile but for what fields say.
@@ -202,7 +202,7 @@ func (s *survey) expect(at uint64, c Cursor, boot [16]byte) {
 
 // expectLast tells of the last entry, if it is asked for and complete.
 func (s *survey) expectLast() {
-	if age := s.question.now - s.info.TailRealtime; s.question.expect != nil && s.expected != nil && (s.question.now == 0 || s.info.State == Archived || age >= settle) {
+	if s.question.expect != nil && s.expected != nil && s.question.isSettled() {
 		s.question.expect(*s.expected)
 	}
 }

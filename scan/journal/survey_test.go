@@ -301,7 +301,7 @@ func TestWhatIsWritten(t *testing.T) {
 	t.Run("the first entry is counted before its time is in the header", func(t *testing.T) {
 		_, info := written(1)
 		info.State, info.TailRealtime, info.TailMono = Online, 0, 0
-		if _, _, err := surveyFile(&info, 0, question{}); err != nil {
+		if _, err := surveyFile(&info, 0, question{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -313,7 +313,7 @@ func TestWhatIsWritten(t *testing.T) {
 		}
 		info.Size = int64(info.tailObject + (binary.LittleEndian.Uint64(b[info.tailObject+8:])+7)&^7)
 		journaltest.Write(t, path, entries(20, "m")[10:])
-		if _, _, err := surveyFile(&info, 0, question{}); err != nil {
+		if _, err := surveyFile(&info, 0, question{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -330,13 +330,13 @@ func TestWhatIsWritten(t *testing.T) {
 		if err := os.Truncate(path, int64(end)); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := surveyFile(&info, 0, question{}); err != nil {
+		if _, err := surveyFile(&info, 0, question{}); err != nil {
 			t.Error(err)
 		}
 		if err := os.Truncate(path, int64(end)-8); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := surveyFile(&info, 0, question{}); err == nil {
+		if _, err := surveyFile(&info, 0, question{}); err == nil {
 			t.Error("a file that is torn is sound")
 		}
 	})
@@ -346,8 +346,8 @@ func TestWhatIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		journaltest.Write(t, path, entries(1, "new"))
-		if end, _, err := surveyFile(&info, 0, question{}); end != 0 || err != nil {
-			t.Errorf("%d, %v", end, err)
+		if _, err := surveyFile(&info, 0, question{}); info.surveyed != 0 || err != nil {
+			t.Errorf("%d, %v", info.surveyed, err)
 		}
 	})
 }
@@ -379,7 +379,7 @@ func FuzzSurvey(f *testing.F) {
 			t.Fatal(err)
 		}
 		info.Path, info.inode = path, is.Sys().(*syscall.Stat_t).Ino
-		if end, _, err := surveyFile(&info, from, question{values: sshdMatches[0]}); err == nil && end == 0 && info.Entries > 0 {
+		if _, err := surveyFile(&info, from, question{values: sshdMatches[0]}); err == nil && info.surveyed == 0 && info.Entries > 0 {
 			t.Error("no end of a sound file")
 		}
 	})
