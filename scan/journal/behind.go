@@ -19,7 +19,7 @@ func (s *survey) behind(at uint64) error {
 		if err != nil {
 			return nil
 		}
-		packed := b[0] == objectData && b[1] != 0 && b[1]&^compressions == 0
+		packed := b[0] == objectData && b[1] != 0
 		if packed || [8]byte(b) == [8]byte{objectEntry} {
 			if _, err := s.object(at); isRefused(err) {
 				return err

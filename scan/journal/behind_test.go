@@ -2,6 +2,8 @@ package journal
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,15 +13,18 @@ import (
 )
 
 // A message that is not what was written blames nobody behind damage either that hides where the next
-// object begins; the entries there that are whole are read.
+// object begins, nor does an entry whose fields cannot be told from what follows; those that are whole
+// are read.
 func TestMessageBehindDamage(t *testing.T) {
 	e := attack(100)
-	lost, forged := lines(e[20:21])[0], lines(e[50:51])[0]
-	want := slices.DeleteFunc(lines(e), func(line string) bool { return line == lost || line == forged })
+	left := slices.Concat(lines(e[20:21]), lines(e[50:51]), lines(e[99:])) // out
+	want := slices.DeleteFunc(lines(e), func(line string) bool { return slices.Contains(left, line) })
 	eachReader(t, func(t *testing.T, kind string) {
 		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
 		change(t, file, func(b []byte) {
-			b[objects(b, objectEntry)[20]+12] = 7 // its size
+			entries := objects(b, objectEntry)
+			b[entries[20]+12] = 7 // its size
+			b[entries[99]+10] = 8 // 512 KiB more
 			text := []byte("MESSAGE=" + e[50].Message)
 			b[bytes.Index(b, text)+strings.Index(string(text), "198.")+2] = '9'
 		})
@@ -57,4 +62,21 @@ func TestSurveyGoesOnBehindDamage(t *testing.T) {
 			}
 		}
 	})
+}
+
+// However large a file is that damage hides the next object of, it is looked at for a while only.
+func TestBehindDamageInASparseFile(t *testing.T) {
+	file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), entries(9, "m"))
+	change(t, file, func(b []byte) { b[objects(b, objectEntry)[5]+12] = 7 }) // the size of an entry
+	if err := os.Truncate(file, 1<<40); err != nil {
+		t.Skip(err)
+	}
+	info, err := readInfo(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.tailObject = 1<<40 - 64
+	if _, err := surveyFile(&info, 0, question{}); !errors.Is(err, errDamaged) {
+		t.Error(err)
+	}
 }
