@@ -2,32 +2,25 @@ package state
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 )
 
 // endings are the bans of a jail whose ledger is full, those that end first at the top:
 // the order in which they give way. It is made when a jail first overflows in a
 // judging, and may hold bans that are no more.
-type endings []*Ban
+type endings = heap4[ending, *ending]
 
-func (e endings) Len() int      { return len(e) }
-func (e endings) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e endings) Less(i, j int) bool {
-	a, b := e[i], e[j]
+type ending struct{ ban *Ban }
+
+func (e *ending) before(other *ending) bool {
+	a, b := e.ban, other.ban
 	if a.Until != b.Until {
 		return b.outlasts(a)
 	}
 	return cmp.Or(cmp.Compare(a.Since, b.Since), compareKeys(a.Key, b.Key)) < 0
 }
-func (e *endings) Push(b any) { *e = append(*e, b.(*Ban)) }
-func (e *endings) Pop() any {
-	last := len(*e) - 1
-	b := (*e)[last]
-	(*e)[last] = nil
-	*e = (*e)[:last]
-	return b
-}
+
+func (e *ending) at(int) {}
 
 // order makes the endings of the jail.
 func (jail *Jail) order() {
@@ -36,21 +29,21 @@ func (jail *Jail) order() {
 		if b.ByHand {
 			jail.byHand++
 		} else {
-			*jail.endings = append(*jail.endings, b)
+			jail.endings.add(ending{b})
 		}
 	}
-	heap.Init(jail.endings)
 }
 
 // firstToEnd is the ban of the jail that ends first, but for the newest, which else could
 // be its own victim where all others are long; nil where there is none.
 func (jail *Jail) firstToEnd(newest *Ban) *Ban {
-	for jail.endings.Len() > 0 {
-		b := heap.Pop(jail.endings).(*Ban)
+	for len(jail.endings.items) > 0 {
+		b := jail.endings.items[0].ban
+		jail.endings.remove(0)
 		switch {
 		case jail.Bans()[b.Key] != b:
 		case b == newest:
-			defer heap.Push(jail.endings, b)
+			defer jail.endings.add(ending{b})
 		default:
 			return b
 		}

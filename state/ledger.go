@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"container/heap"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -239,7 +238,7 @@ func (j *Jail) setBan(b *Ban) {
 	case b.ByHand:
 		j.byHand++
 	default:
-		heap.Push(j.endings, b)
+		j.endings.add(ending{b})
 	}
 	if b.Until != 0 && (j.nextEnd == 0 || b.Until < j.nextEnd) {
 		j.nextEnd = b.Until
