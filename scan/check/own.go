@@ -211,11 +211,15 @@ func store(_ context.Context, c *checker, found *report.Findings) {
 	}
 }
 
-// ledgers names the jails that have all the bans that they may keep.
+// ledgers names the jails that have all the bans that they may keep, and those whose bans the next
+// pass releases for the configuration does not have them.
 func (c *checker) ledgers(found *report.Findings) {
 	ledger := c.ledger()
 	if ledger == nil {
 		return
+	}
+	if gone := c.Unconfigured(ledger); gone != "" && c.Err == nil {
+		found.Warn("state", "the next pass releases the bans of jails that the configuration does not have: "+gone, "another configuration wants a state of its own: --state FILE")
 	}
 	for _, name := range ledger.Names() {
 		if ledger.Jails[name].Full(c.State.MaxLedger) {

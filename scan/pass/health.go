@@ -1,12 +1,14 @@
 package pass
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"scan2ban/ban/nftables"
+	"scan2ban/state"
 	"scan2ban/state/report"
 )
 
@@ -34,6 +36,22 @@ func (p *Pass) watching() (names []string) {
 		names = append(names, w.Jail)
 	}
 	return names
+}
+
+// Unconfigured names the jails with bans in force, and how many, that the configuration
+// does not have, so that a pass releases them: one that is removed, or of another
+// configuration with the same state. "": there are none.
+func (s *Setup) Unconfigured(ledger *state.State) string {
+	var names []string
+	for _, name := range ledger.Names() {
+		if s.Rules[name] != nil || s.Kept[name] || s.Off[name] || name == state.ByHand {
+			continue
+		}
+		if n := len(ledger.Jails[name].Live(s.Now.Unix())); n > 0 {
+			names = append(names, fmt.Sprintf("%s (%d)", name, n))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // enforcing are the jails whose bans the kernel is to hold.

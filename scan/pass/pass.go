@@ -300,6 +300,9 @@ func (p *Pass) Read(ctx context.Context) {
 		p.adopt(ctx)
 	}
 	p.warnShielded()
+	if gone := p.Unconfigured(p.Ledger); gone != "" {
+		p.Warn("the bans of jails that the configuration does not have are released: %s (another configuration wants a state of its own: --state FILE)", gone)
+	}
 	p.Judge.Finish(p.Now.Unix(), p.Kept)
 	p.fail(p.Judge.Err)
 	if p.lost != "" {
