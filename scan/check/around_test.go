@@ -186,6 +186,27 @@ func TestPermissionsOfAnotherUser(t *testing.T) {
 	has(t, "unprivileged", look(permissions, c), "note rights of the unit's user: looked at with the rights of", asRoot)
 }
 
+// TestTakenOver: who takes the program over that is started with the unit's rights has no
+// way to root's terminal, and fills no memory of root's.
+func TestTakenOver(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to take another user's rights")
+	}
+	nobody, err := credentialOf("nobody", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := healthy()
+	c.StatePath = "session"
+	if _, err := c.askUnit(t.Context(), nobody, nil); err != nil {
+		t.Errorf("it is in the session of who started it: %v", err)
+	}
+	c.StatePath = "long"
+	if _, err := c.askUnit(t.Context(), nobody, nil); err == nil {
+		t.Error("an answer of two megabytes is read")
+	}
+}
+
 func TestCredential(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {

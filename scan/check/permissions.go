@@ -155,7 +155,10 @@ func credentialOf(name string, groups []string) (*syscall.Credential, error) {
 	return c, nil
 }
 
-// askUnit gives the findings of this program started with those rights.
+// askUnit gives the findings of this program started with those rights. Another process of
+// that user can take the child over (ptrace(2)): it gets a session of its own, for what is
+// put into the terminal of this one (TIOCSTI) is read by root's shell, and its answer is read
+// up to a limit.
 func (c *checker) askUnit(ctx context.Context, credential *syscall.Credential, ambient []uintptr) (report.Findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit/2+5*time.Second)
 	defer cancel()
@@ -165,18 +168,29 @@ func (c *checker) askUnit(ctx context.Context, credential *syscall.Credential, a
 	}
 	child := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	child.Dir, child.Env = "/", []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	child.SysProcAttr = &syscall.SysProcAttr{Credential: credential, AmbientCaps: ambient}
+	child.SysProcAttr = &syscall.SysProcAttr{Credential: credential, AmbientCaps: ambient, Setsid: true}
 	child.WaitDelay = time.Second
-	var complaint bytes.Buffer
-	child.Stderr = &complaint
-	out, err := child.Output()
+	var out, complaint short
+	child.Stdout, child.Stderr = &out, &complaint
+	err := child.Run()
 	var answer struct{ Findings report.Findings }
-	if bad := json.Unmarshal(out, &answer); bad == nil {
+	if bad := json.Unmarshal(out.text, &answer); bad == nil {
 		return answer.Findings, nil // it may have found an error
 	}
 	var failed *exec.ExitError
-	if errors.As(err, &failed) && complaint.Len() > 0 {
-		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(complaint.String()))
+	if errors.As(err, &failed) && len(complaint.text) > 0 {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.text))
 	}
 	return nil, err
+}
+
+// short keeps what is written to it, a megabyte at most; more is an error of the writer.
+type short struct{ text []byte }
+
+func (s *short) Write(text []byte) (int, error) {
+	if len(s.text)+len(text) > 1<<20 {
+		return 0, errors.New("it says more than a megabyte")
+	}
+	s.text = append(s.text, text...)
+	return len(text), nil
 }
