@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // put writes a file, unless it is there already, and says so. It replaces only
@@ -128,16 +129,29 @@ func (in *Install) unlink(name string) error {
 	return nil
 }
 
-// removeTree takes a directory of ours away with all that is in it.
+// removeAll is os.RemoveAll. A test has another.
+var removeAll = os.RemoveAll
+
+// removeTree takes a directory of ours away with all that is in it. A process of the passes'
+// user, left behind by a hook, may put something there as fast as it is taken away: the
+// directory is root's first, and no longer than patience is waited.
 func (in *Install) removeTree(name string) error {
 	if !in.exists(name) {
 		return nil
 	}
-	if err := os.RemoveAll(in.path(name)); err != nil {
-		return fmt.Errorf("remove %s: %w", name, err)
+	_ = os.Lchown(in.path(name), os.Geteuid(), -1) // what follows tells
+	done := make(chan error, 1)
+	go func() { done <- removeAll(in.path(name)) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("remove %s: %w", name, err)
+		}
+		in.say("removed %s", name)
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("remove %s: not done within %s, as if somebody went on writing there (end the processes of %s, then rm -r %s)", name, patience, user, name)
 	}
-	in.say("removed %s", name)
-	return nil
 }
 
 // removeEmpty takes directories away that hold nothing more, and never a file.

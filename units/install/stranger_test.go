@@ -15,7 +15,7 @@ import (
 // take out of the kernel any more.
 func TestUninstallWhileLocked(t *testing.T) {
 	defer func(was time.Duration) { patience = was }(patience)
-	patience = 0
+	patience = 100 * time.Millisecond
 	b := newBench(t)
 	b.must(b.do(Options{}))
 	s, err := state.OpenStore(b.path(state.DefaultPath), false)
@@ -26,6 +26,42 @@ func TestUninstallWhileLocked(t *testing.T) {
 	}
 	if b.tables != 1 {
 		t.Error("the bans are left in the kernel")
+	}
+}
+
+// TestUninstallWhileWritten: who goes on writing into the state directory, or could, does not
+// keep the rest of an uninstall away.
+func TestUninstallWhileWritten(t *testing.T) {
+	defer func(was time.Duration) { patience = was }(patience)
+	defer func() { removeAll = os.RemoveAll }()
+	b := newBench(t)
+	b.must(b.do(Options{}))
+	if os.Geteuid() == 0 {
+		b.must(os.Chown(b.path(stateDir), 4321, 4321))
+	}
+	patience = 200 * time.Millisecond
+	removeAll = func(name string) error {
+		if name != b.path(stateDir) {
+			return os.RemoveAll(name)
+		}
+		if info, err := os.Stat(name); err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+			t.Errorf("%s is still another user's: %v", name, err)
+		}
+		<-t.Context().Done()
+		return nil
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- b.install(Options{}).Uninstall(t.Context(), How{}) }()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "remove "+stateDir+": not done") {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for ever")
+	}
+	if b.exists("/usr/local/sbin/scan2ban") {
+		t.Error("the program is left")
 	}
 }
 

@@ -146,7 +146,7 @@ func (in *Install) letGo(ctx context.Context) error {
 	return in.LetGo(ctx)
 }
 
-// patience is how long an uninstall waits for a pass. A test has it shorter.
+// patience is how long an uninstall waits for a pass, and for a directory to be gone. A test has it shorter.
 var patience = 10 * time.Second
 
 // removeBans empties the kernel, once no pass is running that could fill it. Who holds the
