@@ -148,7 +148,7 @@ func (t *trying) failed(now int64, err error) {
 	if t.Failing == 0 || t.Failing > now { // the clock was ahead
 		t.Failing = now
 	}
-	t.Tries++
+	t.Tries = min(max(t.Tries, 0), 1<<20) + 1 // whoever wrote the file
 	t.Error = err.Error()
 	t.Next = now + min(int64(firstPause)<<min(t.Tries-1, 10), longestWait)
 }
