@@ -16,7 +16,7 @@ func Fail2Ban() (running bool, detail string) {
 	switch {
 	case active(ctx, "fail2ban.service"):
 		detail = "fail2ban.service is active"
-	case t.runs("fail2ban-server"):
+	case t.Runs("fail2ban-server"):
 		detail = "a process fail2ban-server runs"
 	case answers(socket):
 		detail = "somebody answers at " + socket
@@ -49,9 +49,9 @@ func active(ctx context.Context, unit string) bool {
 	return err == nil
 }
 
-// runs tells whether root has a process of that comm here, and not in a container of this
+// Runs tells whether root has a process of that comm here, and not in a container of this
 // host: such a process has a number of its own there. Anybody's may have any comm.
-func (t Tree) runs(comm string) bool {
+func (t Tree) Runs(comm string) bool {
 	for _, path := range t.Glob("/proc/[0-9]*/comm") {
 		if strings.TrimSpace(t.Text(path)) != comm {
 			continue

@@ -335,13 +335,13 @@ func TestRuns(t *testing.T) {
 	if err := os.Chmod(root.Path("/proc/24/exe"), 0o755|os.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	if root.runs("contained") {
+	if root.Runs("contained") {
 		t.Error("a container's process is taken for the host's")
 	}
-	if root.runs("user's") || root.runs("setuid") {
+	if root.Runs("user's") || root.Runs("setuid") {
 		t.Error("a user's process is taken for root's")
 	}
-	if !root.runs("root's") {
+	if !root.Runs("root's") {
 		t.Error("a process is not seen")
 	}
 }
