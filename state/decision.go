@@ -61,6 +61,11 @@ func (d *Decision) hash() string {
 	return Hash(fmt.Sprintf("%s\n%s\n%s\n%d\n%d\n%d\n%d\n%t\n%s", d.Verb, d.Jail, key, d.Since, until, d.N, d.timeOfID(), d.ByHand, d.textOfID()))
 }
 
+// names tells whether a decision about a key has one. The ID proves nothing about who wrote it.
+func (d *Decision) names() bool {
+	return d.Key != nil || d.Verb == Repaired || d.Verb == Rebuilt || d.Verb == Warned
+}
+
 // A ban is made by its key and time; what is decided at the clock of a pass
 // is made by that time.
 func (d *Decision) timeOfID() int64 {

@@ -83,7 +83,7 @@ func ReadHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, er
 			return damaged, err
 		}
 		var d Decision
-		if json.Unmarshal(line, &d) != nil || d.Seq == 0 || d.ID != d.hash() {
+		if json.Unmarshal(line, &d) != nil || d.Seq == 0 || d.ID != d.hash() || !d.names() {
 			damaged++
 			continue
 		}

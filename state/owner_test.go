@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -202,3 +203,21 @@ func TestFilesGetTheOwnerOfTheDirectory(t *testing.T) {
 }
 
 func owner(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
+
+// TestNobodyDecided: a line that tells of a decision about nobody is damaged, whatever its ID.
+func TestNobodyDecided(t *testing.T) {
+	var lines bytes.Buffer
+	for i, verb := range []Verb{Banned, Expired, Unbanned, Released, Spared, "verb", Warned} {
+		until := int64(9)
+		d := Decision{Verb: verb, Time: 5, Jail: "sshd", Until: &until, N: 1}
+		d.Identify()
+		if _, err := writeDecisions(&lines, []Decision{d}, int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var read []Verb
+	damaged, err := ReadHistory(&lines, func(d Decision, _ int64) { read = append(read, d.Verb) })
+	if err != nil || damaged != 6 || len(read) != 1 || read[0] != Warned {
+		t.Errorf("%d damaged, %v are read, %v", damaged, read, err)
+	}
+}
