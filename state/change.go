@@ -76,7 +76,8 @@ func (j *Judge) expire(jail *Jail, now int64) {
 		return
 	}
 	horizon, known := j.horizon(jail.Name, now)
-	for _, key := range sortedKeys(jail.Bans()) {
+	for _, at := range sortedKeys(jail.Bans()) {
+		key := *at
 		b := jail.Bans()[key]
 		if !b.Over(now) {
 			continue
@@ -107,7 +108,8 @@ func (j *Judge) releaseIgnored(jail *Jail, r *Rules, now int64) {
 	}
 	jail.Ignored = print
 	jail.changed = true
-	for _, key := range sortedKeys(jail.Bans()) {
+	for _, at := range sortedKeys(jail.Bans()) {
+		key := *at
 		b := jail.Bans()[key]
 		if entry, origin, ok := r.Ignored.Touches(key); ok && !b.Ended && !b.Forced {
 			j.release(jail, key, now, fmt.Sprintf("ignored: %s (%s)", entry, origin))
@@ -116,7 +118,8 @@ func (j *Judge) releaseIgnored(jail *Jail, r *Rules, now int64) {
 }
 
 func (j *Judge) releaseAll(jail *Jail, now int64, why string) {
-	for _, key := range sortedKeys(jail.Bans()) {
+	for _, at := range sortedKeys(jail.Bans()) {
+		key := *at
 		if !jail.Bans()[key].Over(now) {
 			j.release(jail, key, now, why)
 		}
@@ -214,7 +217,8 @@ func (j *Judge) UnbanByHand(names []string, p Key, now int64) ([]*Ban, error) {
 		jail.changed = true
 		var voided []Key
 		jail.uncount(p)
-		for _, key := range sortedKeys(jail.Bans()) {
+		for _, at := range sortedKeys(jail.Bans()) {
+			key := *at
 			b := jail.Bans()[key]
 			if !holds(p, key) && !holds(key, p) || b.Over(now) {
 				continue
@@ -285,8 +289,6 @@ func (g *Ignored) fingerprint() string {
 	slices.Sort(lines)
 	return Hash(strings.Join(lines, "\n"))
 }
-
-func sortedKeys[V any](m map[Key]V) []Key { return slices.SortedFunc(maps.Keys(m), compareKeys) }
 
 // Everything are the two prefixes that hold every address.
 var Everything = []Key{{netip.MustParsePrefix("0.0.0.0/0")}, {netip.MustParsePrefix("::/0")}}

@@ -112,12 +112,7 @@ func appendLazy[T any](b []byte, out *pieces, l *lazy[T], write func([]byte, *pi
 // appendMap writes a map of keys, one a line.
 func appendMap[V any](b []byte, out *pieces, m map[Key]V, value func([]byte, V) []byte) []byte {
 	b = append(b, '{')
-	keys := make([]Key, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, compareKeys)
-	for i, key := range keys {
+	for i, key := range sortedKeys(m) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -127,9 +122,20 @@ func appendMap[V any](b []byte, out *pieces, m map[Key]V, value func([]byte, V) 
 		} else {
 			b = key.Prefix.AppendTo(b)
 		}
-		b = out.full(value(append(b, '"', ':'), m[key]))
+		b = out.full(value(append(b, '"', ':'), m[*key]))
 	}
 	return append(b, '}')
+}
+
+// sortedKeys are pointers to the keys: slices.SortFunc is in the binary once for all pointers.
+func sortedKeys[V any](m map[Key]V) []*Key {
+	keys, sorted := make([]Key, 0, len(m)), make([]*Key, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+		sorted = append(sorted, &keys[len(keys)-1])
+	}
+	slices.SortFunc(sorted, func(a, b *Key) int { return compareKeys(*a, *b) })
+	return sorted
 }
 
 func appendBans(b []byte, out *pieces, bans map[Key]*Ban) []byte {

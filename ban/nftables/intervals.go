@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"scan2ban/state"
 )
 
 // span is an element of a set: the range from..to, inclusive. In a hash set
@@ -30,11 +28,12 @@ func longer(a, b time.Duration) bool {
 // Two prefixes are nested or apart, never crossing, so a stack of the open ones
 // is all that is needed.
 func disjoint(keys map[netip.Prefix]time.Duration) []span {
-	order := make([]state.Key, 0, len(keys)) // not of Prefix: of Keys package state has the sort
+	list, order := make([]netip.Prefix, 0, len(keys)), make([]*netip.Prefix, 0, len(keys)) // slices.SortFunc is in the binary once for all pointers
 	for p := range keys {
-		order = append(order, state.Key{Prefix: p})
+		list = append(list, p)
+		order = append(order, &list[len(list)-1])
 	}
-	slices.SortFunc(order, func(a, b state.Key) int {
+	slices.SortFunc(order, func(a, b *netip.Prefix) int {
 		if c := a.Addr().Compare(b.Addr()); c != 0 {
 			return c
 		}
@@ -62,7 +61,7 @@ func disjoint(keys map[netip.Prefix]time.Duration) []span {
 		}
 	}
 	for _, p := range order {
-		s := span{p.Addr(), last(p.Prefix), keys[p.Prefix]}
+		s := span{p.Addr(), last(*p), keys[*p]}
 		shut(s.from)
 		if n := len(open); n > 0 {
 			outer := open[n-1]

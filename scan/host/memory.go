@@ -27,11 +27,11 @@ func Spare() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	runtime.AddCleanup(new([64]byte), func(struct{}) {
+	runtime.SetFinalizer(new([64]byte), func(*[64]byte) {
 		if most, known := Tree("").spare(); known {
 			debug.SetMemoryLimit(most)
 		}
-	}, struct{}{})
+	})
 }
 
 // spare is how many bytes this process may have of what is free and what it has already.
