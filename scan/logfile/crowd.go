@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +31,17 @@ const (
 	regained = 10 // that finding a log again may open
 )
 
+// errEnough says that more was new in the logs of a glob than is read in a pass.
+var errEnough = errors.New("enough is read")
+
+// room is how many bytes more may be read.
+func (s *share) room(r *Reader) int64 {
+	if left := r.o.Most - s.read; r.o.Most > 0 && (left > 0 || time.Since(r.opened) >= r.o.Freely) {
+		return left
+	}
+	return math.MaxInt64
+}
+
 // errMany says that a file is beyond the share.
 var errMany = errors.New("left for the next pass")
 
@@ -44,6 +57,9 @@ type share struct {
 	open  int
 	gzips int
 	left  int // logs, or files that they were rotated into
+
+	read   int64 // bytes of them
+	enough bool  // which was told
 }
 
 // limitOf is how many files a pass may open; limited: the process may open few.

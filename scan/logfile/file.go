@@ -38,6 +38,7 @@ type file struct {
 	aheadBy  int64 // the last of them, in seconds
 	untimed  bool  // a line that mattered had no time
 	finished bool
+	enough   bool // more of it is left for the next pass
 }
 
 // begin makes the file ready to be read at its position.
@@ -49,15 +50,18 @@ func (f *file) begin(r *Reader, l *log) error {
 	if f.format() == container.Plain { // else its engine has the time
 		f.dates = newDatings(r.o.Groups, f.groups, r.o.Now*1e6, f.pos.Time)
 	}
-	f.cut = cutter{src: &counted{f, r}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
+	share := r.plan.share(l.name)
+	f.cut = cutter{src: &counted{f, r, share}, offset: from, inside: f.pos.Inside && from == f.pos.Offset, final: f.cut.final}
 	if r.manyLogs() {
 		f.cut.most, f.cut.grow = r.size, r.larger
 	}
 	if f.gz {
 		unpacked, err := gzip.NewReader(io.NewSectionReader(f.f, 0, f.limit))
 		if err == nil {
-			f.cut.src = &unpacking{r, unpacked}
-			_, err = io.CopyN(io.Discard, f.cut.src, from)
+			source := &unpacking{r: r, from: unpacked}
+			_, err = io.CopyN(io.Discard, source, from) // was read by an earlier pass
+			source.share = share
+			f.cut.src = source
 		}
 		return err
 	}
@@ -89,8 +93,9 @@ var unpackMost int64 = 8 << 30
 
 // unpacking reads what is unpacked until the pass is to end or has unpacked enough.
 type unpacking struct {
-	r    *Reader
-	from io.Reader
+	r     *Reader
+	from  io.Reader
+	share *share // nil: it is not counted
 }
 
 func (u *unpacking) Read(p []byte) (int, error) {
@@ -100,15 +105,26 @@ func (u *unpacking) Read(p []byte) (int, error) {
 	if u.r.unpacked >= unpackMost {
 		return 0, fmt.Errorf("%d bytes are unpacked, more than a pass may", u.r.unpacked)
 	}
+	if u.share != nil {
+		if room := u.share.room(u.r); room <= 0 {
+			return 0, errEnough
+		} else if room < int64(len(p)) {
+			p = p[:room]
+		}
+	}
 	n, err := u.from.Read(p)
 	u.r.unpacked += int64(n)
+	if u.share != nil {
+		u.share.read += int64(n)
+	}
 	return n, err
 }
 
 // counted reads the file from where its cutter is, up to the limit.
 type counted struct {
-	f *file
-	r *Reader
+	f     *file
+	r     *Reader
+	share *share
 }
 
 func (c *counted) Read(p []byte) (int, error) {
@@ -120,8 +136,12 @@ func (c *counted) Read(p []byte) (int, error) {
 	if at >= f.limit {
 		return 0, io.EOF
 	}
-	n, err := f.f.ReadAt(p[:min(int64(len(p)), f.limit-at)], at)
+	if c.share.room(c.r) <= 0 {
+		return 0, errEnough
+	}
+	n, err := f.f.ReadAt(p[:min(int64(len(p)), f.limit-at, c.share.room(c.r))], at)
 	c.r.read += int64(n)
+	c.share.read += int64(n)
 	return n, err
 }
 

@@ -45,7 +45,7 @@ func (r *Reader) packs(f *os.File, pos *state.FilePosition) bool {
 	if err != nil {
 		return false
 	}
-	z := &unpacking{r, packed}
+	z := &unpacking{r: r, from: packed}
 	// Its first bytes tell most of them apart before all is unpacked.
 	h := fnv.New64a()
 	head := make([]byte, pos.Bytes)

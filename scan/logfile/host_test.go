@@ -30,6 +30,7 @@ type host struct {
 	failed  error
 	globs   []string
 	since   int64
+	most    int64
 	written int
 }
 
@@ -128,7 +129,7 @@ func (h *host) open(look func(*Line) bool) *Reader { return h.openUntil(context.
 
 // openUntil is open for a pass that is to end with ctx.
 func (h *host) openUntil(ctx context.Context, look func(*Line) bool) *Reader {
-	o := Options{After: h.saved, Since: h.since, Now: h.now/1e9 + 1, Look: look}
+	o := Options{After: h.saved, Since: h.since, Now: h.now/1e9 + 1, Most: h.most, Look: look}
 	for _, glob := range h.globs {
 		o.Groups = append(o.Groups, Group{Paths: []string{h.path(glob)}, Zone: time.UTC})
 	}

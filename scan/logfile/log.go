@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,12 +41,28 @@ func (l *log) advance(r *Reader) bool {
 		if err != nil {
 			f.lose()
 			r.plan.late(l.name, f.pos.Time)
-			r.fail(l.name, fmt.Errorf("read log file %s: %w", f.pos.Path, err))
+			if errors.Is(err, errEnough) {
+				f.enough = true
+				r.tellEnough(l.name)
+			} else {
+				r.fail(l.name, fmt.Errorf("read log file %s: %w", f.pos.Path, err))
+			}
 		}
 		f.end(r)
 		l.files = l.files[1:]
 	}
 	return false
+}
+
+// tellEnough says once of each glob that the rest of its logs waits.
+func (r *Reader) tellEnough(log string) {
+	s := r.plan.share(log)
+	if s.enough {
+		return
+	}
+	s.enough = true
+	glob, groups := r.globOf(log)
+	r.many.Add(glob, fmt.Errorf("log files %s: more than %d MB are new, and reading them takes long: the rest waits for the next passes", glob, r.o.Most>>20), groups...)
 }
 
 // push puts a log into the heap at its first line that matters.

@@ -75,6 +75,8 @@ type Options struct {
 	Since  int64                // seconds since the Unix epoch: where to begin in a file without a position
 	Now    int64                // seconds since the Unix epoch, the clock of the pass
 	Past   bool                 // Now is a moment of the past: what is later is left out without a word
+	Most   int64                // bytes that are read of the logs of one glob, the rest waits for the next pass; 0: no limit
+	Freely time.Duration        // for so long more than Most is read
 
 	// Look is shown every line of the groups' files and tells whether it matters:
 	// the others are not handed out. nil: all do, and each log holds the line that it stands
@@ -127,6 +129,7 @@ type Reader struct {
 	large []byte     // one that no file needs any more, for a longer line
 	many  Unreadable // that are left for the next pass
 
+	opened   time.Time
 	unpacked int64 // bytes, see unpackMost
 
 	warnings  []string
@@ -137,7 +140,7 @@ type Reader struct {
 // Open finds the files and opens those that may hold something new. What cannot
 // be read is told by Unread and Warnings, and the others are read.
 func Open(ctx context.Context, o Options) *Reader {
-	r := &Reader{ctx: ctx, o: o}
+	r := &Reader{ctx: ctx, o: o, opened: time.Now()}
 	r.plan = newPlan(r)
 	r.size = min(max(allBuffers/max(len(r.plan.logs), 1), minBuffer), firstBuffer)
 	for _, l := range r.plan.logs {

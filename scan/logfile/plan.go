@@ -330,7 +330,7 @@ func (p *plan) positions() []state.FilePosition {
 	}
 	list := []state.FilePosition{}
 	for _, e := range p.entries {
-		if !e.kept && (e.read == nil || !e.read.gz || e.read.finished || p.r.ctx.Err() == nil) {
+		if !e.kept && (e.read == nil || !e.read.gz || e.read.finished || p.r.ctx.Err() == nil && !e.read.enough) {
 			continue // a packed one is read once, unless the pass was to end before
 		}
 		pos := e.pos

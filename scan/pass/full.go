@@ -3,6 +3,7 @@ package pass
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // A flood may ban more than one pass should hold in memory. A log can be cut anywhere,
@@ -10,6 +11,14 @@ import (
 // there. A rebuild must know the whole log, and who only looks wants all of it.
 
 const mostDecisions = 50_000
+
+// How much a pass reads of the logs of one glob once it has been reading for a while: who
+// writes a log, or has a server write it, would else keep all bans waiting for its lines, of
+// which the dearest take 30 us each. Tests have these smaller.
+var (
+	mostNew   int64 = 128 << 20 // bytes
+	newFreely       = 30 * time.Second
+)
 
 // bounded is the context of the reading.
 func (p *Pass) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

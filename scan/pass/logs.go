@@ -213,6 +213,9 @@ func (p *Pass) source(name string) string {
 // openLogs begins to read the log files of the jails that read there.
 func (p *Pass) openLogs(ctx context.Context) {
 	o := logfile.Options{Since: p.floor(), Now: p.Now.Unix(), Past: p.Past}
+	if p.Write && p.lost == "" {
+		o.Most, o.Freely = mostNew, newFreely
+	}
 	if known := p.Ledger.Sources.Logs; known != nil && p.lost == "" {
 		o.After = known.Files
 		if known.Time > 0 { // a clock that is ahead must not make the lines of a new file too old
