@@ -246,3 +246,33 @@ func TestMemoryOfMany(t *testing.T) {
 		})
 	}
 }
+
+// TestTooManyNames: a glob that leads to more logs than the pass has memory for is not read,
+// nor one in a directory with too many names; what was read of its logs before is still known,
+// and other globs' logs are read.
+func TestTooManyNames(t *testing.T) {
+	for _, which := range []*int{&mostLogs, &mostNames} {
+		h := newHost(t, "a*.log", "b/*.log")
+		h.must(os.Mkdir(h.path("b"), 0o755))
+		h.write("a.log", 2)
+		h.write("b/b.log", 2)
+		h.pass()
+		for i := range 20 {
+			h.append(fmt.Sprintf("a%d.log", i), "")
+		}
+		h.write("b/b.log", 1)
+		was := *which
+		*which = 10
+		got := h.pass()
+		*which = was
+		if len(got) != 1 || h.failed == nil || !strings.Contains(h.failed.Error(), "none is read") {
+			t.Errorf("%q are read, error %v", got, h.failed)
+		}
+		h.write("a.log", 1)
+		h.pass()
+		h.check()
+		if h.failed != nil {
+			t.Error(h.failed)
+		}
+	}
+}

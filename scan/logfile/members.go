@@ -55,7 +55,12 @@ func Expand(glob string) ([]string, error) {
 	dir, err := openat(unix.AT_FDCWD, fixed, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	switch err {
 	case nil:
-		unix.Close(dir)
+		f := os.NewFile(uintptr(dir), fixed)
+		n := count(f, mostNames)
+		f.Close()
+		if n > mostNames {
+			return nil, fmt.Errorf("log files %s: %s holds more than %d files: none is read (move away what is no log of the service)", glob, fixed, mostNames)
+		}
 	case unix.ENOENT, unix.ENOTDIR:
 		if _, err := filepath.Match(glob, ""); err != nil {
 			return nil, fmt.Errorf("log files %s: %w", glob, err)
@@ -68,7 +73,28 @@ func Expand(glob string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log files %s: %w", glob, err)
 	}
-	return slices.DeleteFunc(paths, isPacked), nil
+	if paths = slices.DeleteFunc(paths, isPacked); len(paths) > mostLogs {
+		return nil, fmt.Errorf("log files %s: there are %d, more than %d: none is read (take out of logpath what is no log of the service)", glob, len(paths), mostLogs)
+	}
+	return paths, nil
+}
+
+// What a glob may lead to, and the directory may hold that it is looked for in: each name
+// takes memory of the pass, and each log some of the state. A test has these smaller.
+var (
+	mostLogs  = 4 * mostFiles
+	mostNames = 64 * mostFiles
+)
+
+// count counts the names in a directory, up to some more than most.
+func count(dir *os.File, most int) (n int) {
+	for n <= most {
+		names, err := dir.Readdirnames(1024)
+		if n += len(names); err != nil {
+			break
+		}
+	}
+	return n
 }
 
 // expand finds the members of all groups.
