@@ -221,3 +221,20 @@ func TestNobodyDecided(t *testing.T) {
 		t.Errorf("%d damaged, %v are read, %v", damaged, read, err)
 	}
 }
+
+func TestOthers(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenStore(filepath.Join(dir, "state.json"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.Others() {
+		t.Error("one's own is another's")
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(dir, 4321, 4321); err != nil || !s.Others() {
+			t.Errorf("another's is one's own, %v", err)
+		}
+	}
+}

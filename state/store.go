@@ -102,6 +102,12 @@ func (s *Store) Close() error {
 	return s.dir.Close()
 }
 
+// Others tells whether the directory is another user's, who may have written what it holds.
+func (s *Store) Others() bool {
+	var is unix.Stat_t
+	return unix.Fstat(int(s.dir.Fd()), &is) != nil || int(is.Uid) != os.Geteuid()
+}
+
 // Lock takes the lock, waiting at most that long; then the error is ErrLocked, and names it.
 func (s *Store) Lock(wait time.Duration) error {
 	err := s.lockFile(context.Background(), s.name+".lock", wait)

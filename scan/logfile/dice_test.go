@@ -53,6 +53,7 @@ func dice(dir string, seed uint64) (wrong string) {
 	if dice.IntN(2) == 0 {
 		h.most = 1500 + dice.Int64N(1500) // a few lines
 	}
+	h.doubted = dice.IntN(2) == 0
 	note("copies %v, packs %d, %d gzips, %d bytes at most", copies, packs, mostGzips, h.most)
 	of := map[string]string{}
 	write := func(name string, n int) {

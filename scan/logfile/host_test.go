@@ -31,6 +31,7 @@ type host struct {
 	globs   []string
 	since   int64
 	most    int64
+	doubted bool
 	written int
 }
 
@@ -129,7 +130,7 @@ func (h *host) open(look func(*Line) bool) *Reader { return h.openUntil(context.
 
 // openUntil is open for a pass that is to end with ctx.
 func (h *host) openUntil(ctx context.Context, look func(*Line) bool) *Reader {
-	o := Options{After: h.saved, Since: h.since, Now: h.now/1e9 + 1, Most: h.most, Look: look}
+	o := Options{After: h.saved, Since: h.since, Now: h.now/1e9 + 1, Most: h.most, Doubted: h.doubted, Look: look}
 	for _, glob := range h.globs {
 		o.Groups = append(o.Groups, Group{Paths: []string{h.path(glob)}, Zone: time.UTC})
 	}

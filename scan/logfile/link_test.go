@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"scan2ban/state"
 )
 
 // Users who own nothing else.
@@ -360,5 +362,36 @@ func TestSwappedLink(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestDoubtedPosition: where another user keeps the state, a position in it leads to no file
+// that lies where no log does: its print would tell what is in there.
+func TestDoubtedPosition(t *testing.T) {
+	for name, forge := range map[string]func(h *host, pos *state.FilePosition){
+		"as it is":   func(*host, *state.FilePosition) {},
+		"rotated":    func(h *host, pos *state.FilePosition) { pos.Path = h.path("secret/app.log") },
+		"of no file": func(h *host, pos *state.FilePosition) { pos.Path, pos.Inode = h.path("secret/app.log"), 1 },
+	} {
+		h := newHost(t)
+		h.must(os.MkdirAll(h.path("secret"), 0o700))
+		h.write("app.log", 1)
+		h.pass()
+		for _, name := range []string{"secret/other.log", "secret/app.log.1"} {
+			h.append(name, "2026-11-22T08:14:01Z pin 4711\n")
+		}
+		info, err := os.Stat(h.path("secret/other.log"))
+		h.must(err)
+		pos := h.saved[0]
+		pos.Path, pos.Inode, pos.Offset, pos.Bytes, pos.Size, pos.Born, pos.Print, pos.Current = h.path("secret/other.log"), info.Sys().(*syscall.Stat_t).Ino, 0, 0, -1, 0, "cbf29ce484222325", false
+		pos.Printed = 1
+		forge(h, &pos)
+		h.saved, h.doubted = append(h.saved, pos), true
+		got := h.pass()
+		for _, pos := range h.saved {
+			if len(got) > 0 || strings.Contains(pos.Path, "secret") {
+				t.Errorf("%s: read %q, %+v", name, got, pos)
+			}
+		}
 	}
 }

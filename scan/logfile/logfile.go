@@ -72,11 +72,15 @@ const MaxAhead = 60
 type Options struct {
 	Groups []Group
 	After  []state.FilePosition // where the last pass ended; nil: this is the first
-	Since  int64                // seconds since the Unix epoch: where to begin in a file without a position
-	Now    int64                // seconds since the Unix epoch, the clock of the pass
-	Past   bool                 // Now is a moment of the past: what is later is left out without a word
-	Most   int64                // bytes that are read of the logs of one glob, the rest waits for the next pass; 0: no limit
-	Freely time.Duration        // for so long more than Most is read
+	// Doubted says that another user may have written After: a position that is of no directory
+	// with logs is not looked at. What is read there would be told by the next one's print.
+	Doubted bool
+
+	Since  int64         // seconds since the Unix epoch: where to begin in a file without a position
+	Now    int64         // seconds since the Unix epoch, the clock of the pass
+	Past   bool          // Now is a moment of the past: what is later is left out without a word
+	Most   int64         // bytes that are read of the logs of one glob, the rest waits for the next pass; 0: no limit
+	Freely time.Duration // for so long more than Most is read
 
 	// Look is shown every line of the groups' files and tells whether it matters:
 	// the others are not handed out. nil: all do, and each log holds the line that it stands

@@ -58,6 +58,9 @@ func (p *plan) find(e *entry) (path string, s status, err error) {
 		e.pos.Owner = m.owner
 		return m.path, m.status, nil
 	}
+	if !p.leads(filepath.Dir(e.pos.Path), e.pos.Log) {
+		return "", s, fs.ErrNotExist
+	}
 	info, err := os.Lstat(e.pos.Path)
 	if err == nil && info.Mode().IsRegular() {
 		if s := statusOf(info.Sys().(*syscall.Stat_t)); s.id == e.id {
@@ -75,6 +78,19 @@ func (p *plan) find(e *entry) (path string, s status, err error) {
 		err = fs.ErrNotExist
 	}
 	return "", s, err
+}
+
+// leads tells whether a directory is that of the log, or of any that a glob leads to now,
+// where that is doubted.
+func (p *plan) leads(dir, log string) bool {
+	if !p.r.o.Doubted {
+		return true
+	}
+	at := filepath.Dir(log)
+	if real, err := filepath.EvalSymlinks(at); dir == at || err == nil && dir == real {
+		return true
+	}
+	return slices.ContainsFunc(p.members, func(m *member) bool { return filepath.Dir(m.path) == dir })
 }
 
 // isRotated tells whether name is what logrotate makes of base: base.1,
@@ -115,6 +131,9 @@ func (p *plan) regain(e *entry) {
 		return
 	}
 	dir := filepath.Dir(e.pos.Path)
+	if !p.leads(dir, e.pos.Log) {
+		return
+	}
 	var packed []sibling
 	for _, x := range p.beside(dir) {
 		name, isGzip := strings.CutSuffix(x.name, ".gz")

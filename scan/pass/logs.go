@@ -216,6 +216,7 @@ func (p *Pass) openLogs(ctx context.Context) {
 	if p.Write && p.lost == "" {
 		o.Most, o.Freely = mostNew, newFreely
 	}
+	o.Doubted = p.store != nil && p.store.Others()
 	if known := p.Ledger.Sources.Logs; known != nil && p.lost == "" {
 		o.After = known.Files
 		if known.Time > 0 { // a clock that is ahead must not make the lines of a new file too old
