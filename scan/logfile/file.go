@@ -136,10 +136,11 @@ func (c *counted) Read(p []byte) (int, error) {
 	if at >= f.limit {
 		return 0, io.EOF
 	}
-	if c.share.room(c.r) <= 0 {
+	room := c.share.room(c.r) // asked once: time goes on
+	if room <= 0 {
 		return 0, errEnough
 	}
-	n, err := f.f.ReadAt(p[:min(int64(len(p)), f.limit-at, c.share.room(c.r))], at)
+	n, err := f.f.ReadAt(p[:min(int64(len(p)), f.limit-at, room)], at)
 	c.r.read += int64(n)
 	c.share.read += int64(n)
 	return n, err
