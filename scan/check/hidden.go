@@ -31,13 +31,26 @@ func (c *checker) veils() (list []veil) {
 	return list
 }
 
+// shown are the paths that the unit shows to the passes wherever they lie, as an admin may have
+// it: source, perhaps a colon and where that is to be seen, perhaps options.
+func (c *checker) shown() (paths []string) {
+	u := c.units()[service]
+	for _, word := range strings.Fields(u["BindPaths"] + " " + u["BindReadOnlyPaths"]) {
+		parts := strings.Split(strings.TrimLeft(word, "-"), ":")
+		paths = append(paths, parts[min(1, len(parts)-1)])
+	}
+	return paths
+}
+
 // unseen tells of log files of a jail, at the end of links, that lie where the unit hides them;
 // and whether there are any.
 func (c *checker) unseen(what string, paths []string, found *report.Findings) (any bool) {
 	for _, v := range c.veils() {
 		i := slices.IndexFunc(paths, func(path string) bool {
 			end, err := filepath.EvalSymlinks(c.root.Path(path))
-			return err == nil && strings.HasPrefix(strings.TrimPrefix(end, c.root.Path("")), v.dir+"/")
+			end = strings.TrimPrefix(end, c.root.Path(""))
+			below := func(dir string) bool { return strings.HasPrefix(end+"/", strings.TrimSuffix(dir, "/")+"/") }
+			return err == nil && below(v.dir) && !slices.ContainsFunc(c.shown(), below)
 		})
 		if i >= 0 {
 			found.Fail(what, paths[i]+": "+service+" hides "+v.dir+" from the passes ("+v.line+")",

@@ -60,7 +60,7 @@ func askUnits(ctx context.Context, ask func(context.Context, string, ...string) 
 	if !host.Systemd() {
 		return nil
 	}
-	args := append([]string{"show", "--property=Id,LoadState,ActiveState,UnitFileState,Result,User,SupplementaryGroups,AmbientCapabilities,ProtectHome,PrivateTmp,InaccessiblePaths",
+	args := append([]string{"show", "--property=Id,LoadState,ActiveState,UnitFileState,Result,User,SupplementaryGroups,AmbientCapabilities,ProtectHome,PrivateTmp,InaccessiblePaths,BindPaths,BindReadOnlyPaths",
 		service, timer, restore}, firewallUnits...)
 	out, err := ask(ctx, "systemctl", args...)
 	if err != nil {
