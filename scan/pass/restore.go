@@ -55,7 +55,7 @@ func Restore(ctx context.Context, s Setup) (bans int, warnings []string, err err
 		}
 		for _, name := range kernel.Lists {
 			if !slices.ContainsFunc(listed, func(g nftables.Group) bool { return g.Name == name }) {
-				return 0, append(warnings, fmt.Sprintf("what %s closes is not known: the kernel is left as it is, the bans too", name)), nil
+				return 0, []string{fmt.Sprintf("%v; what %s closes is not known, so the kernel is left as it is, the bans too (run \"scan2ban check\")", s.Unread, name)}, nil
 			}
 		}
 	}
