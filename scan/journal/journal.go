@@ -271,7 +271,7 @@ func (r *Reader) survey(f *FileInfo) bool {
 	if p.known != nil {
 		q.isNew = p.isNew
 		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
-		q.isSettled = func() bool { return p.isSettled(at, *f) }
+		q.isSettled = func() bool { return f.isUnclean() || p.isSettled(at, *f) } // that one has no writer any more
 	}
 	spoiled, err := surveyFile(f, from, q)
 	p.spoil(f.SeqnumID, spoiled)

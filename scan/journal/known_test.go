@@ -203,27 +203,34 @@ func TestEntryLaterThanThePass(t *testing.T) {
 }
 
 // Where the last entry is later than the clock of the pass and its field does not list it, as its writer
-// died meanwhile, it is looked for in all that the file holds once a pass met it that was not the first to.
+// died meanwhile, it is looked for in all that the file holds once a pass met it that was not the first to;
+// at once in a file that was put aside.
 func TestUnlistedEntryLaterThanThePass(t *testing.T) {
 	e := entries(3, "m")
 	for i := range e {
 		e[i].Fields = map[string]string{"_UID": "0"}
 	}
-	eachReader(t, func(t *testing.T, kind string) {
-		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:2])
-		o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 - 10e6}
-		p := read(t, o)
-		same(t, p.entries, lines(e[:2]))
-		change(t, journaltest.Write(t, file, e[2:]), func(b []byte) {
-			all := objects(b, objectData)
-			at := all[slices.IndexFunc(all, func(at uint64) bool { return bytes.Contains(b[at:][:dataPayload+16], []byte("_UID=0")) })]
-			binary.LittleEndian.PutUint64(b[at+56:], 2)
+	for name, want := range map[string][][]string{"system.journal": {nil, lines(e[2:]), nil}, "system@0006.journal~": {lines(e[2:]), nil, nil}} {
+		eachReader(t, func(t *testing.T, kind string) {
+			dir := t.TempDir()
+			file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:2])
+			o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 - 10e6}
+			p := read(t, o)
+			same(t, p.entries, lines(e[:2]))
+			change(t, journaltest.Write(t, file, e[2:]), func(b []byte) {
+				all := objects(b, objectData)
+				at := all[slices.IndexFunc(all, func(at uint64) bool { return bytes.Contains(b[at:][:dataPayload+16], []byte("_UID=0")) })]
+				binary.LittleEndian.PutUint64(b[at+56:], 2)
+			})
+			if err := os.Rename(file, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range want {
+				p = read(t, p.goOn(o))
+				same(t, p.entries, want)
+			}
 		})
-		for _, want := range [][]string{nil, lines(e[2:]), nil} {
-			p = read(t, p.goOn(o))
-			same(t, p.entries, want)
-		}
-	})
+	}
 }
 
 // Where nobody writes to a numbering its headers are not read again for each entry that has a higher number

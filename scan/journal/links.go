@@ -20,7 +20,7 @@ type question struct {
 	isNew     func(c Cursor) bool // whether the entry was written after the position; nil: not known
 	expect    func(c Cursor) bool // is told, until it gives false, of each entry that was met and fulfils one of
 	matches   []Match             // these; none: of each
-	isSettled func() bool         // whether the last one was complete, see plan.isSettled; is set where expect is
+	isSettled func() bool         // whether the last one is complete, see plan.isSettled; is set where expect is
 }
 
 // links are the lists of entries that a reading goes by: of each field that is asked for, or of
