@@ -134,24 +134,30 @@ var removeAll = os.RemoveAll
 
 // removeTree takes a directory of ours away with all that is in it. A process of the passes'
 // user, left behind by a hook, may put something there as fast as it is taken away: the
-// directory is root's first, and no longer than patience is waited.
+// directory is root's first, and no longer than patience is waited. What is left of it is
+// its owner's again: an install would give on what it finds in one of root's.
 func (in *Install) removeTree(name string) error {
-	if !in.exists(name) {
-		return nil
+	info, err := os.Lstat(in.path(name))
+	if err != nil {
+		return nil // it is not there
 	}
 	_ = os.Lchown(in.path(name), os.Geteuid(), -1) // what follows tells
 	done := make(chan error, 1)
 	go func() { done <- removeAll(in.path(name)) }()
 	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("remove %s: %w", name, err)
+	case err = <-done:
+		if err == nil {
+			in.say("removed %s", name)
+			return nil
 		}
-		in.say("removed %s", name)
-		return nil
+		err = fmt.Errorf("remove %s: %w", name, err)
 	case <-time.After(patience):
-		return fmt.Errorf("remove %s: not done within %s, as if somebody went on writing there (end the processes of %s, then rm -r %s)", name, patience, user, name)
+		err = fmt.Errorf("remove %s: not done within %s, as if somebody went on writing there (end the processes of %s, then rm -r %s)", name, patience, user, name)
 	}
+	if of, ok := info.Sys().(*syscall.Stat_t); ok {
+		_ = os.Lchown(in.path(name), int(of.Uid), -1)
+	}
+	return err
 }
 
 // removeEmpty takes directories away that hold nothing more, and never a file.

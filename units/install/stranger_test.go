@@ -63,6 +63,11 @@ func TestUninstallWhileWritten(t *testing.T) {
 	if b.exists("/usr/local/sbin/scan2ban") {
 		t.Error("the program is left")
 	}
+	info, err := os.Stat(b.path(stateDir))
+	b.must(err)
+	if of := info.Sys().(*syscall.Stat_t).Uid; os.Geteuid() == 0 && of != 4321 {
+		t.Errorf("what is left is user %d's: an install would give it on", of)
+	}
 }
 
 // TestGiveOfAStranger: what lies in a directory that was another user's, perhaps a second name
