@@ -4,7 +4,6 @@ import (
 	"math"
 	"os"
 	"path"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -14,31 +13,19 @@ import (
 
 const (
 	spareLeast = 8 << 20 // below it collecting more often frees nothing
-	spareShare = 0.75    // of what a process may have; the rest is for the journal's pages, sockets and a child
+	spareShare = 0.75    // of what is free; the rest is for the journal's pages, sockets and a child
 )
 
 // Spare makes this process collect its garbage in time where memory is short: on
 // a small host, and in a control group with a limit, where the kernel would end it.
 // Else a Go program grows to twice what it needs. $GOMEMLIMIT goes first.
-//
-// What is free is asked when garbage has been collected once, at 4 MB: most passes end
-// before, and the kernel takes its time to count it.
 func Spare() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	runtime.SetFinalizer(new([64]byte), func(*[64]byte) {
-		if most, known := Tree("").spare(); known {
-			debug.SetMemoryLimit(most)
-		}
-	})
-}
-
-// spare is how many bytes this process may have of what is free and what it has already.
-func (t Tree) spare() (most int64, known bool) {
-	free, known := t.memory()
-	kb, _ := valueOf(t.Text("/proc/self/status"), "RssAnon:") // of an old kernel 0
-	return max(spareLeast, int64(spareShare*(float64(free)+float64(kb<<10)))), known
+	if free, ok := Free(); ok {
+		debug.SetMemoryLimit(max(spareLeast, int64(spareShare*float64(free))))
+	}
 }
 
 // Free is how many bytes this process may still take before the kernel ends some process
