@@ -14,7 +14,7 @@ import (
 var oneLine = lazy.Regexp(`(?m)^[^#\n]*(?:\bno-multi-line\b|\bsubst\s*\(\s*["']\\n["'])`)
 
 // syslogd says whether the daemon that writes the log files keeps a message in one line.
-// rsyslog, sysklogd, inetutils' and busybox's do, whatever is in it.
+// inetutils' and busybox's do, and rsyslog by its default.
 func syslogd(ctx context.Context, c *checker, found *report.Findings) {
 	const conf = "/etc/syslog-ng/syslog-ng.conf"
 	if !c.root.Runs("syslog-ng") {
