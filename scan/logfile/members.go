@@ -52,26 +52,25 @@ func Expand(glob string) ([]string, error) {
 		return []string{glob}, nil
 	}
 	fixed := filepath.Dir(glob[:strings.IndexAny(glob, `*?[\`)] + "x")
-	dir, err := openat(unix.AT_FDCWD, fixed, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	if _, err := filepath.Match(glob, ""); err != nil {
+		return nil, fmt.Errorf("log files %s: %w", glob, err)
+	}
+	fd, err := openat(unix.AT_FDCWD, fixed, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	switch err {
 	case nil:
-		f := os.NewFile(uintptr(dir), fixed)
-		n := count(f, mostNames)
-		f.Close()
-		if n > mostNames {
-			return nil, fmt.Errorf("log files %s: %s holds more than %d files: none is read (move away what is no log of the service)", glob, fixed, mostNames)
-		}
 	case unix.ENOENT, unix.ENOTDIR:
-		if _, err := filepath.Match(glob, ""); err != nil {
-			return nil, fmt.Errorf("log files %s: %w", glob, err)
-		}
 		return nil, nil
 	default:
 		return nil, fmt.Errorf("log files %s: %w%s", glob, &fs.PathError{Op: "open", Path: fixed, Err: err}, remedy(err))
 	}
-	paths, err := filepath.Glob(glob)
-	if err != nil {
-		return nil, fmt.Errorf("log files %s: %w", glob, err)
+	dir := os.NewFile(uintptr(fd), fixed)
+	defer dir.Close()
+	paths, ok := list(dir, glob)
+	if !ok {
+		return nil, fmt.Errorf("log files %s: %s holds more than %d files: none is read (move away what is no log of the service)", glob, fixed, mostNames)
+	}
+	if filepath.Dir(glob) != fixed { // what is looked for is deeper
+		paths, _ = filepath.Glob(glob) // the glob is well-formed
 	}
 	if paths = slices.DeleteFunc(paths, isPacked); len(paths) > mostLogs {
 		return nil, fmt.Errorf("log files %s: there are %d, more than %d: none is read (take out of logpath what is no log of the service)", glob, len(paths), mostLogs)
@@ -86,15 +85,25 @@ var (
 	mostNames = 64 * mostFiles
 )
 
-// count counts the names in a directory, up to some more than most.
-func count(dir *os.File, most int) (n int) {
-	for n <= most {
+// list gives the paths in a directory that match a glob, sorted; false where it holds more
+// names than mostNames.
+func list(dir *os.File, glob string) (paths []string, ok bool) {
+	pattern := filepath.Base(glob)
+	for seen := 0; ; {
 		names, err := dir.Readdirnames(1024)
-		if n += len(names); err != nil {
-			break
+		if seen += len(names); seen > mostNames {
+			return nil, false
+		}
+		for _, name := range names {
+			if matches, _ := filepath.Match(pattern, name); matches { // the glob is well-formed
+				paths = append(paths, filepath.Join(dir.Name(), name))
+			}
+		}
+		if err != nil { // io.EOF: all was read
+			slices.Sort(paths)
+			return paths, true
 		}
 	}
-	return n
 }
 
 // expand finds the members of all groups.
