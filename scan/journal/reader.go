@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"scan2ban/state"
 )
@@ -287,7 +286,7 @@ func (r *Reader) finish() {
 	r.end = r.lastTaken()
 	if r.stepped >= stepWorthTelling {
 		r.warnf("journal: the clock stepped back by %s, to %s: the journal's own order is kept",
-			(time.Duration(r.stepped) * time.Microsecond).Round(time.Second), clock(uint64(r.at)))
+			span(r.stepped), clock(uint64(r.at)))
 	}
 	if !r.unmoved() {
 		return // another file stood at the path than the one whose header we read
