@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -79,4 +80,30 @@ func TestBehindDamageInASparseFile(t *testing.T) {
 	if _, err := surveyFile(&info, 0, question{}); !errors.Is(err, errDamaged) {
 		t.Error(err)
 	}
+}
+
+// Of a file whose lists are damaged, that of all entries too, a first pass reads as much as any of them leads to.
+func TestFirstPassOverDamagedLists(t *testing.T) {
+	e := entries(40, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
+		want := 0
+		change(t, file, func(b []byte) {
+			u64 := binary.LittleEndian.Uint64
+			first := u64(b[atEntryArray:])
+			want = int(u64(b[first+8:])-arrayItems) / 4
+			asked := uint64(bytes.Index(b, []byte("_UID=0"))) - dataPayload - 8
+			b[u64(b[first+16:])], b[u64(b[asked+48:])] = 9, 9 // of no kind: the second list of all, and the field's
+		})
+		o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:want]))
+		warned(t, p.warnings, file, "no object")
+		o.Since = e[1].Time
+		same(t, read(t, o).entries, lines(e[1:want]))
+		same(t, read(t, p.goOn(o)).entries, nil)
+	})
 }

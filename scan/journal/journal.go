@@ -268,13 +268,19 @@ func (r *Reader) survey(f *FileInfo) bool {
 		from = 0 // what was sound before may have been lost
 	}
 	q := r.question
+	expecting := q
+	expecting.isNew = p.isNew
+	expecting.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
+	expecting.isSettled = func() bool { return f.isUnclean() || p.isSettled(at, *f) } // that one has no writer any more
 	if p.known != nil {
-		q.isNew = p.isNew
-		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
-		q.isSettled = func() bool { return f.isUnclean() || p.isSettled(at, *f) } // that one has no writer any more
+		q = expecting
 	}
 	spoiled, err := surveyFile(f, from, q)
 	p.spoil(f.SeqnumID, spoiled)
+	if p.known == nil && errors.Is(err, errDamaged) { // a first pass expects nothing of what is sound: that may be much
+		again := *f
+		_, _ = surveyFile(&again, from, expecting)
+	}
 	switch {
 	case isRefused(err):
 		r.passed(*f, err)
