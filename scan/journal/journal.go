@@ -193,9 +193,12 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 		}
 		return src, nil
 	}
-	r.reopen = func() (reader, error) {
-		readAll()
-		q.seek = ""
+	r.reopen = func() (reader, error) { // the other way than before
+		if q.seek = ""; p.unlinked {
+			q.terms = terms
+		} else {
+			readAll()
+		}
 		if apart := p.numberings(); len(apart) > 1 {
 			return mergeFiles(apart, open, p.later)
 		}

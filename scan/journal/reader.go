@@ -87,7 +87,7 @@ type Reader struct {
 
 	question question
 	expected map[uint64]string      // by identity: new entries that were met in a file, and its path, until they are read
-	reopen   func() (reader, error) // to read all
+	reopen   func() (reader, error) // to read all, or by matches where all was read
 	again    bool                   // they are looked for in all
 
 	comparing bool              // entries may still be before the position
