@@ -107,3 +107,52 @@ func TestFirstPassOverDamagedLists(t *testing.T) {
 		same(t, read(t, p.goOn(o)).entries, nil)
 	})
 }
+
+// What was read is not read again where a list that leads nowhere has all looked through once more; nor
+// does that make the clock step back.
+func TestLookedForOnce(t *testing.T) {
+	e := entries(30, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for damaged := 11; damaged < 16; damaged++ { // whichever libsystemd comes to as it looks for its place
+			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:10])
+			o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+			p := read(t, o)
+			journaltest.Write(t, file, e[10:])
+			change(t, file, func(b []byte) { binary.LittleEndian.PutUint64(b[objects(b, objectEntry)[damaged]+16:], 1) }) // its number
+			p = read(t, p.goOn(o))
+			slices.Sort(p.entries)
+			same(t, p.entries, slices.Concat(lines(e[10:damaged]), lines(e[damaged+1:])))
+			warned(t, p.warnings, file, "an entry that is none")
+		}
+	})
+}
+
+// The last entry of a file is waited for behind damage too, though other objects stand behind it.
+func TestLastEntryBehindDamage(t *testing.T) {
+	e := entries(30, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for n := 14; n < 18; n++ {
+			dir := t.TempDir()
+			journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), e[:1])
+			o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+			p := read(t, o)
+			file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[1:n])
+			change(t, file, func(b []byte) {
+				first := binary.LittleEndian.Uint64(b[atEntryArray:])
+				binary.LittleEndian.PutUint32(b[first+arrayItems+4:], 8) // the second of the list of all
+				asked := uint64(bytes.Index(b, []byte("_UID=0"))) - dataPayload - 8
+				binary.LittleEndian.PutUint64(b[asked+48:], 8) // its list
+			})
+			p = read(t, p.goOn(o))
+			if last := lines(e[n-1 : n])[0]; !slices.Contains(p.entries, last) {
+				t.Errorf("%q, without %q", p.entries, last)
+			}
+		}
+	})
+}

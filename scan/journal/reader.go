@@ -145,7 +145,7 @@ func (r *Reader) Next() bool {
 			continue
 		}
 		r.taken = true
-		if r.previous-t > r.stepped {
+		if r.previous-t > r.stepped && !r.again {
 			r.stepped, r.at = r.previous-t, t
 		}
 		r.previous, r.now, r.newest = t, t, max(r.newest, t)
@@ -183,7 +183,7 @@ func (r *Reader) isSpoiled() bool {
 // take tells whether the entry, of time t, is new and was there at Open. It
 // leaves its cursor in last where it had to ask for it.
 func (r *Reader) take(t int64) bool {
-	if !r.comparing && t < r.near && len(r.expected) == 0 && !slices.Contains(r.fresh, t) {
+	if !r.comparing && !r.again && t < r.near && len(r.expected) == 0 && !slices.Contains(r.fresh, t) {
 		r.last = ""
 		return true
 	}

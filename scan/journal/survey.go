@@ -83,7 +83,7 @@ func surveyFile(info *FileInfo, from uint64, q question) (spoiled []uint64, err 
 		from = 0
 	}
 	s := &survey{file: file, info: info, from: from, question: q, links: newLinks(q, info.hash())}
-	if info.surveyed, err = s.walk(); err == nil || info.surveyed == s.offset {
+	if info.surveyed, err = s.walk(); err == nil || info.surveyed >= s.offset {
 		s.expectLast()
 	}
 	switch l := s.links; {
