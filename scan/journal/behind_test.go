@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,5 +155,57 @@ func TestLastEntryBehindDamage(t *testing.T) {
 				t.Errorf("%q, without %q", p.entries, last)
 			}
 		}
+	})
+}
+
+// A field that is damaged so that it is none any more costs its entries that field alone, whether it is
+// met by the pass or stands before what that looks at.
+func TestEntriesOfDamagedField(t *testing.T) {
+	e := attack(20)
+	eachReader(t, func(t *testing.T, kind string) {
+		for name, first := range map[string]int{"met": 1, "before": 11} {
+			t.Run(name, func(t *testing.T) {
+				dir := t.TempDir()
+				file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:first])
+				o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: e[0].Time + 1e12}
+				p := read(t, o)
+				journaltest.Write(t, file, e[first:])
+				change(t, file, func(b []byte) {
+					b[uint64(bytes.Index(b, []byte("_TRANSPORT=")))-dataPayload-8] = objectField
+				})
+				if name == "met" {
+					p.position, p.known = nil, nil
+					first = 0
+				}
+				p = read(t, p.goOn(o))
+				same(t, p.entries, lines(e[first:]))
+				warned(t, p.warnings, file, "fields that are none")
+			})
+		}
+	})
+}
+
+// What a client made look like a field within its text is none, though an entry come to name it.
+func TestFieldWithinText(t *testing.T) {
+	e := attack(20)
+	forged := make([]byte, 2+dataPayload+8) // EXTRA= and two bytes more are eight
+	forged = append(forged, "MESSAGE="+strings.Replace(e[12].Message, "198.51.", "203.0.", 1)...)
+	forged[2], forged[2+8] = objectData, byte(len(forged)-2)
+	e[5].Fields = maps.Clone(e[5].Fields)
+	e[5].Fields["EXTRA"] = string(forged)
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
+		change(t, file, func(b []byte) {
+			text := uint32(bytes.Index(b, []byte("EXTRA=")) + 8)
+			message := uint32(bytes.Index(b, []byte("MESSAGE="+e[12].Message)) - dataPayload - 8)
+			items := b[objects(b, objectEntry)[12]+entryItems:]
+			for binary.LittleEndian.Uint32(items) != message {
+				items = items[4:]
+			}
+			binary.LittleEndian.PutUint32(items, text)
+		})
+		p := read(t, Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}})
+		same(t, p.entries, lines(e[:12], e[13:]))
+		warned(t, p.warnings, file, "fields that are none")
 	})
 }
