@@ -2,7 +2,9 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,4 +81,131 @@ func TestBehindDamageInASparseFile(t *testing.T) {
 	if _, err := surveyFile(&info, 0, question{}); !errors.Is(err, errDamaged) {
 		t.Error(err)
 	}
+}
+
+// Of a file whose lists are damaged, that of all entries too, a first pass reads as much as any of them leads to.
+func TestFirstPassOverDamagedLists(t *testing.T) {
+	e := entries(40, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
+		want := 0
+		change(t, file, func(b []byte) {
+			u64 := binary.LittleEndian.Uint64
+			first := u64(b[atEntryArray:])
+			want = int(u64(b[first+8:])-arrayItems) / 4
+			asked := uint64(bytes.Index(b, []byte("_UID=0"))) - dataPayload - 8
+			b[u64(b[first+16:])], b[u64(b[asked+48:])] = 9, 9 // of no kind: the second list of all, and the field's
+		})
+		o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:want]))
+		warned(t, p.warnings, file, "no object")
+		o.Since = e[1].Time
+		same(t, read(t, o).entries, lines(e[1:want]))
+		same(t, read(t, p.goOn(o)).entries, nil)
+	})
+}
+
+// What was read is not read again where a list that leads nowhere has all looked through once more; nor
+// does that make the clock step back.
+func TestLookedForOnce(t *testing.T) {
+	e := entries(30, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for damaged := 11; damaged < 16; damaged++ { // whichever libsystemd comes to as it looks for its place
+			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:10])
+			o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+			p := read(t, o)
+			journaltest.Write(t, file, e[10:])
+			change(t, file, func(b []byte) { binary.LittleEndian.PutUint64(b[objects(b, objectEntry)[damaged]+16:], 1) }) // its number
+			p = read(t, p.goOn(o))
+			slices.Sort(p.entries)
+			same(t, p.entries, slices.Concat(lines(e[10:damaged]), lines(e[damaged+1:])))
+			warned(t, p.warnings, file, "an entry that is none")
+		}
+	})
+}
+
+// The last entry of a file is waited for behind damage too, though other objects stand behind it.
+func TestLastEntryBehindDamage(t *testing.T) {
+	e := entries(30, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for n := 14; n < 18; n++ {
+			dir := t.TempDir()
+			journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), e[:1])
+			o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+			p := read(t, o)
+			file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[1:n])
+			change(t, file, func(b []byte) {
+				first := binary.LittleEndian.Uint64(b[atEntryArray:])
+				binary.LittleEndian.PutUint32(b[first+arrayItems+4:], 8) // the second of the list of all
+				asked := uint64(bytes.Index(b, []byte("_UID=0"))) - dataPayload - 8
+				binary.LittleEndian.PutUint64(b[asked+48:], 8) // its list
+			})
+			p = read(t, p.goOn(o))
+			if last := lines(e[n-1 : n])[0]; !slices.Contains(p.entries, last) {
+				t.Errorf("%q, without %q", p.entries, last)
+			}
+		}
+	})
+}
+
+// A field that is damaged so that it is none any more costs its entries that field alone, whether it is
+// met by the pass or stands before what that looks at.
+func TestEntriesOfDamagedField(t *testing.T) {
+	e := attack(20)
+	eachReader(t, func(t *testing.T, kind string) {
+		for name, first := range map[string]int{"met": 1, "before": 11} {
+			t.Run(name, func(t *testing.T) {
+				dir := t.TempDir()
+				file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:first])
+				o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: e[0].Time + 1e12}
+				p := read(t, o)
+				journaltest.Write(t, file, e[first:])
+				change(t, file, func(b []byte) {
+					b[uint64(bytes.Index(b, []byte("_TRANSPORT=")))-dataPayload-8] = objectField
+				})
+				if name == "met" {
+					p.position, p.known = nil, nil
+					first = 0
+				}
+				p = read(t, p.goOn(o))
+				same(t, p.entries, lines(e[first:]))
+				warned(t, p.warnings, file, "fields that are none")
+			})
+		}
+	})
+}
+
+// What a client made look like a field within its text is none, though an entry come to name it.
+func TestFieldWithinText(t *testing.T) {
+	e := attack(20)
+	forged := make([]byte, 2+dataPayload+8) // EXTRA= and two bytes more are eight
+	forged = append(forged, "MESSAGE="+strings.Replace(e[12].Message, "198.51.", "203.0.", 1)...)
+	forged[2], forged[2+8] = objectData, byte(len(forged)-2)
+	e[5].Fields = maps.Clone(e[5].Fields)
+	e[5].Fields["EXTRA"] = string(forged)
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
+		change(t, file, func(b []byte) {
+			text := uint32(bytes.Index(b, []byte("EXTRA=")) + 8)
+			message := uint32(bytes.Index(b, []byte("MESSAGE="+e[12].Message)) - dataPayload - 8)
+			items := b[objects(b, objectEntry)[12]+entryItems:]
+			for binary.LittleEndian.Uint32(items) != message {
+				items = items[4:]
+			}
+			binary.LittleEndian.PutUint32(items, text)
+		})
+		p := read(t, Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}})
+		same(t, p.entries, lines(e[:12], e[13:]))
+		warned(t, p.warnings, file, "fields that are none")
+	})
 }

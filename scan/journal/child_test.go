@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -60,6 +61,24 @@ func TestUnreadableField(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor does it cost what the matches find in its own file.
+func TestUnreadableFieldOfOthers(t *testing.T) {
+	e := entries(9, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	e[3].Fields = map[string]string{"EXTRA": "of another"}
+	want := append(lines(e[:3]), lines(e[4:])...)
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
+		change(t, file, func(b []byte) {
+			extra := uint64(bytes.Index(b, []byte("EXTRA=of"))) - dataPayload - 8
+			b[extra+1] = 3 // by what is gone: journalctl ends there
+		})
+		same(t, read(t, Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}}).entries, want)
+	})
 }
 
 // A field that journalctl ends on and that many entries hold costs the file, and no other.

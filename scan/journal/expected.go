@@ -11,7 +11,7 @@ const mostExpected = 10_000
 // expect notes an entry of a file that has been looked at: if it is new it will be read. It tells
 // whether to go on.
 func (r *Reader) expect(c Cursor, path string) bool {
-	if r.plan.isNew(c) {
+	if p := r.plan; p.isNew(c) && (p.after != nil || int64(c.Realtime) >= p.since) {
 		if r.expected == nil {
 			r.expected = map[uint64]string{}
 		}
@@ -28,7 +28,7 @@ func (r *Reader) lookAgain() bool {
 	if len(r.expected) == 0 || !r.unmoved() {
 		return false
 	}
-	byClocks := slices.ContainsFunc(r.plan.open, func(f FileInfo) bool { return f.SeqnumID != r.plan.after.SeqnumID })
+	byClocks := r.plan.after == nil || slices.ContainsFunc(r.plan.open, func(f FileInfo) bool { return f.SeqnumID != r.plan.after.SeqnumID })
 	if r.again || !byClocks {
 		r.tellUnread()
 	}

@@ -193,9 +193,12 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 		}
 		return src, nil
 	}
-	r.reopen = func() (reader, error) {
-		readAll()
-		q.seek = ""
+	r.reopen = func() (reader, error) { // the other way than before
+		if q.seek = ""; p.unlinked {
+			q.terms = terms
+		} else {
+			readAll()
+		}
 		if apart := p.numberings(); len(apart) > 1 {
 			return mergeFiles(apart, open, p.later)
 		}
@@ -268,13 +271,19 @@ func (r *Reader) survey(f *FileInfo) bool {
 		from = 0 // what was sound before may have been lost
 	}
 	q := r.question
+	expecting := q
+	expecting.isNew = p.isNew
+	expecting.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
+	expecting.isSettled = func() bool { return f.isUnclean() || p.isSettled(at, *f) } // that one has no writer any more
 	if p.known != nil {
-		q.isNew = p.isNew
-		q.expect = func(c Cursor) bool { return r.expect(c, f.Path) }
-		q.isSettled = func() bool { return f.isUnclean() || p.isSettled(at, *f) } // that one has no writer any more
+		q = expecting
 	}
 	spoiled, err := surveyFile(f, from, q)
 	p.spoil(f.SeqnumID, spoiled)
+	if p.known == nil && errors.Is(err, errDamaged) { // a first pass expects nothing of what is sound: that may be much
+		again := *f
+		_, _ = surveyFile(&again, from, expecting)
+	}
 	switch {
 	case isRefused(err):
 		r.passed(*f, err)

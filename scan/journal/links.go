@@ -162,7 +162,7 @@ func (s *survey) older(at, before uint64) error {
 	}
 	size := binary.LittleEndian.Uint64(b[8:])
 	if b[0] != objectData || size <= fixed || size > before-at {
-		return errors.New("an entry of fields that are none")
+		return errNoFields
 	}
 	if n := size - fixed; n <= surveyedBytes {
 		field, err := s.read(at+fixed, n)

@@ -92,3 +92,12 @@ func TestTimeFarAhead(t *testing.T) {
 		}
 	})
 }
+
+// A time that is damaged may be centuries ahead.
+func TestClockOfCenturies(t *testing.T) {
+	eachReader(t, func(t *testing.T, kind string) {
+		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), entries(5, "m"))
+		change(t, file, func(b []byte) { b[objects(b, objectEntry)[2]+24+6] |= 1 << 6 })
+		warned(t, read(t, Options{Path: file, Reader: kind}).warnings, "stepped back by 2540400h0m0s")
+	})
+}

@@ -173,9 +173,8 @@ func (p *plan) findGap(c Cursor) {
 		gap.Lost = int(min(first.HeadSeqnum-c.Seqnum-1, 1<<31-1))
 	}
 	p.gaps = append(p.gaps, gap)
-	length := (time.Duration(max(0, gap.To-gap.From)) * time.Microsecond).Round(time.Second)
 	p.warnf("journal: %s; %s lost, from %s to %s; going on from the oldest entry left in %s",
-		gap.Reason, length, clock(c.Realtime), clock(uint64(first.HeadRealtime)), first.Path)
+		gap.Reason, span(gap.To-gap.From), clock(c.Realtime), clock(uint64(first.HeadRealtime)), first.Path)
 }
 
 // chooseSeek finds the cursor that makes libsystemd begin, in every open file,
@@ -270,6 +269,12 @@ func (p *plan) warnf(format string, args ...any) {
 
 func clock(µs uint64) string {
 	return time.UnixMicro(int64(µs)).UTC().Format(time.RFC3339)
+}
+
+// span is so long a time, 290 years at most: a damaged time may be later, and would turn negative.
+func span(µs int64) time.Duration {
+	const most = 290 * 365 * 24 * 3600e6
+	return (time.Duration(min(max(0, µs), most)) * time.Microsecond).Round(time.Second)
 }
 
 func since(µs int64) string {

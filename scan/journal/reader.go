@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"scan2ban/state"
 )
@@ -88,7 +87,7 @@ type Reader struct {
 
 	question question
 	expected map[uint64]string      // by identity: new entries that were met in a file, and its path, until they are read
-	reopen   func() (reader, error) // to read all
+	reopen   func() (reader, error) // to read all, or by matches where all was read
 	again    bool                   // they are looked for in all
 
 	comparing bool              // entries may still be before the position
@@ -146,7 +145,7 @@ func (r *Reader) Next() bool {
 			continue
 		}
 		r.taken = true
-		if r.previous-t > r.stepped {
+		if r.previous-t > r.stepped && !r.again {
 			r.stepped, r.at = r.previous-t, t
 		}
 		r.previous, r.now, r.newest = t, t, max(r.newest, t)
@@ -184,7 +183,7 @@ func (r *Reader) isSpoiled() bool {
 // take tells whether the entry, of time t, is new and was there at Open. It
 // leaves its cursor in last where it had to ask for it.
 func (r *Reader) take(t int64) bool {
-	if !r.comparing && t < r.near && len(r.expected) == 0 && !slices.Contains(r.fresh, t) {
+	if !r.comparing && !r.again && t < r.near && len(r.expected) == 0 && !slices.Contains(r.fresh, t) {
 		r.last = ""
 		return true
 	}
@@ -287,7 +286,7 @@ func (r *Reader) finish() {
 	r.end = r.lastTaken()
 	if r.stepped >= stepWorthTelling {
 		r.warnf("journal: the clock stepped back by %s, to %s: the journal's own order is kept",
-			(time.Duration(r.stepped) * time.Microsecond).Round(time.Second), clock(uint64(r.at)))
+			span(r.stepped), clock(uint64(r.at)))
 	}
 	if !r.unmoved() {
 		return // another file stood at the path than the one whose header we read

@@ -83,7 +83,7 @@ func surveyFile(info *FileInfo, from uint64, q question) (spoiled []uint64, err 
 		from = 0
 	}
 	s := &survey{file: file, info: info, from: from, question: q, links: newLinks(q, info.hash())}
-	if info.surveyed, err = s.walk(); err == nil || info.surveyed == s.offset {
+	if info.surveyed, err = s.walk(); err == nil || info.surveyed >= s.offset {
 		s.expectLast()
 	}
 	switch l := s.links; {
@@ -107,7 +107,7 @@ func (s *survey) walk() (end uint64, err error) {
 	var first error
 	for at < info.tailObject {
 		size, err := s.object(at)
-		if err != nil && info.State != Archived { // it may have been in the making
+		if err != nil && info.State != Archived && s.offset != at { // it may have been in the making
 			s.buf = nil
 			size, err = s.object(at)
 		}
@@ -295,7 +295,8 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		}
 		here := Cursor{Seqnum: e.seqnum, Monotonic: e.mono, Realtime: e.realtime, XorHash: u64(56)}
 		s.broken = e.seqnum
-		if err := s.items(at, size-fixed, item, e.seqnum); err != nil {
+		missing, err := s.items(at, size-fixed, item, e.seqnum)
+		if err != nil {
 			return size, err
 		}
 		s.broken = 0
@@ -305,6 +306,7 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		s.info.wentBack = s.info.wentBack || e.realtime < s.last.realtime || e.mono < s.last.mono && boot == s.boot
 		s.boot = boot
 		s.entries, s.offset, s.last, s.before = s.entries+1, at, e, s.last
+		return size, missing
 	case objectArray: // next_entry_array_offset
 		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
 			return size, errors.New("a list of entries that leads back")
@@ -377,12 +379,16 @@ func (s *survey) table(at, n uint64) error {
 	return nil
 }
 
+var errNoFields = errors.New("an entry of fields that are none")
+
 // items looks at the fields of the entry at the offset, which begin behind its fixed part:
-// each was written before it. What stands behind the last object has not been looked at.
-func (s *survey) items(at, n, item, seqnum uint64) error {
+// each was written before it. What stands behind the last object has not been looked at. An entry that
+// only misses fields, since these are damaged, is one all the same: libsystemd passes over what does
+// not begin like a field.
+func (s *survey) items(at, n, item, seqnum uint64) (missing, err error) {
 	b, err := s.bytes(at+entryItems, n)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	spoiled := false
 	for ; len(b) > 0 && err == nil; b = b[item:] {
@@ -392,20 +398,23 @@ func (s *survey) items(at, n, item, seqnum uint64) error {
 			if field&7 == 0 && field < at && (field >= s.lost || field < s.from) {
 				_ = s.older(field, at)
 			}
-		case field == 0 || field&7 != 0 || field >= at || field >= s.from && !s.links.isField.has(field):
-			err = errors.New("an entry of fields that are none")
-		case field < s.from:
-			err = s.older(field, s.from)
+		case field == 0 || field&7 != 0 || field >= at:
+			err = errNoFields
+		case field < s.from && s.older(field, s.from) != nil, field >= s.from && !s.links.isField.has(field):
+			if b, readErr := s.read(field, 1); readErr != nil || b[0] == objectData { // in a client's text, say
+				err = errNoFields
+			}
+			missing = errNoFields
 		}
 		spoiled = s.links.hold(at, field) || spoiled
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s.links.all.add(at); spoiled {
 		s.spoiled = append(s.spoiled, seqnum)
 	}
-	return nil
+	return missing, nil
 }
 
 // array looks at the items of a list of entries: offsets that grow, and then zeros.
