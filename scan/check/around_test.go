@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"scan2ban/scan/host"
 	"scan2ban/state/report"
 )
@@ -200,6 +202,20 @@ func TestTakenOver(t *testing.T) {
 	c.StatePath = "session"
 	if _, err := c.askUnit(t.Context(), nobody, nil); err != nil {
 		t.Errorf("it is in the session of who started it: %v", err)
+	}
+	theirs, err := os.Create(filepath.Join(t.TempDir(), "of-the-shell"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	fd, err := unix.Dup(int(theirs.Fd())) // as a shell leaves it, open for programs
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	c.StatePath = "files"
+	if _, err := c.askUnit(t.Context(), nobody, nil); err != nil {
+		t.Errorf("it gets a file that who started it has open: %v", err)
 	}
 	c.StatePath = "long"
 	if _, err := c.askUnit(t.Context(), nobody, nil); err == nil {

@@ -76,7 +76,7 @@ var (
 	ofUnit = []probe{{"configuration", configuration}, {"journal", readable}, {"log files", logFiles}, {"containers", containers}, {"state", store}, {"nftables", kernel}, {"deliveries", deliveries}, {"lists", lists}}
 	ofLogs = []probe{{"jails", logs}, {"expressions", expressions}}
 	ofHost = []probe{{"ports", ports}, {"sshd", sshd}, {"permissions", permissions}, {"units", units}, {"IPv6", ipv6}, {"firewalls", firewalls},
-		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"memory", memory}, {"journald", journald}, {"syslog-ng", syslogd}}
+		{"Fail2Ban", fail2ban}, {"services", unguarded}, {"clock", clock}, {"memory", memory}, {"journald", journald}, {"syslog-ng", syslogd}, {"httpd", hostNames}}
 )
 
 // Run looks at everything. A journal that was given by hand is looked at by

@@ -35,6 +35,14 @@ func TestMain(m *testing.M) {
 				os.Exit(1)
 			}
 			os.Exit(0)
+		case "files":
+			open, _ := filepath.Glob("/proc/self/fd/*")
+			for _, fd := range open {
+				if name, _ := os.Readlink(fd); filepath.Base(name) == "of-the-shell" {
+					os.Exit(1)
+				}
+			}
+			os.Exit(0)
 		case "long":
 			_, _ = os.Stdout.Write(append(bytes.Repeat([]byte(" "), 2<<20), "{}"...))
 			os.Exit(0)

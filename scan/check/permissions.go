@@ -157,8 +157,8 @@ func credentialOf(name string, groups []string) (*syscall.Credential, error) {
 
 // askUnit gives the findings of this program started with those rights. Another process of
 // that user can take the child over (ptrace(2)): it gets a session of its own, for what is
-// put into the terminal of this one (TIOCSTI) is read by root's shell, and its answer is read
-// up to a limit.
+// put into the terminal of this one (TIOCSTI) is read by root's shell, no file that root's shell
+// has open beside the first three, and its answer is read up to a limit.
 func (c *checker) askUnit(ctx context.Context, credential *syscall.Credential, ambient []uintptr) (report.Findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit/2+5*time.Second)
 	defer cancel()
@@ -170,6 +170,9 @@ func (c *checker) askUnit(ctx context.Context, credential *syscall.Credential, a
 	child.Dir, child.Env = "/", []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	child.SysProcAttr = &syscall.SysProcAttr{Credential: credential, AmbientCaps: ambient, Setsid: true}
 	child.WaitDelay = time.Second
+	for fd := 3; fd < 1024; fd++ {
+		syscall.CloseOnExec(fd)
+	}
 	var out, complaint short
 	child.Stdout, child.Stderr = &out, &complaint
 	err := child.Run()

@@ -42,3 +42,24 @@ func syslogd(ctx context.Context, c *checker, found *report.Findings) {
 			"in "+conf+": rewrite r_one_line { subst(\"\\n\", \"#012\", value(\"MESSAGE\") flags(global)); };\nand rewrite(r_one_line); in each log { } behind its sources\nor, where journald runs, backend = \"journal\"")
 	}
 }
+
+// lookups has httpd write a client's reverse name in its access log for the address.
+var lookups = lazy.Regexp(`(?mi)^[ \t]*HostnameLookups[ \t]+"?On\b`)
+
+// hostNames says whether httpd's access log, where jails read it, names clients as they please:
+// who has the reverse zone of his address can be called 8.8.8.8 (seen with 2.4).
+func hostNames(_ context.Context, c *checker, found *report.Findings) {
+	if !slices.ContainsFunc(c.Jails, func(j Jail) bool {
+		return slices.ContainsFunc(c.files(j), func(path string) bool { return strings.Contains(path, "/apache2/") || strings.Contains(path, "/httpd") })
+	}) {
+		return
+	}
+	for _, glob := range []string{"/etc/apache2/*.conf", "/etc/apache2/*-enabled/*", "/etc/httpd/conf*/*.conf"} {
+		for _, path := range c.root.Glob(glob) {
+			if lookups().MatchString(c.root.Text(path)) {
+				found.Warn("httpd", path+": HostnameLookups On: a client is logged by its reverse name, which can read 8.8.8.8: who chooses his has anybody banned", "HostnameLookups Off")
+				return
+			}
+		}
+	}
+}

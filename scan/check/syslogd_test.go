@@ -33,3 +33,26 @@ func TestSyslogNG(t *testing.T) {
 	}
 	has(t, "another daemon", look(syslogd, healthy()))
 }
+
+// TestHostNames: httpd that logs names which clients choose is told of, where a jail reads that.
+func TestHostNames(t *testing.T) {
+	for _, row := range []struct {
+		path, text, log string
+		told            bool
+	}{
+		{"/etc/apache2/apache2.conf", "HostnameLookups Off\n", "/var/log/apache2/access.log", false},
+		{"/etc/apache2/apache2.conf", "# HostnameLookups On\nHostnameLookups Double\n", "/var/log/apache2/access.log", false},
+		{"/etc/apache2/sites-enabled/a.conf", "<Directory />\n\thostnamelookups on\n", "/var/log/apache2/access.log", true},
+		{"/etc/httpd/conf.d/a.conf", "HostnameLookups \"On\"\n", "/var/log/httpd/access_log", true},
+		{"/etc/httpd/conf/httpd.conf", "HostnameLookups On\n", "/var/log/nginx/access.log", false},
+	} {
+		c := healthy()
+		c.root = plant(t, map[string]string{row.path: row.text, row.log: ""})
+		c.Jails[0].LogPaths = []string{row.log}
+		want := []string{}
+		if row.told {
+			want = []string{"warning httpd: " + row.path + ": HostnameLookups On"}
+		}
+		has(t, row.path+row.text, look(hostNames, c), want...)
+	}
+}

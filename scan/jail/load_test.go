@@ -438,7 +438,7 @@ bantime = "1x"
 // TestSpoofable: where a source address can be forged a jail is at work by the admin's word
 // alone.
 func TestSpoofable(t *testing.T) {
-	for _, name := range []string{"asterisk", "named"} {
+	for _, name := range []string{"asterisk", "jellyfin", "named"} {
 		text := "[jail." + name + "]\nenabled = true\n"
 		c, err := Load(write(t, map[string]string{"scan2ban.toml": text}))
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -303,6 +304,41 @@ func TestLinkNotFollowed(t *testing.T) {
 	}
 	if slices.Sort(got); !slices.Equal(got, []string{"second 203.0.113.2", "sshd 203.0.113.3"}) {
 		t.Errorf("bans %q", got)
+	}
+}
+
+// TestForgedPosition: a position that the owner of the state has written leads root's pass to no
+// file beside the logs.
+func TestForgedPosition(t *testing.T) {
+	const begin, owner = 1_795_335_241, 54321
+	h := newHost(t)
+	dir, secret := t.TempDir(), filepath.Join(t.TempDir(), "secret")
+	onFiles(h, filepath.Join(dir, "*.log"))
+	appendLine(t, filepath.Join(dir, "a.log"), begin, "203.0.113.1")
+	h.pass(begin)
+	for i := range int64(5) {
+		appendLine(t, secret, begin+30+i, "203.0.113.2")
+	}
+	info, err := os.Stat(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.edit(begin+60, func(s *state.State) {
+		pos := s.Sources.Logs.Files[0]
+		pos.Path, pos.Inode, pos.Born, pos.Current = secret, info.Sys().(*syscall.Stat_t).Ino, 0, false
+		pos.Offset, pos.Bytes, pos.Size, pos.Printed, pos.Print = 0, 0, -1, 1, "cbf29ce484222325" // of no byte
+		s.Sources.Logs.Files = append(s.Sources.Logs.Files, pos)
+	})
+	at := filepath.Dir(h.setup.StatePath)
+	names, err := filepath.Glob(at + "/*")
+	for _, name := range append(names, at) {
+		err = errors.Join(err, os.Chown(name, owner, owner))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := h.pass(begin + 120); p.Failures > 0 || len(h.bans()) > 0 {
+		t.Errorf("%d failures, bans %q", p.Failures, h.bans())
 	}
 }
 

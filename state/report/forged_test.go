@@ -21,6 +21,9 @@ func TestForgedLedger(t *testing.T) {
 	p.spared = []string{evil}
 	s := NewStatus(nil, nil, 0)
 	s.Jails = append(s.Jails, FromJail(state.New().Jail(evil), 0, Condition{Backend: evil}))
+	through := state.New().Jail("sshd")
+	through.Reach.Enforce, through.Through = true, &state.Through{Last: 1, Jail: evil, Rule: evil, Address: evil}
+	s.Jails = append(s.Jails, FromJail(through, 2, Condition{}), FromJail(through, 2, Condition{Trouble: evil}), FromJail(through, 2, Condition{GaveUp: evil}))
 	why := Why{Address: "203.0.113.7", NotJudged: []NotJudged{{Jail: evil, Reason: evil}}, Jails: []WhyJail{
 		{Jail: evil, Ban: &bans[0], State: IsBanned}, {Jail: evil, State: IsCounted}, {Jail: evil, State: IsOver, How: evil}, {Jail: evil, Ignored: evil, State: IsIgnored}}}
 	for what, write := range map[string]func(*bytes.Buffer){
@@ -34,8 +37,13 @@ func TestForgedLedger(t *testing.T) {
 		"install": func(b *bytes.Buffer) { p.WriteFirst(b) },
 		"banned":  func(b *bytes.Buffer) { WriteBans(b, bans, Decided) },
 		"status":  func(b *bytes.Buffer) { s.Write(b, true) },
-		"why":     func(b *bytes.Buffer) { why.Write(b) },
-		"csv":     func(b *bytes.Buffer) { _ = exportCSV(b, bans) },
+		"health": func(b *bytes.Buffer) {
+			for _, j := range s.Jails {
+				b.WriteString(j.Message + "\n")
+			}
+		},
+		"why": func(b *bytes.Buffer) { why.Write(b) },
+		"csv": func(b *bytes.Buffer) { _ = exportCSV(b, bans) },
 		"fields": func(b *bytes.Buffer) {
 			for _, l := range p.Lines() {
 				for _, value := range l.Fields() {

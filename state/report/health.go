@@ -100,7 +100,7 @@ func withCause(text, cause string) string {
 func cameThrough(t *state.Through, j *state.Jail) string {
 	in := ""
 	if t.Jail != j.Name {
-		in = " in " + t.Jail
+		in = " in " + Clean(t.Jail)
 	}
 	text := fmt.Sprintf("%s%s came through the ban of %s, the last at %s (%s): ", state.Plural(t.Failures, "failure"), in, t.Key, Local(t.Last), Clean(t.Rule))
 	if addr, err := netip.ParseAddr(t.Address); err == nil && (addr.IsPrivate() || carrierGrade.Contains(addr)) {

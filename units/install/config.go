@@ -82,10 +82,11 @@ func hash(text []byte) string {
 func (in *Install) takeConfigBack() error {
 	for _, name := range []string{observePath, configPath} {
 		text, err := os.ReadFile(in.path(name))
-		if err != nil || in.note.Wrote[name] == "" {
+		wrote := in.note.Trial.Wrote[name]
+		if err != nil || wrote == "" {
 			continue
 		}
-		if in.note.Wrote[name] != hash(text) {
+		if wrote != hash(text) {
 			in.say("kept %s: it was changed since it was written", name)
 			continue
 		}

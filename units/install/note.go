@@ -20,19 +20,21 @@ import (
 // note is what an install leaves to the uninstall: what was not there before. It
 // lies where the passes' user could change it, so nothing in it is taken for
 // more than it can do harm with: directories go only when they are empty and on the way
-// to what an install lays down, files only when they are one of two and unchanged.
+// to what an install lays down, and no file.
 // Without a note an uninstall does without.
 type note struct {
-	Made  []string          `json:"made,omitempty"`  // directories
-	User  bool              `json:"user"`            // the user was made
-	Wrote map[string]string `json:"wrote,omitempty"` // configuration: path -> SHA-256 of what was written
-	Trial *Trial            `json:"-"`               // not of the note, see trialPath
+	Made  []string          `json:"made,omitempty"` // directories
+	User  bool              `json:"user"`           // the user was made
+	Wrote map[string]string `json:"-"`              // see Trial
+	Trial *Trial            `json:"-"`              // not of the note, see trialPath
 }
 
 // Trial is an install that is taken back unless it is confirmed in time.
 type Trial struct {
 	Boot string        `json:"boot"` // id of the boot that it began in; another one ends it
 	End  time.Duration `json:"end"`  // of CLOCK_BOOTTIME, in nanoseconds
+
+	Wrote map[string]string `json:"wrote,omitempty"` // configuration: path -> SHA-256 of what was written
 }
 
 // over tells whether the time has passed.

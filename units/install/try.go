@@ -34,7 +34,7 @@ func (in *Install) trialUnits() []file {
 // during the trial ends it too.
 func (in *Install) arm(ctx context.Context) error {
 	boot, since := in.Clock()
-	in.note.Trial = &Trial{Boot: boot, End: since + in.Try}
+	in.note.Trial = &Trial{Boot: boot, End: since + in.Try, Wrote: in.note.Wrote}
 	if err := in.writeTrial(in.note.Trial); err != nil {
 		return err
 	}

@@ -125,10 +125,11 @@ func TestNote(t *testing.T) {
 	b.must(b.do(Options{Try: time.Minute}))
 	b.since += time.Hour
 	b.file("/etc/precious", "x")
+	b.file(configPath, "changed by the admin")
 	b.must(os.MkdirAll(b.path("/run/sshd"), 0o755))
-	b.file(notePath, `{"made": ["/etc", "/etc/precious", "/", "/run/sshd", "/run/scan2ban/../sshd"], "wrote": {"/etc/precious": "`+hash([]byte("x"))+`"}, "user": true}`)
+	b.file(notePath, `{"made": ["/etc", "/etc/precious", "/", "/run/sshd", "/run/scan2ban/../sshd"], "wrote": {"/etc/precious": "`+hash([]byte("x"))+`", "`+configPath+`": "`+hash([]byte("changed by the admin"))+`"}, "user": true}`)
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{Unconfirmed: true}))
-	b.has("/etc/precious", "/run/sshd") // which sshd wants, empty as it is
+	b.has("/etc/precious", configPath, "/run/sshd") // which sshd wants, empty as it is
 	b.must(os.MkdirAll(b.path(stateDir), 0o700))
 	b.file("/home/note", `{"made": ["/home"]}`)
 	b.must(os.Symlink(b.path("/home/note"), b.path(notePath)))
