@@ -131,6 +131,30 @@ func TestLookedForOnce(t *testing.T) {
 	})
 }
 
+// What a header has not come to, by a number of its own that is damaged, waits until it has, and is read once.
+func TestHeaderCountsTooFew(t *testing.T) {
+	e := attack(20)
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:19])
+		last := func(n uint64) {
+			change(t, file, func(b []byte) {
+				binary.LittleEndian.PutUint64(b[atTailSeqnum:], n)
+				b[atCompatible] |= compatTailBoot
+			})
+		}
+		o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: e[0].Time + 1e12}
+		last(4)
+		p := read(t, o)
+		warned(t, p.warnings, file, "an entry that is none")
+		met := p.entries
+		last(19)
+		journaltest.Write(t, file, e[19:]) // it may put the file aside
+		p = read(t, p.goOn(o))
+		same(t, slices.Concat(met, p.entries), lines(e))
+	})
+}
+
 // The last entry of a file is waited for behind damage too, though other objects stand behind it.
 func TestLastEntryBehindDamage(t *testing.T) {
 	e := entries(30, "m")

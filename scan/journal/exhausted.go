@@ -94,13 +94,14 @@ const settle = 2_000_000
 
 // isSettled tells whether the last entry of file number i was complete when its header was read. One
 // that is later than now is of a clock that went back, or was written since the pass began: it was
-// complete if the pass before met it and nothing came since.
+// complete if the pass before met it and nothing came since. None counts as complete where a damaged
+// header has not come to what its file holds.
 func (p *plan) isSettled(i int, f FileInfo) bool {
 	if p.now == 0 || f.State == Archived {
 		return true
 	}
 	age := p.now - f.TailRealtime
-	return age >= settle || age <= -settle && f.surveyed > 0 && f.surveyed == p.known.file(i, f).Surveyed
+	return !p.uncounted && (age >= settle || age <= -settle && f.surveyed > 0 && f.surveyed == p.known.file(i, f).Surveyed)
 }
 
 // isFresh tells of a time, in µs, that is about now.

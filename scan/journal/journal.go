@@ -156,7 +156,7 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 	if p.isOvertaken(o.Path) {
 		return nil, fmt.Errorf("open journal: %w", errOvertaken)
 	}
-	if p.tail != nil {
+	if p.tail != nil && !p.doubtful { // numbers need not follow the times there
 		r.near = int64(p.tail.Realtime) - settle
 	}
 	for i, f := range p.open { // for what is known any number will do

@@ -16,13 +16,14 @@ type plan struct {
 	boot  string            // the running boot, "" unknown
 	now   int64             // µs, 0 unknown
 
-	files    []FileInfo // all that can be read
-	open     []FileInfo // those that may hold something new
-	doubtful bool       // one of these is damaged: its numbers may be
-	renamed  []FileInfo // whose numbering has another name than before
-	unlinked bool       // of one of these a match does not find all that it should
-	seek     string     // the cursor to begin at; "": the head
-	all      bool       // compare every entry, not only the first ones
+	files     []FileInfo // all that can be read
+	open      []FileInfo // those that may hold something new
+	doubtful  bool       // one of these is damaged: its numbers may be
+	uncounted bool       // of such, entries were met that no header has come to
+	renamed   []FileInfo // whose numbering has another name than before
+	unlinked  bool       // of one of these a match does not find all that it should
+	seek      string     // the cursor to begin at; "": the head
+	all       bool       // compare every entry, not only the first ones
 
 	tail  *Cursor           // the last entry of the open files at Open; nil: not known
 	tails map[string]uint64 // by seqnum id: the last sequence number, by the headers

@@ -220,7 +220,7 @@ func (r *Reader) take(t int64) bool {
 				r.fail(err)
 			}
 		}
-		r.skipped = true
+		r.skipped, r.plan.uncounted = true, r.plan.doubtful
 		return false
 	}
 	r.last = text
