@@ -95,6 +95,18 @@ func TestUninstallWhileHooksHold(t *testing.T) {
 	}
 }
 
+// TestUninstallCalledOff: what has begun to go is taken away as a whole.
+func TestUninstallCalledOff(t *testing.T) {
+	b := newBench(t)
+	before := b.tree()
+	b.must(b.do(Options{}))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	o := Options{LetGo: func(context.Context) error { stop(); return nil }}
+	b.must(b.install(o).Uninstall(ctx, How{Purge: true}))
+	b.same(before)
+}
+
 func TestUpgrade(t *testing.T) {
 	b := newBench(t)
 	yes := true
