@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -232,7 +233,7 @@ func (p *Past) collateral(out *page) {
 func (p *Past) WriteHTML(path string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w", path, cmp.Or(errors.Unwrap(err), err)) // without the other name
 	}
 	err = errors.Join(p.HTML(f), f.Chmod(0o640), f.Close())
 	if err == nil {
