@@ -3,7 +3,6 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +32,7 @@ func Syntax(file string, err error) (line int, placed error) {
 func KeyLine(text string, key toml.Key) int {
 	best, depth, inside := 0, 0, 0
 	found := func(path toml.Key, line int) bool {
-		if inside == 0 && len(path) > len(key) && slices.Equal(path[:len(key)], key) {
+		if inside == 0 && len(path) > len(key) && prefixLen(path[:len(key)], key) == len(key) {
 			inside = line
 		}
 		if n := prefixLen(path, key); n > depth {

@@ -81,11 +81,7 @@ func (p *Pass) Ban(by ByHand) error {
 	}
 	for _, key := range by.Keys {
 		if b, fresh := p.Judge.BanByHand(name, key, p.Now.Unix(), until, by.Force); !fresh {
-			end := report.End(b.Until)
-			if b.Until != 0 {
-				end = "until " + end
-			}
-			p.Warn("%s is banned %s already", key, end)
+			p.Warn("%s is banned %s already", key, report.Until(b.Until))
 		}
 	}
 	return nil

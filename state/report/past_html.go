@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -233,7 +232,7 @@ func (p *Past) collateral(out *page) {
 func (p *Past) WriteHTML(path string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, cmp.Or(errors.Unwrap(err), err)) // without the other name
+		return fmt.Errorf("write %s: %w", path, errors.Unwrap(err)) // without the other name
 	}
 	err = errors.Join(p.HTML(f), f.Chmod(0o640), f.Close())
 	if err == nil {

@@ -58,7 +58,7 @@ func TestUninstallKeepsWhatIsTheAdmins(t *testing.T) {
 	b.file("/etc/systemd/system/scan2ban.service.d/mine.conf", "[Service]\nNice=5\n")
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{}))
 	b.has(configPath, "/etc/systemd/system/scan2ban.service.d/mine.conf")
-	for _, want := range []string{"kept /etc/systemd/system/scan2ban.service.d/mine.conf", "the configuration stays in /etc/scan2ban"} {
+	for _, want := range []string{"kept /etc/systemd/system/scan2ban.service.d/mine.conf", "the configuration stays: rm -r /etc/scan2ban "} {
 		if !strings.Contains(b.out.String(), want) {
 			t.Errorf("does not say %q:\n%s", want, b.out.String())
 		}

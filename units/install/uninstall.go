@@ -100,7 +100,7 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
 	}
 	if how == (How{}) && in.exists(configPath) {
-		in.say("the configuration stays in %s (uninstall --purge takes it away too; now: rm -r %s)", path.Dir(configPath), path.Dir(configPath))
+		in.say("the configuration stays: rm -r %s (uninstall --purge does that too)", path.Dir(configPath))
 	}
 	return errors.Join(errs...)
 }
