@@ -148,11 +148,7 @@ func (in *Install) Run(ctx context.Context, pass func(context.Context) (readsFil
 	if errors.Is(err, ErrNoPass) {
 		return unfinished(err)
 	}
-	started := errors.Join(in.start(ctx, readsFiles), in.writeNote())
-	if started != nil {
-		started = unfinished(started)
-	}
-	return errors.Join(err, started)
+	return errors.Join(err, unfinished(errors.Join(in.start(ctx, readsFiles), in.writeNote())))
 }
 
 // layDown writes what is to lie on the host and starts nothing, but for the clock of
@@ -178,10 +174,7 @@ func (in *Install) layDown(ctx context.Context) error {
 			err = errors.Join(err, in.writeTrial(nil))
 		}
 	}
-	if err != nil {
-		return unfinished(err)
-	}
-	return nil
+	return unfinished(err)
 }
 
 // fits tells why what is found rules out what is asked for.
@@ -287,5 +280,8 @@ func (in *Install) Resume(ctx context.Context) error {
 
 // unfinished tells how to go on after an error.
 func unfinished(err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%w\nthe install is not finished: what is said above is done; mend this and run it again, or take it back with \"scan2ban uninstall\"", err)
 }
