@@ -391,6 +391,7 @@ func resumeCommand(o *options) *cobra.Command {
 		if err := pass.Resume(o.state); err != nil {
 			return err
 		}
+		fmt.Fprintln(o.Steps(c), "resumed")
 		p, err := begin(o, time.Now(), true, false, host.Guests())
 		if err == nil {
 			err = finish(c.Context(), c.OutOrStdout(), o, p, false)

@@ -148,7 +148,7 @@ func (j *Judge) prune(now int64) {
 		}
 		// Lines may be written long after what they tell of: nginx buffers its access log.
 		maps.DeleteFunc(jail.Pardons, func(_ Key, t int64) bool { return t < horizon-span })
-		if jail.Through != nil && horizon-jail.Through.Last >= ThroughShown {
+		if jail.Through != nil && horizon-jail.Through.Last >= throughShown {
 			jail.Through = nil
 		}
 		if r == nil || !jail.changed {

@@ -87,7 +87,7 @@ func TestMaxNames(t *testing.T) {
 		j.Event(Event{Failure: Failure{Jail: "a", Addr: netip.AddrFrom4([4]byte{203, 0, 113, 1}), Time: T + i, Weight: 1, Rule: "r", User: fmt.Sprint(i, strings.Repeat("ü", 1000))}})
 	}
 	b := j.state.Jail("a").Bans()[Key(must("203.0.113.1"))]
-	if b == nil || b.Late != 20 || len(b.Users) != MaxUsers {
+	if b == nil || b.Late != 20 || len(b.Users) != maxUsers {
 		t.Fatalf("%+v", b)
 	}
 	for _, user := range b.Users {

@@ -119,7 +119,7 @@ func FuzzHistory(f *testing.F) {
 	f.Add([]byte("{\"seq\":1,\"kind\":\"ban\",\"jail\":\"by-hand\",\"key\":\"192.0.2.0/24\",\"until\":0,\"by_hand\":true}\n{}\n{\"seq\":2}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		read := func(text []byte) (all []Decision, damaged int) {
-			damaged, err := ReadHistory(bytes.NewReader(text), func(d Decision, end int64) {
+			damaged, err := readHistory(bytes.NewReader(text), func(d Decision, end int64) {
 				if end > int64(len(text)) || end <= 0 || text[end-1] != '\n' {
 					t.Fatalf("decision %d ends at %d of %d bytes", d.Seq, end, len(text))
 				}

@@ -59,11 +59,11 @@ func (p *Prior) Add(jail string, key Key, t int64) {
 	}
 }
 
-// ReadHistory calls each with the decisions of a history in their order and the
+// readHistory calls each with the decisions of a history in their order and the
 // offset at which their line ends. Lines that cannot be read, and those that are not
 // what was decided, as their ID tells, are passed over and counted; a last line without
 // its line feed is none yet.
-func ReadHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, err error) {
+func readHistory(r io.Reader, each func(d Decision, end int64)) (damaged int, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var line []byte
 	for end := int64(0); ; {
@@ -102,7 +102,7 @@ func (s *Store) History(vouch *Vouch, each func(d Decision, end int64)) error {
 		return fmt.Errorf("read the history: %w", err)
 	}
 	defer f.Close()
-	s.Damaged, err = ReadHistory(written(f), func(d Decision, end int64) {
+	s.Damaged, err = readHistory(written(f), func(d Decision, end int64) {
 		if vouch == nil || d.Seq <= vouch.Seq {
 			each(d, end)
 		}
@@ -169,7 +169,7 @@ func vouched(f *os.File, v Vouch) (int64, error) {
 		}
 	}
 	var length int64
-	_, err := ReadHistory(written(f), func(d Decision, end int64) {
+	_, err := readHistory(written(f), func(d Decision, end int64) {
 		if d.Seq <= v.Seq {
 			length = end
 		}
@@ -185,7 +185,7 @@ func (s *Store) Tidy(state *State, o Options, now int64) error {
 		return nil
 	}
 	state.Pruned = now
-	return s.Prune(state, min(state.horizon, now)-o.Memory.Seconds(), state.History.Length)
+	return s.prune(state, min(state.horizon, now)-o.Memory.Seconds(), state.History.Length)
 }
 
 // Outgrown tells whether the history is to be pruned to its size, see Shrink; shrunk is the
@@ -209,17 +209,17 @@ func (s *Store) Shrink(state *State, o Options, now int64) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Prune(state, math.MinInt64, most-most/4); err != nil {
+	if err := s.prune(state, math.MinInt64, most-most/4); err != nil {
 		return err
 	}
 	return s.Commit(state, nil, now)
 }
 
-// Prune rewrites the history without the decisions from before cutoff, in
+// prune rewrites the history without the decisions from before cutoff, in
 // seconds, and of the others without those before its last bytes, as many as latest
 // says. Bans still in force stay, and those that were so at the cutoff: a rebuild judges
 // what was logged under them.
-func (s *Store) Prune(state *State, cutoff, latest int64) error {
+func (s *Store) prune(state *State, cutoff, latest int64) error {
 	live, err := s.outliving(state, cutoff)
 	if err != nil {
 		return err

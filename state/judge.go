@@ -405,7 +405,7 @@ func cleanUser(user string) string {
 }
 
 func addUser(users []string, user string) []string {
-	if user == "" || len(users) >= MaxUsers || slices.Contains(users, user) {
+	if user == "" || len(users) >= maxUsers || slices.Contains(users, user) {
 		return users
 	}
 	return append(users, user)

@@ -54,8 +54,9 @@ type Sources struct {
 // Horizon is the log time, in seconds, before which no source brings anything
 // new. A pass reads the journal and the log files to their ends, so the later
 // of the two tells how far the log has come, however long the other is silent; where
-// it could not, Judge.Behind and Judge.Partial tell. It is never later than the clock time now, for an entry from the future counts as
-// logged when it was read. ok is false when nothing was read yet.
+// it could not, Judge.Behind and Judge.Partial tell. It is never later than the clock
+// time now, for an entry from the future counts as logged when it was read. ok is false
+// when nothing was read yet.
 func (s Sources) Horizon(now int64) (t int64, ok bool) {
 	if s.Journal != nil {
 		t, ok = s.Journal.Time/1e6, true
@@ -142,6 +143,9 @@ func (s *State) Loaded() *State {
 
 // Bans are the bans in the ledger of the jail, by key. A ban that is over stays
 // until the log has passed its end, so that what is read late still finds it.
+// It is called in many places, and not inlined there.
+//
+//go:noinline
 func (j *Jail) Bans() map[Key]*Ban { return j.bans.get() }
 
 // Live are the bans of the jail in force at now, in the order of their keys.

@@ -110,7 +110,7 @@ func TestHoles(t *testing.T) {
 	if _, err := s.Beside("deliver"); err != nil {
 		t.Errorf("the deliveries: %v", err)
 	}
-	if damaged, err := ReadHistory(io.MultiReader(io.LimitReader(endless{}, 1<<28), strings.NewReader("\n")), func(Decision, int64) { t.Error("a decision") }); damaged != 1 || err != nil {
+	if damaged, err := readHistory(io.MultiReader(io.LimitReader(endless{}, 1<<28), strings.NewReader("\n")), func(Decision, int64) { t.Error("a decision") }); damaged != 1 || err != nil {
 		t.Errorf("a line without end: %d, %v", damaged, err)
 	}
 	runtime.ReadMemStats(&after)
@@ -216,7 +216,7 @@ func TestNobodyDecided(t *testing.T) {
 		}
 	}
 	var read []Verb
-	damaged, err := ReadHistory(&lines, func(d Decision, _ int64) { read = append(read, d.Verb) })
+	damaged, err := readHistory(&lines, func(d Decision, _ int64) { read = append(read, d.Verb) })
 	if err != nil || damaged != 6 || len(read) != 1 || read[0] != Warned {
 		t.Errorf("%d damaged, %v are read, %v", damaged, read, err)
 	}

@@ -79,7 +79,7 @@ type Ban struct {
 	Until    int64      // the ban is over when now >= Until; 0: never
 	Failures int        // the weights that led to it; of a network: how many bans
 	Late     int        // failures of the key while the ban was in force
-	Users    []string   // at most MaxUsers, in the order seen
+	Users    []string   // at most maxUsers, in the order seen
 	N        int        // the how-manieth ban of this key, 1 for the first
 	Rule     string     // of the deciding failure
 	ByHand   bool       // decided by an admin
@@ -91,8 +91,8 @@ type Ban struct {
 	fresh bool // decided in this pass
 }
 
-// MaxUsers bounds the user names that are kept with a ban.
-const MaxUsers = 5
+// maxUsers bounds the user names that are kept with a ban.
+const maxUsers = 5
 
 // Policy says when a key is banned and for how long. It is a part of the
 // configuration: [defaults] and [jail.X].

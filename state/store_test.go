@@ -326,7 +326,7 @@ func TestHistoryIsPruned(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := *state
-	if err := s.Prune(state, T+500, state.History.Length); err != nil {
+	if err := s.prune(state, T+500, state.History.Length); err != nil {
 		t.Fatal(err)
 	}
 	read := func(v Vouch) (keys []string) {

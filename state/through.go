@@ -3,7 +3,7 @@ package state
 import "slices"
 
 // Through tells of failures that came through a ban: of a key whose ban the
-// kernel had held for more than ThroughAfter. The ban closes a port that the
+// kernel had held for more than throughAfter. The ban closes a port that the
 // client does not use, or the client's packets never come by as its own: a proxy,
 // a container, another address family. It changes no ban; status shows it.
 type Through struct {
@@ -17,12 +17,12 @@ type Through struct {
 }
 
 const (
-	// ThroughAfter is how many seconds after a ban was in the kernel a failure
+	// throughAfter is how many seconds after a ban was in the kernel a failure
 	// proves that it came through: a pass comes every minute, and a service may
 	// take a while to say what it was asked.
-	ThroughAfter = 60
-	// ThroughShown is how many seconds such a failure is worth telling of.
-	ThroughShown = 24 * 3600
+	throughAfter = 60
+	// throughShown is how many seconds such a failure is worth telling of.
+	throughShown = 24 * 3600
 )
 
 // Enforced notes that the kernel holds the live bans of all jails but those left
@@ -103,11 +103,11 @@ func (j *Judge) closing() []string {
 
 // cameThrough counts a failure in b, where that was in the kernel for long enough.
 func (jail *Jail) cameThrough(b *Ban, f Failure, held int64) {
-	if b.Enforced == 0 || !b.covers(f.Time) || f.Time <= max(b.Enforced, held)+ThroughAfter {
+	if b.Enforced == 0 || !b.covers(f.Time) || f.Time <= max(b.Enforced, held)+throughAfter {
 		return
 	}
 	t := Through{First: f.Time}
-	if jail.Through != nil && f.Time-jail.Through.Last < ThroughShown {
+	if jail.Through != nil && f.Time-jail.Through.Last < throughShown {
 		t = *jail.Through
 	}
 	t.Last, t.Failures = max(t.Last, f.Time), t.Failures+f.Weight
@@ -128,7 +128,7 @@ func (j *Jail) takenBack(key Key) {
 // Ineffective tells of the failures that came through the bans of the jail of
 // late, nil where none did or the kernel is not to hold them.
 func (j *Jail) Ineffective(now int64) *Through {
-	if j.Through == nil || !j.Reach.Enforce || now-j.Through.Last >= ThroughShown {
+	if j.Through == nil || !j.Reach.Enforce || now-j.Through.Last >= throughShown {
 		return nil
 	}
 	return j.Through

@@ -21,7 +21,13 @@ type How struct{ test string }
 
 // Flags adds that.
 func (h *How) Flags(flags *pflag.FlagSet) {
-	flags.StringVar(&h.test, "test", "", "try one way, `mail or hook`, now, whatever is due, and show what came of it")
+	flags.Func("test", "try one way, `mail|hook`, now, whatever is due, and show what came of it", func(way string) error {
+		if way != "mail" && way != "hook" {
+			return errors.New("there is mail and hook")
+		}
+		h.test = way
+		return nil
+	})
 }
 
 // Do is a round, or a trial; what comes of that is said on w, all else on standard error.
@@ -41,10 +47,8 @@ func try(ctx context.Context, w io.Writer, o Options, what string) error {
 		return testMail(ctx, w, o)
 	case what == "hook" && len(o.Hooks) > 0:
 		return testHooks(ctx, w, o)
-	case what == "mail" || what == "hook":
-		return errNothing
 	}
-	return fmt.Errorf("--test %s: there is mail and hook", what)
+	return errNothing
 }
 
 func testMail(ctx context.Context, w io.Writer, o Options) error {

@@ -18,16 +18,16 @@ const (
 
 // contact is who has an address, in one line.
 func contact(ctx context.Context, address string) string {
-	text, err := Whois(ctx, address)
+	text, err := askWhois(ctx, address)
 	if err != nil {
 		return fmt.Sprintf("whois: %v", err)
 	}
 	return text
 }
 
-// Whois asks the host's whois program whose network an address is of, and where abuse
+// askWhois asks the host's whois program whose network an address is of, and where abuse
 // is reported: "EXAMPLE-NET 203.0.113.0 - 203.0.113.255, abuse@example.net".
-func Whois(ctx context.Context, address string) (string, error) {
+func askWhois(ctx context.Context, address string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, whoisLimit)
 	defer stop()
 	out := &bounded{most: whoisMost}

@@ -97,7 +97,7 @@ func (l *link) readTable() (*liveTable, error) {
 	for _, step := range []struct {
 		what string
 		read func(*liveTable) error
-	}{{"table", l.readHead}, {"chain", l.readChain}, {"rules", l.readRules}, {"sets", l.readSets}} {
+	}{{"", l.readHead}, {"the chain of ", l.readChain}, {"the rules of ", l.readRules}, {"the sets of ", l.readSets}} {
 		err := step.read(t)
 		if errors.Is(err, unix.ENOENT) {
 			if !t.there {
@@ -106,7 +106,7 @@ func (l *link) readTable() (*liveTable, error) {
 			continue // no such chain
 		}
 		if err != nil {
-			return nil, explain(fmt.Errorf("read %s of table inet %s: %w", step.what, tableName, err))
+			return nil, explain(fmt.Errorf("read %stable inet %s: %w", step.what, tableName, err))
 		}
 	}
 	for _, s := range t.sets {

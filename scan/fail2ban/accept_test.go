@@ -1,6 +1,7 @@
 package fail2ban_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -60,5 +61,35 @@ func TestAccepted(t *testing.T) {
 			}
 		}
 		t.Logf("keep filters %v: %d jails, %d left out", keep, len(r.Jails), whole)
+	}
+}
+
+// TestClosesNothing: a jail whose actions close no port keeps those that it names, without
+// which it would be refused here, and enforces nothing.
+func TestClosesNothing(t *testing.T) {
+	dir, to := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{
+		"filter.d/mine.conf": "[Definition]\nfailregex = ^bad log-in from <HOST>$\n",
+		"jail.conf":          "[DEFAULT]\nenabled = true\nfilter = mine\nlogpath = /var/log/mine.log\naction = pager\n[named]\nport = 8080,9000:9010\n[wide]\nport = 0:65535\n[none]\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (fail2ban.Options{Dir: dir, Write: to}).Run(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	c, err := jail.Load(filepath.Join(to, "scan2ban.toml"))
+	if err != nil || len(c.Broken) > 0 || len(c.Jails) != 3 {
+		t.Fatalf("%d jails, error %v, broken %v", len(c.Jails), err, c.Broken)
+	}
+	for _, j := range c.Jails {
+		want := map[string]string{"named": "[8080 9000-9010]", "wide": "[all]", "none": "[all]"}[j.Name]
+		if got := fmt.Sprint(j.Ports); got != want || j.Enforce {
+			t.Errorf("%s: ports %s, enforce %v; want %s, false", j.Name, got, j.Enforce, want)
+		}
 	}
 }

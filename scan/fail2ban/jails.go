@@ -316,29 +316,41 @@ func (j *jail) actions() error {
 		}
 	}
 	if !closes {
-		j.set("enforce", "false # no action of its closes a port")
+		j.set("ports", closedPorts(j.text("port"))) // a converted filter names none
+		j.set("enforce", "false # none of its actions closes a port")
 	}
 	return nil
 }
 
 var portRange = lazy.Regexp(`^(\d+)[:-](\d+)$`)
 
-func (j *jail) reach(name string, options map[string]string) {
-	ports := []string{}
-	for _, word := range words(options["port"]) {
+const allPorts = `"all"`
+
+// closedPorts is an option port of Fail2Ban's as the value of the key ports.
+func closedPorts(option string) string {
+	var ports []string
+	for _, word := range words(option) {
 		if m := portRange().FindStringSubmatch(word); m != nil {
 			word = m[1] + "-" + m[2]
-			if word == "0-65535" || word == "1-65535" {
-				ports = []string{"all"}
-				break
-			}
+		}
+		if word == "all" || word == "0-65535" || word == "1-65535" {
+			return allPorts
 		}
 		ports = append(ports, word)
 	}
-	if strings.Contains(name, "allports") || len(ports) == 0 || slices.Contains(ports, "all") || options["type"] == "allports" {
-		j.set("ports", `"all"`)
-	} else {
-		j.set("ports", tomlList(ports))
+	if len(ports) == 0 {
+		return allPorts
+	}
+	return tomlList(ports)
+}
+
+func (j *jail) reach(name string, options map[string]string) {
+	ports := closedPorts(options["port"])
+	if strings.Contains(name, "allports") || options["type"] == "allports" {
+		ports = allPorts
+	}
+	j.set("ports", ports)
+	if ports != allPorts {
 		protocols := words(options["protocol"])
 		if len(protocols) > 0 && !slices.ContainsFunc(protocols, func(p string) bool { return p != "tcp" && p != "udp" }) {
 			j.set("protocol", tomlList(protocols))

@@ -91,10 +91,8 @@ func readTOML(file, text string, plain bool) (root map[string]any, err error) {
 	if _, err = toml.Decode(text, &root); err == nil {
 		return root, nil
 	}
-	if at := (toml.ParseError{}); errors.As(err, &at) {
-		return nil, fmt.Errorf("%s:%d: %s", file, at.Position.Line, at.Message)
-	}
-	return nil, fmt.Errorf("%s: %w", file, err)
+	_, err = Syntax(file, err)
+	return nil, err
 }
 
 // parse reads a filter and its rules; checked says whether to look for what is

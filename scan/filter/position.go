@@ -1,21 +1,40 @@
 package filter
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
+// Syntax gives the error of decoding a file as TOML with its place, and the line, from 1; 0
+// where it is not one of syntax.
+func Syntax(file string, err error) (line int, placed error) {
+	var bad toml.ParseError
+	if !errors.As(err, &bad) {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	if line = bad.Position.Line; strings.Contains(bad.Message, `end table name, but got '\n'`) {
+		line-- // the package has counted that line feed
+	}
+	return line, fmt.Errorf("%s:%d:%d: %s", file, line, bad.Position.Col, strings.TrimSuffix(bad.Message, "."))
+}
+
 // KeyLine finds the line, from 1, on which key is set in a TOML text that
 // parses: the TOML package tells which keys are unknown, not where they are. In
 // an array of tables "[n]" after the table's name chooses the n-th, from 0;
 // without it the first that has the key is taken. A key inside an inline table
-// is answered with the line of that table, an unknown one with its nearest
-// parent's; 0 when there is no parent either.
+// is answered with the line of that table, a table that only what lies in it names
+// ([a.b] names a) with the first such line, an unknown key with its nearest parent's; 0
+// when there is no parent either.
 func KeyLine(text string, key toml.Key) int {
-	best, depth := 0, 0
+	best, depth, inside := 0, 0, 0
 	found := func(path toml.Key, line int) bool {
+		if inside == 0 && len(path) > len(key) && prefixLen(path[:len(key)], key) == len(key) {
+			inside = line
+		}
 		if n := prefixLen(path, key); n > depth {
 			best, depth = line, n
 		}
@@ -46,6 +65,9 @@ func KeyLine(text string, key toml.Key) int {
 			break
 		}
 		s.value()
+	}
+	if depth < len(key) && inside != 0 {
+		return inside
 	}
 	return best
 }

@@ -186,12 +186,9 @@ func (c *Config) dir() string { return filepath.Dir(cmp.Or(c.Path, usual)) }
 
 func parse(path, text string) (*file, error) {
 	f := &file{path: path, text: text, root: map[string]any{}, jail: map[string]any{}}
-	_, err := toml.Decode(text, &f.root)
-	var bad toml.ParseError
-	if errors.As(err, &bad) {
-		return f, fmt.Errorf("%s:%d:%d: %s%s", path, bad.Position.Line, bad.Position.Col, bad.Message, unquoted(text, bad.Position.Line))
-	} else if err != nil {
-		return f, fmt.Errorf("%s: %w", path, err)
+	if _, err := toml.Decode(text, &f.root); err != nil {
+		line, err := filter.Syntax(path, err)
+		return f, fmt.Errorf("%w%s", err, unquoted(text, line))
 	}
 	if jails, ok := f.root["jail"]; ok {
 		if f.jail, ok = jails.(map[string]any); !ok {

@@ -139,7 +139,7 @@ func TestErrors(t *testing.T) {
 		fatal      bool
 		want       []string
 	}{
-		{"not TOML", "[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "expected"}},
+		{"not TOML", "[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:1:", "expected"}},
 		{"words without quotes", "[jail.sshd]\nbantime = 1d\n", true, []string{":2:", `(write bantime = "1d")`}},
 		{"a word without quotes", "[jail.sshd]\nmode = aggressive # all\n", true, []string{":2:", `(write mode = "aggressive")`}},
 		{"a truth of Fail2Ban's", "[jail.sshd]\nenabled = True\n", true, []string{":2:", "(write enabled = true)"}},
@@ -155,6 +155,9 @@ func TestErrors(t *testing.T) {
 			[]string{":3:", "maxretry = 0 is out of range", ":4:", "ipv6_prefix", ":5:", "findtime", ":6:", "not a port"}},
 		{"unknown filter", "[jail.shd]\nenabled = true\n", false, []string{`shd`, `did you mean "sshd"?`}},
 		{"unknown section", "[default]\nmaxretry = 3\n", true, []string{`:1: unknown key "default" (did you mean "defaults"?)`}},
+		{"an open section", "[defaults]\n[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "to end table name"}},
+		{"a key twice", "[defaults]\nmaxretry = 3\nmaxretry = 4\n", true, []string{":3:", "'defaults.maxretry' has already been defined\n"}},
+		{"unknown section with a table in it", "[defaults]\nmaxretry = 3\n[jails.sshd]\nenabled = true\n", true, []string{`:3: unknown key "jails" (did you mean "jail"?)`}},
 		{"a jail's key at the top", "maxretry = 3\n", true, []string{":1:", "it belongs into [defaults] or [jail.NAME]"}},
 		{"error in defaults", "[defaults]\nbantime = \"soon\"\n", true, []string{":2: bantime:", "soon"}},
 		{"name", "[jail.\"Bad Name\"]\nenabled = true\nfilter = \"sshd\"\n", false, []string{"not a name for a jail"}},
@@ -200,7 +203,7 @@ func TestErrors(t *testing.T) {
 			}
 			text := ""
 			if err != nil {
-				text = err.Error()
+				text = err.Error() + "\n"
 			} else {
 				for _, err := range c.Broken {
 					text += err.Error() + "\n"

@@ -3,6 +3,7 @@ package jail
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"scan2ban/ban/deliver"
 	"scan2ban/ban/deliver/metrics"
@@ -48,8 +49,12 @@ func (c *Config) section(f *file, name string, base *Jail) []error {
 		return errs
 	}
 	hint := belongs(name, sections)
-	if _, ok := f.root[name].(map[string]any); ok && slices.Contains(filter.Names(c.FilterDir()), name) {
-		hint = fmt.Sprintf(" (write [jail.%s])", name)
+	if _, ok := f.root[name].(map[string]any); ok {
+		if like := filter.DidYouMean(name, sections); strings.HasPrefix(like, " (did you mean") {
+			hint = like // [jails.sshd], not the jails of a [[hook]]
+		} else if slices.Contains(filter.Names(c.FilterDir()), name) {
+			hint = fmt.Sprintf(" (write [jail.%s])", name)
+		}
 	}
 	return []error{fmt.Errorf("%s: unknown key %q%s", f.place(name), name, hint)}
 }

@@ -30,9 +30,10 @@ const (
 	fromLongest = 100 * 31557600 // seconds, as of a bantime: what ends later is for ever
 )
 
-// readFrom reads, from a file or, named "-", from stdin, what "scan2ban export" writes as json or csv, or one address or CIDR a line
-// with comments after "#" or ";". The error names what cannot be read, and unless force is
-// given what is wide, by its line; nothing is taken then.
+// readFrom reads a file, or stdin where it is named "-": what "scan2ban export" writes as
+// json or csv, or one address or CIDR a line with comments after "#" or ";". The error
+// names by its line what cannot be read and, unless force is given, what is wide; nothing
+// is taken then.
 func readFrom(name string, stdin io.Reader, force bool) (list []Taken, err error) {
 	in := stdin
 	if name == "-" {

@@ -24,10 +24,13 @@ type ByHand struct {
 
 	From string  // of a ban: the file that List is read from, "-" for standard input; empty: Keys are banned
 	List []Taken // bans of another host
+
+	instead string // of addresses, what the command can be told
 }
 
 // BanFlags adds what a ban can be told.
 func (by *ByHand) BanFlags(flags *pflag.FlagSet) {
+	by.instead = "--from FILE"
 	flags.StringVar(&by.Jail, "jail", "", "ban in the ports of this `JAIL` (default: every port)")
 	flags.Func("for", "how long, a `TIME` as 1d or 12h (default: for ever)", by.For.UnmarshalSpan)
 	flags.BoolVar(&by.Force, "force", false, "ban also what is to be ignored: own addresses, gateways, those logged in; and a great part of all addresses")
@@ -36,6 +39,7 @@ func (by *ByHand) BanFlags(flags *pflag.FlagSet) {
 
 // UnbanFlags adds what an unban can be told.
 func (by *ByHand) UnbanFlags(flags *pflag.FlagSet) {
+	by.instead = "--all"
 	flags.StringVar(&by.Jail, "jail", "", "only in this `JAIL` (default: everywhere)")
 	flags.BoolVar(&by.All, "all", false, "take back every ban")
 }
@@ -44,7 +48,7 @@ func (by *ByHand) UnbanFlags(flags *pflag.FlagSet) {
 func (by *ByHand) Take(args []string, stdin io.Reader) (err error) {
 	switch elsewhere := by.All || by.From != ""; {
 	case elsewhere == (len(args) > 0):
-		return errors.New("give either addresses or --all (unban), --from FILE (ban)")
+		return errors.New("give either addresses or " + by.instead)
 	case by.From != "":
 		by.List, err = readFrom(by.From, stdin, by.Force)
 	default:
@@ -77,11 +81,7 @@ func (p *Pass) Ban(by ByHand) error {
 	}
 	for _, key := range by.Keys {
 		if b, fresh := p.Judge.BanByHand(name, key, p.Now.Unix(), until, by.Force); !fresh {
-			end := report.End(b.Until)
-			if b.Until != 0 {
-				end = "until " + end
-			}
-			p.Warn("%s is banned %s already", key, end)
+			p.Warn("%s is banned %s already", key, report.Until(b.Until))
 		}
 	}
 	return nil
@@ -127,10 +127,27 @@ func (p *Pass) Unban(by ByHand) error {
 			return err
 		}
 		if len(freed) == 0 && !by.All {
-			p.Warn("%s was not banned; its failures up to now are forgiven", key)
+			p.Warn("%s was not banned%s; its failures up to now are forgiven", key, p.elsewhere(by.Jail, key))
 		}
 	}
 	return nil
+}
+
+// elsewhere says that a key was looked for in one jail alone, and which others ban it;
+// empty where all were looked through.
+func (p *Pass) elsewhere(jail string, key state.Key) string {
+	if jail == "" {
+		return ""
+	}
+	text := " in " + jail
+	for _, name := range p.Ledger.Names() {
+		for _, b := range p.Ledger.Jails[name].Live(p.Now.Unix()) {
+			if b.Key.Overlaps(key.Prefix) {
+				return text + ", and still is in " + name
+			}
+		}
+	}
+	return text
 }
 
 // Keys reads addresses and CIDRs; the error names each that is none.

@@ -123,6 +123,11 @@ func Resume(path string) error {
 	if err == nil {
 		err = store.Resume()
 	}
+	if err == nil { // the pause emptied the kernel: that it lacks the bans now is no repair
+		v := state.LoadVolatile(state.VolatilePath(path))
+		v.Kernel, v.Settled = nil, "paused"
+		_ = v.Save(state.VolatilePath(path))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.New("not paused")
 	}

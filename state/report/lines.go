@@ -53,7 +53,7 @@ func (p *Pass) Lines() (lines []Line) {
 		if b.Observed {
 			verb = "observed, not banned:"
 		}
-		return state.Banned, fmt.Sprintf("%s %s %s (%s)", verb, b.Key, until(b.ban.Until), why(b.ban))
+		return state.Banned, fmt.Sprintf("%s %s %s (%s)", verb, b.Key, Until(b.ban.Until), why(b.ban))
 	})
 	seen := func(b *Ban) string {
 		if b.Observed {

@@ -102,7 +102,8 @@ func fromDecision(d state.Decision) Ban {
 	return shown
 }
 
-func until(end int64) string {
+// Until says how long a ban lasts, in a sentence.
+func Until(end int64) string {
 	if end == 0 {
 		return "for ever"
 	}

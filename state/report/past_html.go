@@ -232,6 +232,9 @@ func (p *Past) collateral(out *page) {
 func (p *Past) WriteHTML(path string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
+		if named := (*os.PathError)(nil); errors.As(err, &named) { // by that other name
+			err = named.Err
+		}
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	err = errors.Join(p.HTML(f), f.Chmod(0o640), f.Close())

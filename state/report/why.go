@@ -172,7 +172,7 @@ func (j *WhyJail) verdict(say func(string, ...any), address string) {
 				again("then ", " again")
 			}
 		} else {
-			say("%s is banned in jail %s %s", address, j.Jail, until(j.Network.ban.Until))
+			say("%s is banned in jail %s %s", address, j.Jail, Until(j.Network.ban.Until))
 		}
 		if j.Network != nil {
 			j.Network.explainNetwork(say, j.Ban == nil)
@@ -203,7 +203,7 @@ func (j *WhyJail) verdict(say func(string, ...any), address string) {
 
 // explain says why the key of a jail is banned.
 func (b *Ban) explain(say func(string, ...any), failure string) {
-	say("%s is banned in jail %s %s", b.Key, b.Jail, until(b.ban.Until))
+	say("%s is banned in jail %s %s", b.Key, b.Jail, Until(b.ban.Until))
 	if b.Pending {
 		say("  no pass has decided it yet: it comes with the next one")
 	}
@@ -231,7 +231,7 @@ func (b *Ban) explain(say func(string, ...any), failure string) {
 func (b *Ban) explainNetwork(say func(string, ...any), alone bool) {
 	end := ""
 	if !alone {
-		end = " " + until(b.ban.Until) + ","
+		end = " " + Until(b.ban.Until) + ","
 	}
 	say("  its network %s is banned%s since %s, when %d of its addresses had been banned: %s", b.Key, end, local(b.Since), len(b.Members), strings.Join(b.Members, ", "))
 	if b.Late > 0 {

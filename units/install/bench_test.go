@@ -63,9 +63,12 @@ func (b *bench) read(name string) string {
 }
 
 // Run records, and does what the programs would to the files that matter.
-func (b *bench) Run(_ context.Context, input string, name string, args ...string) (string, error) {
+func (b *bench) Run(ctx context.Context, input string, name string, args ...string) (string, error) {
 	line := strings.Join(append([]string{name}, args...), " ")
 	b.ran = append(b.ran, line)
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	if b.missing[name] {
 		return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 	}

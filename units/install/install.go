@@ -1,12 +1,10 @@
 // Package install lays scan2ban down on a host, and takes it away again.
 //
 //	in, err := install.New(options)
-//	in.Lay(ctx)          program, units, user, configuration, recipes, manual; nothing is started
-//	...                  the first pass: main's business
-//	in.Start(ctx, ...)   the timer, or the lines for cron
-//
-//	in.Keep(ctx)         a trial (--try) becomes an install
+//	in.Run(ctx, pass)    program, units, user, configuration, recipes, manual; the first
+//	                     pass, which is main's business; then the timer, or the lines for cron
 //	in.Uninstall(ctx, …) everything away, the bans too
+//	in.Pause(ctx)        and Resume: stop what starts passes, and start it again
 //	in.Find(ctx)         what is installed
 //
 // What is laid down is one list of files (layout.go), used by the install, by the
@@ -133,9 +131,9 @@ var ErrNoPass = errors.New("no pass can begin")
 // files; unless its error is ErrNoPass later ones may go well, and are started.
 func (in *Install) Run(ctx context.Context, pass func(context.Context) (readsFiles bool, err error)) error {
 	if in.Confirm {
-		return in.Keep(ctx)
+		return in.keep(ctx)
 	}
-	if err := in.Lay(ctx); err != nil || in.Dest != "" {
+	if err := in.layDown(ctx); err != nil || in.Dest != "" {
 		return err
 	}
 	readsFiles, err := pass(ctx)
@@ -150,12 +148,12 @@ func (in *Install) Run(ctx context.Context, pass func(context.Context) (readsFil
 	if errors.Is(err, ErrNoPass) {
 		return unfinished(err)
 	}
-	return errors.Join(err, in.Start(ctx, readsFiles))
+	return errors.Join(err, unfinished(errors.Join(in.start(ctx, readsFiles), in.writeNote())))
 }
 
-// Lay writes what is to lie on the host and starts nothing, but for the clock of
+// layDown writes what is to lie on the host and starts nothing, but for the clock of
 // a trial. Afterwards the configuration is there to be read.
-func (in *Install) Lay(ctx context.Context) error {
+func (in *Install) layDown(ctx context.Context) error {
 	if in.Dest != "" {
 		return in.layFiles(true)
 	}
@@ -176,10 +174,7 @@ func (in *Install) Lay(ctx context.Context) error {
 			err = errors.Join(err, in.writeTrial(nil))
 		}
 	}
-	if err != nil {
-		return unfinished(err)
-	}
-	return nil
+	return unfinished(err)
 }
 
 // fits tells why what is found rules out what is asked for.
@@ -240,19 +235,8 @@ func (in *Install) lay(ctx context.Context, found Found) error {
 	return in.systemctl(ctx, "daemon-reload")
 }
 
-// Start has the passes started from now on, and at every boot. logFiles says that
+// start has the passes started from now on, and at every boot. logFiles says that
 // a jail reads log files, which the passes' user may not.
-func (in *Install) Start(ctx context.Context, logFiles bool) error {
-	if in.Dest != "" {
-		return nil
-	}
-	err := in.start(ctx, logFiles)
-	if err = errors.Join(err, in.writeNote()); err != nil {
-		return unfinished(err)
-	}
-	return nil
-}
-
 func (in *Install) start(ctx context.Context, logFiles bool) error {
 	if in.Cron {
 		return in.startCron(ctx)
@@ -296,5 +280,8 @@ func (in *Install) Resume(ctx context.Context) error {
 
 // unfinished tells how to go on after an error.
 func unfinished(err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%w\nthe install is not finished: what is said above is done; mend this and run it again, or take it back with \"scan2ban uninstall\"", err)
 }

@@ -58,7 +58,7 @@ func TestUninstallKeepsWhatIsTheAdmins(t *testing.T) {
 	b.file("/etc/systemd/system/scan2ban.service.d/mine.conf", "[Service]\nNice=5\n")
 	b.must(b.install(Options{}).Uninstall(t.Context(), How{}))
 	b.has(configPath, "/etc/systemd/system/scan2ban.service.d/mine.conf")
-	for _, want := range []string{"kept /etc/systemd/system/scan2ban.service.d/mine.conf", "the configuration stays in /etc/scan2ban"} {
+	for _, want := range []string{"kept /etc/systemd/system/scan2ban.service.d/mine.conf", "the configuration stays: rm -r /etc/scan2ban "} {
 		if !strings.Contains(b.out.String(), want) {
 			t.Errorf("does not say %q:\n%s", want, b.out.String())
 		}
@@ -93,6 +93,18 @@ func TestUninstallWhileHooksHold(t *testing.T) {
 	if _, err := os.Stat(b.path("/var/lib/scan2ban")); err == nil || let != 6 {
 		t.Errorf("the state is still there; asked %d times", let)
 	}
+}
+
+// TestUninstallCalledOff: what has begun to go is taken away as a whole.
+func TestUninstallCalledOff(t *testing.T) {
+	b := newBench(t)
+	before := b.tree()
+	b.must(b.do(Options{}))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	o := Options{LetGo: func(context.Context) error { stop(); return nil }}
+	b.must(b.install(o).Uninstall(ctx, How{Purge: true}))
+	b.same(before)
 }
 
 func TestUpgrade(t *testing.T) {

@@ -66,8 +66,8 @@ func short(d time.Duration) string {
 	return text
 }
 
-// Keep keeps what a trial installed.
-func (in *Install) Keep(ctx context.Context) error {
+// keep keeps what a trial installed.
+func (in *Install) keep(ctx context.Context) error {
 	if in.note.Trial == nil {
 		return errors.New("no trial is running here")
 	}

@@ -56,6 +56,9 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	if how.Stop {
 		return errors.Join(errs...)
 	}
+	// From here on it is finished, whoever wants it to end: without its unit file systemd takes
+	// the service of a trial for one that may last no longer than others.
+	ctx = context.WithoutCancel(ctx)
 	files := in.layout(false)
 	if found.Package == "" && in.exists(packageUnitDir+"/scan2ban.timer") {
 		files = append(files, in.layout(true)...) // a package's files that no package knows
@@ -97,7 +100,7 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
 	}
 	if how == (How{}) && in.exists(configPath) {
-		in.say("the configuration stays in %s (--purge removes it)", path.Dir(configPath))
+		in.say("the configuration stays: rm -r %s (uninstall --purge does that too)", path.Dir(configPath))
 	}
 	return errors.Join(errs...)
 }

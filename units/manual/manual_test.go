@@ -28,6 +28,7 @@ func commands() *cobra.Command {
 	root.PersistentFlags().BoolP("quiet", "q", false, "print errors only")
 	run := &cobra.Command{Use: "run", Short: "One pass", Long: "One pass.\n\n    as it stands\n\n.begins with a dot, and \\ a backslash", Example: "  scan2ban run --dry-run", Run: func(*cobra.Command, []string) {}}
 	run.Flags().String("now", "", "the time `T` of the pass")
+	run.Flags().BoolFunc("light", "cheaper", func(string) error { return nil })
 	run.Flags().Bool("secret", false, "nobody's business")
 	_ = run.Flags().MarkHidden("secret")
 	root.AddCommand(run, &cobra.Command{Use: "hidden", Hidden: true, Run: func(*cobra.Command, []string) {}})
@@ -53,7 +54,7 @@ func TestFiles(t *testing.T) {
 func TestPage(t *testing.T) {
 	page := string(Page(commands()))
 	for _, want := range []string{
-		".TH SCAN2BAN 8 ", `scan2ban \- ban addresses`, `\fBscan2ban run\fR [\fB\-\-now\fR \fIT\fR]`, "\n.EX\n    as it stands\n.EE", "\n\\&.begins with a dot",
+		".TH SCAN2BAN 8 ", `scan2ban \- ban addresses`, `\fBscan2ban run\fR [\fB\-\-light\fR] [\fB\-\-now\fR \fIT\fR]`, "\n.EX\n    as it stands\n.EE", "\n\\&.begins with a dot",
 		`\e a backslash`, "\n.EX\nscan2ban run \\-\\-dry\\-run\n.EE", `\fB\-q\fR, \fB\-\-quiet\fR`, ".SH EXIT STATUS", ".SH FILES", ".SH SEE ALSO",
 	} {
 		if !strings.Contains(page, want) {

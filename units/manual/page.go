@@ -96,7 +96,7 @@ func use(c *cobra.Command) string {
 func value(f *pflag.Flag) string {
 	name, _ := pflag.UnquoteUsage(f)
 	switch {
-	case f.Value.Type() == "bool":
+	case f.Value.Type() == "bool", f.Value.Type() == "boolfunc":
 		return ""
 	case name == "" || name == f.Value.Type(): // its usage names none
 		name = strings.ToUpper(f.Name)
