@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -62,23 +63,30 @@ func shippedHead(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	return headOf(f, 4096)
+	headRoom.Lock()
+	defer headRoom.Unlock()
+	return headOf(f, headRoom.begin[:])
 }
 
-// headOf reads what stands before the rules, of which at first so many bytes.
-func headOf(r io.Reader, first int) (string, error) {
-	begin := make([]byte, first)
+// headRoom is room for the beginning of a file, the same for each of them.
+var headRoom struct {
+	sync.Mutex
+	begin [4096]byte
+}
+
+// headOf reads what stands before the rules, at first into begin.
+func headOf(r io.Reader, begin []byte) (string, error) {
 	n, err := io.ReadFull(r, begin)
 	if err == io.EOF || err == io.ErrUnexpectedEOF { // that was all
 		err = nil
 	}
-	head, _, found := strings.Cut(string(begin[:n]), "\n[[rule]]")
-	if found || err != nil || n < first {
-		return head, err
+	head, _, found := bytes.Cut(begin[:n], []byte("\n[[rule]]"))
+	if found || err != nil || n < len(begin) {
+		return string(head), err
 	}
 	rest, err := io.ReadAll(r)
-	head, _, _ = strings.Cut(string(begin)+string(rest), "\n[[rule]]")
-	return head, err
+	text, _, _ := strings.Cut(string(begin)+string(rest), "\n[[rule]]")
+	return text, err
 }
 
 // readTOML gives the text's tree; plain says that it may well be what readHead reads.

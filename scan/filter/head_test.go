@@ -61,13 +61,13 @@ func TestHeadOf(t *testing.T) {
 		"":                                                 "",
 	} {
 		for first := range len(text) + 2 {
-			if got, err := headOf(strings.NewReader(text), first); got != want || err != nil {
+			if got, err := headOf(strings.NewReader(text), make([]byte, first)); got != want || err != nil {
 				t.Errorf("%q, at first %d: %q, %v", text, first, got, err)
 			}
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := headOf(io.MultiReader(strings.NewReader("ports"), iotest.ErrReader(broken)), 3); err != broken {
+	if _, err := headOf(io.MultiReader(strings.NewReader("ports"), iotest.ErrReader(broken)), make([]byte, 3)); err != broken {
 		t.Errorf("error %v", err)
 	}
 }
