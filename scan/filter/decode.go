@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,30 +114,30 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 	d := &decoder{file: file, text: text}
 	f = &Filter{Name: name}
 	d.table(nil, root, fields{
-		"description": d.word(&f.Description),
-		"ports":       d.ports(&f.Ports),
-		"daemon":      d.list(&f.Daemon),
-		"spoofable":   d.flag(&f.Spoofable),
-		"ledger":      d.flag(&f.Ledger),
-		"max_length":  d.number(&f.MaxLength, 0),
-		"journal": d.section(fields{
-			"match":   d.terms(&f.Journal.Match),
-			"require": d.list(&f.Journal.Require),
-		}),
-		"file": d.section(fields{
-			"paths":     d.list(&f.File.Paths),
-			"otherwise": d.list(&f.File.Otherwise),
-			"program":   d.list(&f.File.Program),
-		}),
-		"container": d.section(fields{"stream": d.word(&f.Container.Stream)}),
-		"json": d.section(fields{
-			"address":   d.paths(&f.JSON.Address),
-			"user":      d.paths(&f.JSON.User),
-			"forwarded": d.paths(&f.JSON.Forwarded),
-			"unless":    d.word(&f.JSON.Unless),
-		}),
-		"script": d.script(&f.Script),
-		"rule":   d.rules(&rules),
+		{"description", d.word(&f.Description)},
+		{"ports", d.ports(&f.Ports)},
+		{"daemon", d.list(&f.Daemon)},
+		{"spoofable", d.flag(&f.Spoofable)},
+		{"ledger", d.flag(&f.Ledger)},
+		{"max_length", d.number(&f.MaxLength, 0)},
+		{"journal", d.section(fields{
+			{"match", d.terms(&f.Journal.Match)},
+			{"require", d.list(&f.Journal.Require)},
+		})},
+		{"file", d.section(fields{
+			{"paths", d.list(&f.File.Paths)},
+			{"otherwise", d.list(&f.File.Otherwise)},
+			{"program", d.list(&f.File.Program)},
+		})},
+		{"container", d.section(fields{{"stream", d.word(&f.Container.Stream)}})},
+		{"json", d.section(fields{
+			{"address", d.paths(&f.JSON.Address)},
+			{"user", d.paths(&f.JSON.User)},
+			{"forwarded", d.paths(&f.JSON.Forwarded)},
+			{"unless", d.word(&f.JSON.Unless)},
+		})},
+		{"script", d.script(&f.Script)},
+		{"rule", d.rules(&rules)},
 	})
 	for i := range rules {
 		if len(rules[i].Conditions) > 0 {
@@ -178,7 +177,12 @@ type decoder struct {
 // field sets one key's value; key is the whole path, for the error.
 type field func(key toml.Key, value any)
 
-type fields map[string]field
+// fields are those of a table. Every pass makes them for each filter, and in a map they would
+// take twice the memory.
+type fields []struct {
+	name string
+	set  field
+}
 
 func (d *decoder) fail(key toml.Key, format string, args ...any) {
 	line := max(1, KeyLine(d.text, key))
@@ -208,14 +212,21 @@ func typeName(value any) string {
 }
 
 func (d *decoder) table(at toml.Key, raw map[string]any, known fields) {
-	names := slices.Sorted(maps.Keys(known))
+next:
 	for name, value := range raw {
 		key := slices.Concat(at, toml.Key{name})
-		if set, ok := known[name]; ok {
-			set(key, value)
-		} else {
-			d.fail(key, "unknown key %q%s", name, DidYouMean(name, names))
+		for _, f := range known {
+			if f.name == name {
+				f.set(key, value)
+				continue next
+			}
 		}
+		var names []string
+		for _, f := range known {
+			names = append(names, f.name)
+		}
+		slices.Sort(names)
+		d.fail(key, "unknown key %q%s", name, DidYouMean(name, names))
 	}
 }
 
@@ -329,21 +340,21 @@ func (d *decoder) rules(dst *[]Rule) field {
 			r := &(*dst)[i]
 			r.Kind, r.Weight = Failure, 1
 			d.table(slices.Concat(key, toml.Key{index(i)}), raw, fields{
-				"name":    d.word(&r.Name),
-				"kind":    d.kind(&r.Kind),
-				"modes":   d.modes(&r.Modes),
-				"pattern": d.word(&r.Pattern),
-				"reason":  d.word(&r.Reason),
-				"where":   d.where(&r.Conditions),
-				"like":    d.like(&r.Conditions),
-				"program": d.list(&r.Program),
-				"weight":  d.number(&r.Weight, 1),
-				"stage":   d.number(&r.Stage, 0),
-				"once":    d.flag(&r.Once),
-				"after":   d.word(&r.After),
-				"alone":   d.flag(&r.Alone),
-				"echo":    d.flag(&r.Echo),
-				"lingers": d.flag(&r.Lingers),
+				{"name", d.word(&r.Name)},
+				{"kind", d.kind(&r.Kind)},
+				{"modes", d.modes(&r.Modes)},
+				{"pattern", d.word(&r.Pattern)},
+				{"reason", d.word(&r.Reason)},
+				{"where", d.where(&r.Conditions)},
+				{"like", d.like(&r.Conditions)},
+				{"program", d.list(&r.Program)},
+				{"weight", d.number(&r.Weight, 1)},
+				{"stage", d.number(&r.Stage, 0)},
+				{"once", d.flag(&r.Once)},
+				{"after", d.word(&r.After)},
+				{"alone", d.flag(&r.Alone)},
+				{"echo", d.flag(&r.Echo)},
+				{"lingers", d.flag(&r.Lingers)},
 			})
 			if r.Modes == nil {
 				r.Modes = []Mode{Normal}
