@@ -1,8 +1,10 @@
 package journal
 
 import (
-	"errors"
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,17 +43,57 @@ func (f ExhaustedFile) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText reads what MarshalText gives.
-func (f *ExhaustedFile) UnmarshalText(text []byte) error {
-	fields := strings.Split(string(text), " ")
-	if len(fields) != 5 {
-		return fmt.Errorf("%q is no file of a journal", text)
+func (f *ExhaustedFile) UnmarshalText(text []byte) error { return f.parse(string(text)) }
+
+func (f *ExhaustedFile) parse(text string) error {
+	var fields [5]string
+	rest, more := text, true
+	for i := range fields {
+		fields[i], rest, more = strings.Cut(rest, " ")
+		if more == (i == len(fields)-1) {
+			return fmt.Errorf("%q is no file of a journal", text)
+		}
 	}
 	f.ID, f.SeqnumID = fields[0], fields[2]
 	var errs [3]error
 	f.Entries, errs[0] = strconv.ParseUint(fields[1], 10, 64)
 	f.Seqnum, errs[1] = strconv.ParseUint(fields[3], 10, 64)
 	f.Surveyed, errs[2] = strconv.ParseUint(fields[4], 10, 64)
-	return errors.Join(errs[:]...)
+	return cmp.Or(errs[:]...)
+}
+
+// ReadExhausted reads the JSON of an Exhausted. Every pass does, so what is as it mostly is,
+// a cursor and files alone, is read without encoding/json.
+func ReadExhausted(text []byte) (*Exhausted, error) {
+	x := &Exhausted{}
+	if !x.readPlain(string(text)) {
+		*x = Exhausted{}
+		return x, json.Unmarshal(text, x)
+	}
+	return x, nil
+}
+
+func (x *Exhausted) readPlain(text string) bool {
+	text, begins := strings.CutPrefix(text, `{"cursor":"`)
+	cursor, list, found := strings.Cut(text, `","files":["`)
+	list, ends := strings.CutSuffix(list, `"]}`)
+	if !begins || !found || !ends || strings.ContainsAny(cursor, `"\`) || strings.Contains(list, `\`) {
+		return false
+	}
+	x.Cursor, x.Files = cursor, make([]ExhaustedFile, 0, len(list)/80)
+	for item := range strings.SplitSeq(list, `","`) {
+		var f ExhaustedFile
+		if strings.Contains(item, `"`) || f.parse(item) != nil {
+			return false
+		}
+		x.Files = append(x.Files, f)
+	}
+	return true
+}
+
+// Same tells whether two say the same.
+func (x *Exhausted) Same(y *Exhausted) bool {
+	return x.Cursor == y.Cursor && slices.Equal(x.Files, y.Files) && maps.Equal(x.Damaged, y.Damaged)
 }
 
 // file is what is known of file number i of the listing; zero: nothing. The
@@ -109,7 +151,7 @@ func (p *plan) isFresh(t int64) bool { return -settle < p.now-t && p.now-t < set
 // newExhausted describes the files as their headers were at Open. read holds, by seqnum id, the
 // last number that this pass is known to have read.
 func (p *plan) newExhausted(position string, read map[string]uint64) *Exhausted {
-	x := &Exhausted{Cursor: position}
+	x := &Exhausted{Cursor: position, Files: make([]ExhaustedFile, 0, len(p.files))}
 	for i, f := range p.files {
 		if p.known.exhausts(i, f) { // what is in the header was read then, and looked at
 			k := p.known.file(i, f)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -117,6 +118,7 @@ func (l *listing) addDir(dir string) error {
 
 // addAll adds the journal files of what stands in the directory.
 func (l *listing) addAll(dir string, entries []fs.DirEntry) {
+	l.files = slices.Grow(l.files, len(entries))
 	for _, e := range entries {
 		// journald's own names: NAME.journal while written and when archived,
 		// NAME.journal~ when it was found unclean and put aside.
