@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Exhausted is what a pass knows of the journal's files at its end: which of
@@ -77,7 +78,7 @@ func (x *Exhausted) readPlain(text string) bool {
 	text, begins := strings.CutPrefix(text, `{"cursor":"`)
 	cursor, list, found := strings.Cut(text, `","files":["`)
 	list, ends := strings.CutSuffix(list, `"]}`)
-	if !begins || !found || !ends || strings.ContainsAny(cursor, `"\`) || strings.Contains(list, `\`) {
+	if !begins || !found || !ends || strings.ContainsAny(cursor, `"\`) || strings.Contains(list, `\`) || !utf8.ValidString(text) {
 		return false
 	}
 	x.Cursor, x.Files = cursor, make([]ExhaustedFile, 0, len(list)/80)
