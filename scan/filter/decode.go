@@ -88,10 +88,10 @@ func headOf(r io.Reader, begin []byte) (string, error) {
 	return text, err
 }
 
-// readTOML gives the text's tree; plain says that it may well be what readHead reads.
+// readTOML gives the text's tree; plain says that it may well be what ReadPlain reads.
 func readTOML(file, text string, plain bool) (root map[string]any, err error) {
 	if plain {
-		if root, ok := readHead(text); ok {
+		if root, ok := ReadPlain(text); ok {
 			return root, nil
 		}
 	}

@@ -186,7 +186,13 @@ func (c *Config) dir() string { return filepath.Dir(cmp.Or(c.Path, usual)) }
 
 func parse(path, text string) (*file, error) {
 	f := &file{path: path, text: text, root: map[string]any{}, jail: map[string]any{}}
-	_, err := toml.Decode(text, &f.root)
+	root, plain := filter.ReadPlain(text)
+	var err error
+	if plain {
+		f.root = root
+	} else {
+		_, err = toml.Decode(text, &f.root)
+	}
 	var bad toml.ParseError
 	if errors.As(err, &bad) {
 		return f, fmt.Errorf("%s:%d:%d: %s%s", path, bad.Position.Line, bad.Position.Col, bad.Message, unquoted(text, bad.Position.Line))
