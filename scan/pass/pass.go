@@ -84,6 +84,8 @@ type Pass struct {
 	failed   map[string]string       // what keeps jails from their work
 	gaveUp   map[string]string       // what of their lines jails did not judge for want of time
 	store    *state.Store            // nil: there is no state directory yet
+	marked   string                  // the mark of the ledger as it was loaded; empty: nobody asked
+	rests    bool                    // that mark, of what the kernel was brought to, is still the ledger's
 	was      *state.State            // the ledger as it was loaded, which the kernel was brought to; nil: that is not known
 	volatile *state.Volatile
 	noted    []state.Decision       // warnings that are news
