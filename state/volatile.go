@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // Volatile is what a pass leaves to the next that may be lost at any time: it saves
@@ -96,7 +95,7 @@ func (v *Volatile) text() []byte {
 	if v.Journal == nil {
 		return text
 	}
-	b := slices.Concat([]byte(journalFirst), v.Journal)
+	b := append([]byte(journalFirst), v.Journal...)
 	if len(text) > len("{}") {
 		b = append(b, ',')
 	}

@@ -22,7 +22,7 @@ func TestReadExhausted(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := ReadExhausted(text)
-		if err != nil || !reflect.DeepEqual(*got, want) || !got.Same(&want) {
+		if err != nil || !reflect.DeepEqual(*got, want) || got.Same(&want) != (want.Damaged == nil) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
@@ -42,7 +42,7 @@ func FuzzReadExhausted(f *testing.F) {
 		var want Exhausted
 		whole := json.Unmarshal([]byte(text), &want)
 		got, err := ReadExhausted([]byte(text))
-		if whole == nil && (err != nil || !got.Same(&want)) {
+		if got.Damaged, want.Damaged = nil, nil; whole == nil && (err != nil || !got.Same(&want)) {
 			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
 		}
 	})
