@@ -254,7 +254,7 @@ func (s *Store) LoadKnown(known func(*State) bool) (*State, error) {
 	}
 	defer f.Close()
 	data, info, err := whole(f, stateMost)
-	if errors.Is(err, errTooMuch) {
+	if err == errTooMuch {
 		return nil, &DamagedError{s.path, err}
 	}
 	if err != nil {
@@ -277,14 +277,13 @@ var errTooMuch = errors.New("it holds more than any such file")
 
 // whole reads a regular file, of which nothing is changed, to its end.
 func whole(f *os.File, most int64) (data []byte, info fs.FileInfo, err error) {
-	if info, err = f.Stat(); err != nil {
-		return nil, nil, err
+	if info, err = f.Stat(); err == nil && info.Size() > most {
+		err = errTooMuch
 	}
-	if info.Size() > most {
-		return nil, nil, fmt.Errorf("%w: %d bytes", errTooMuch, info.Size())
+	if err == nil {
+		data = room(int(info.Size()))
+		_, err = io.ReadFull(f, data)
 	}
-	data = room(int(info.Size()))
-	_, err = io.ReadFull(f, data)
 	return data, info, err
 }
 

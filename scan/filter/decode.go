@@ -63,8 +63,9 @@ func shippedHead(file string) (string, error) {
 	}
 	defer f.Close()
 	headRoom.Lock()
-	defer headRoom.Unlock()
-	return headOf(f, headRoom.begin[:])
+	head, err := headOf(f, headRoom.begin[:])
+	headRoom.Unlock()
+	return head, err
 }
 
 // headRoom is room for the beginning of a file, the same for each of them.
@@ -215,15 +216,15 @@ func (d *decoder) table(at toml.Key, raw map[string]any, known fields) {
 next:
 	for name, value := range raw {
 		key := slices.Concat(at, toml.Key{name})
-		for _, f := range known {
-			if f.name == name {
-				f.set(key, value)
+		for i := range known {
+			if known[i].name == name {
+				known[i].set(key, value)
 				continue next
 			}
 		}
-		var names []string
-		for _, f := range known {
-			names = append(names, f.name)
+		names := make([]string, len(known))
+		for i := range known {
+			names[i] = known[i].name
 		}
 		slices.Sort(names)
 		d.fail(key, "unknown key %q%s", name, DidYouMean(name, names))

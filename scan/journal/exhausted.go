@@ -47,12 +47,12 @@ func (f *ExhaustedFile) UnmarshalText(text []byte) error { return f.parse(string
 
 func (f *ExhaustedFile) parse(text string) error {
 	var fields [5]string
-	rest, more := text, true
+	rest := text
 	for i := range fields {
-		fields[i], rest, more = strings.Cut(rest, " ")
-		if more == (i == len(fields)-1) {
-			return fmt.Errorf("%q is no file of a journal", text)
-		}
+		fields[i], rest, _ = strings.Cut(rest, " ")
+	}
+	if strings.Count(text, " ") != len(fields)-1 {
+		return fmt.Errorf("%q is no file of a journal", text)
 	}
 	f.ID, f.SeqnumID = fields[0], fields[2]
 	var errs [3]error
@@ -64,30 +64,30 @@ func (f *ExhaustedFile) parse(text string) error {
 
 // ReadExhausted reads the JSON of an Exhausted. Every pass does, so what is as it mostly is,
 // a cursor and files alone, is read without encoding/json.
-func ReadExhausted(text []byte) (*Exhausted, error) {
-	x := &Exhausted{}
-	if !x.readPlain(string(text)) {
-		*x = Exhausted{}
-		return x, json.Unmarshal(text, x)
+func ReadExhausted(text []byte) (x *Exhausted, err error) {
+	if x = readPlain(string(text)); x == nil {
+		x = &Exhausted{}
+		err = json.Unmarshal(text, x)
 	}
-	return x, nil
+	return x, err
 }
 
-func (x *Exhausted) readPlain(text string) bool {
+// readPlain gives nil for what is anything else.
+func readPlain(text string) *Exhausted {
 	text, begins := strings.CutPrefix(text, `{"cursor":"`)
-	cursor, list, found := strings.Cut(text, `","files":["`)
+	cursor, list, _ := strings.Cut(text, `","files":["`)
 	list, ends := strings.CutSuffix(list, `"]}`)
-	if !begins || !found || !ends || strings.ContainsAny(cursor, `"\`) || strings.Contains(list, `\`) || !utf8.ValidString(text) {
-		return false
+	if !begins || !ends || strings.Contains(cursor, `"`) || strings.Contains(text, `\`) || !utf8.ValidString(text) {
+		return nil
 	}
-	x.Cursor, x.Files = cursor, make([]ExhaustedFile, strings.Count(list, `","`)+1)
+	x := &Exhausted{Cursor: cursor, Files: make([]ExhaustedFile, strings.Count(list, `","`)+1)}
 	for i := range x.Files {
 		var item string
 		if item, list, _ = strings.Cut(list, `","`); strings.Contains(item, `"`) || x.Files[i].parse(item) != nil {
-			return false
+			return nil
 		}
 	}
-	return true
+	return x
 }
 
 // Same tells whether two say the same, of no damage.

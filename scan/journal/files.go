@@ -6,10 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // hostRoot is put before /etc and the journal's directories: "" but in tests.
@@ -71,7 +68,7 @@ func list(path string) (*listing, error) {
 			return nil, withRemedy(fmt.Errorf("open journal: %w", err))
 		}
 		if !st.IsDir() {
-			l.add(unix.AT_FDCWD, path, path)
+			l.add(path)
 			return l, l.verdict(path)
 		}
 		entries, err := os.ReadDir(path)
@@ -120,27 +117,20 @@ func (l *listing) addDir(dir string) error {
 
 // addAll adds the journal files of what stands in the directory.
 func (l *listing) addAll(dir string, entries []fs.DirEntry) {
-	l.files = slices.Grow(l.files, len(entries))
-	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // that the way is gone once
-	if err == nil {
-		defer unix.Close(at)
+	if l.files == nil {
+		l.files = make([]FileInfo, 0, len(entries))
 	}
 	for _, e := range entries {
 		// journald's own names: NAME.journal while written and when archived,
 		// NAME.journal~ when it was found unclean and put aside.
 		if strings.HasSuffix(e.Name(), ".journal") || strings.HasSuffix(e.Name(), ".journal~") {
-			if path := filepath.Join(dir, e.Name()); err == nil {
-				l.add(at, e.Name(), path)
-			} else {
-				l.add(unix.AT_FDCWD, path, path)
-			}
+			l.add(filepath.Join(dir, e.Name()))
 		}
 	}
 }
 
-// add adds the file that has that name in the directory at.
-func (l *listing) add(at int, name, path string) {
-	info, err := readInfoAt(at, name, path)
+func (l *listing) add(path string) {
+	info, err := readInfo(path)
 	switch {
 	case err == nil:
 		l.files = append(l.files, info)

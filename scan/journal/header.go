@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // State of a journal file: STATE_* in systemd's journal-def.h.
@@ -130,12 +128,9 @@ func parseHeader(b []byte, size int64) (FileInfo, error) {
 // readInfo reads the header of one file: an open, a stat, a read, a close. On an
 // idle pass this is all that happens, for each file, so it is done without
 // os.File, which would ask the poller about each.
-func readInfo(path string) (FileInfo, error) { return readInfoAt(unix.AT_FDCWD, path, path) }
-
-// readInfoAt is readInfo of the name in a directory that is open.
-func readInfoAt(at int, name, path string) (FileInfo, error) {
+func readInfo(path string) (FileInfo, error) {
 	info := FileInfo{Path: path}
-	fd, err := openRead(at, name)
+	fd, err := openRead(path)
 	if err != nil {
 		return info, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -178,10 +173,10 @@ func (f FileInfo) isUnclean() bool {
 }
 
 // openRead opens a file without waiting for the other end if it is a FIFO.
-func openRead(at int, name string) (int, error) {
+func openRead(path string) (int, error) {
 	for {
-		fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != unix.EINTR {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		if err != syscall.EINTR {
 			return fd, err
 		}
 	}

@@ -418,18 +418,14 @@ func (p *Pass) remember(x *journal.Exhausted, text json.RawMessage, asked string
 	if x == nil {
 		return
 	}
-	write := func() {
-		var err error
-		text, err = json.Marshal(x)
-		p.fail(err)
-	}
+	write := func() (err error) { text, err = json.Marshal(x); return err }
 	if text == nil {
-		write()
+		p.fail(write())
 	}
 	p.Ledger.Sources.Files = text
 	if p.Entries == 0 && p.saved != nil && x.Cursor != p.saved.Cursor {
 		x.Cursor = p.saved.Cursor
-		write()
+		p.fail(write())
 	}
 	p.volatile.Journal, p.volatile.Matches = text, asked
 }
