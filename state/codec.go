@@ -41,7 +41,7 @@ func vouches(sum uint32, parts ...[]byte) bool {
 // a name says otherwise:
 //
 //	{"version":1, "saved":T, "pruned":T, "history":LENGTH, "seq":N,
-//	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}},
+//	 "sources":{"journal":{"cursor":"...","time":MICROSECONDS}}, "files":{...},
 //	 "jails":{"sshd":{
 //	   "reach":{...}, "prefixes":[32,64], "seen":{...}, "ignored":"HASH", "next_end":T,
 //	   "pardons":{KEY:T}, "successes":{KEY:T}, "through":{...}, "recall":{...},
@@ -53,8 +53,14 @@ func vouches(sum uint32, parts ...[]byte) bool {
 //	 "checksum":"CRC32"}
 func (s *State) encode(w io.Writer) error {
 	out := &pieces{w: w}
-	b := fmt.Appendf(nil, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s,"jails":{`,
-		Version, s.Saved, s.Pruned, s.History.Length, s.History.Seq, mustJSON(s.Sources))
+	sources := s.Sources
+	sources.Files = nil
+	b := fmt.Appendf(nil, `{"version":%d,"saved":%d,"pruned":%d,"history":%d,"seq":%d,"sources":%s`,
+		Version, s.Saved, s.Pruned, s.History.Length, s.History.Seq, mustJSON(sources))
+	if s.Sources.Files != nil { // apart, to be stepped over
+		b = append(append(b, `,"files":`...), s.Sources.Files...)
+	}
+	b = append(b, `,"jails":{`...)
 	for i, name := range s.Names() {
 		if i > 0 {
 			b = append(b, ',')
@@ -233,6 +239,8 @@ func Decode(data []byte) (*State, error) {
 			s.History.Seq, err = in.integer()
 		case "sources":
 			err = in.value(&s.Sources)
+		case "files":
+			s.Sources.Files, err = in.raw()
 		case "jails":
 			err = in.object(func(name string) error { return s.Jail(name).decode(in) })
 		default:

@@ -253,15 +253,11 @@ func (s *Store) LoadKnown(known func(*State) bool) (*State, error) {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	data, info, err := whole(f, stateMost)
+	if err == errTooMuch {
+		return nil, &DamagedError{s.path, err}
+	}
 	if err != nil {
-		return nil, err
-	}
-	if info.Size() > stateMost {
-		return nil, &DamagedError{s.path, fmt.Errorf("it holds %d bytes, more than any state", info.Size())}
-	}
-	data := room(int(info.Size()))
-	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.path, err)
 	}
 	state, err := Decode(data)
@@ -275,6 +271,20 @@ func (s *Store) LoadKnown(known func(*State) bool) (*State, error) {
 		return nil, &DamagedError{s.path, err}
 	}
 	return state, nil
+}
+
+var errTooMuch = errors.New("it holds more than any such file")
+
+// whole reads a regular file, of which nothing is changed, to its end.
+func whole(f *os.File, most int64) (data []byte, info fs.FileInfo, err error) {
+	if info, err = f.Stat(); err == nil && info.Size() > most {
+		err = errTooMuch
+	}
+	if err == nil {
+		data = room(int(info.Size()))
+		_, err = io.ReadFull(f, data)
+	}
+	return data, info, err
 }
 
 // room is for n bytes that are kept until the process ends. Much of it lies beside the heap

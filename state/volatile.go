@@ -1,8 +1,8 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 )
@@ -65,10 +65,41 @@ func LoadVolatile(path string) *Volatile {
 	}
 	defer f.Close()
 	v := &Volatile{}
-	if text, err := io.ReadAll(io.LimitReader(f, volatileMost)); err != nil || json.Unmarshal(text, v) != nil {
+	text, _, err := whole(f, volatileMost)
+	if err != nil {
+		return &Volatile{}
+	}
+	if rest, ok := bytes.CutPrefix(text, []byte(journalFirst)); ok {
+		in := &scanner{data: rest}
+		if v.Journal, err = in.raw(); err != nil {
+			return &Volatile{}
+		}
+		in.take(',')
+		text = append([]byte{'{'}, rest[in.at:]...)
+	}
+	if json.Unmarshal(text, v) != nil {
 		return &Volatile{}
 	}
 	return v
+}
+
+// journalFirst is how a file begins that has the journal's part. With a line for each file
+// of the journal it is most of it, and who asks for it reads it: nobody else looks inside.
+const journalFirst = `{"journal":`
+
+// text is the file. What it has of the journal was read from one, or made, as JSON.
+func (v *Volatile) text() []byte {
+	rest := *v
+	rest.Journal = nil
+	text := mustJSON(&rest)
+	if v.Journal == nil {
+		return text
+	}
+	b := append([]byte(journalFirst), v.Journal...)
+	if len(text) > len("{}") {
+		b = append(b, ',')
+	}
+	return append(b, text[1:]...)
 }
 
 // Save replaces the file. Like all that is written for the timer's user it gets
@@ -79,5 +110,5 @@ func (v *Volatile) Save(path string) error {
 		return err
 	}
 	defer s.Close()
-	return s.replaceVolatile(filepath.Base(path), mustJSON(v))
+	return s.replaceVolatile(filepath.Base(path), v.text())
 }

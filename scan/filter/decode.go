@@ -1,11 +1,11 @@
 package filter
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,29 +62,37 @@ func shippedHead(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	return headOf(f, 4096)
+	headRoom.Lock()
+	head, err := headOf(f, headRoom.begin[:])
+	headRoom.Unlock()
+	return head, err
 }
 
-// headOf reads what stands before the rules, of which at first so many bytes.
-func headOf(r io.Reader, first int) (string, error) {
-	begin := make([]byte, first)
+// headRoom is room for the beginning of a file, the same for each of them.
+var headRoom struct {
+	sync.Mutex
+	begin [4096]byte
+}
+
+// headOf reads what stands before the rules, at first into begin.
+func headOf(r io.Reader, begin []byte) (string, error) {
 	n, err := io.ReadFull(r, begin)
 	if err == io.EOF || err == io.ErrUnexpectedEOF { // that was all
 		err = nil
 	}
-	head, _, found := strings.Cut(string(begin[:n]), "\n[[rule]]")
-	if found || err != nil || n < first {
-		return head, err
+	head, _, found := bytes.Cut(begin[:n], []byte("\n[[rule]]"))
+	if found || err != nil || n < len(begin) {
+		return string(head), err
 	}
 	rest, err := io.ReadAll(r)
-	head, _, _ = strings.Cut(string(begin)+string(rest), "\n[[rule]]")
-	return head, err
+	text, _, _ := strings.Cut(string(begin)+string(rest), "\n[[rule]]")
+	return text, err
 }
 
-// readTOML gives the text's tree; plain says that it may well be what readHead reads.
+// readTOML gives the text's tree; plain says that it may well be what ReadPlain reads.
 func readTOML(file, text string, plain bool) (root map[string]any, err error) {
 	if plain {
-		if root, ok := readHead(text); ok {
+		if root, ok := ReadPlain(text); ok {
 			return root, nil
 		}
 	}
@@ -105,30 +113,30 @@ func parse(name, file, text string, checked bool) (f *Filter, rules []Rule, err 
 	d := &decoder{file: file, text: text}
 	f = &Filter{Name: name}
 	d.table(nil, root, fields{
-		"description": d.word(&f.Description),
-		"ports":       d.ports(&f.Ports),
-		"daemon":      d.list(&f.Daemon),
-		"spoofable":   d.flag(&f.Spoofable),
-		"ledger":      d.flag(&f.Ledger),
-		"max_length":  d.number(&f.MaxLength, 0),
-		"journal": d.section(fields{
-			"match":   d.terms(&f.Journal.Match),
-			"require": d.list(&f.Journal.Require),
-		}),
-		"file": d.section(fields{
-			"paths":     d.list(&f.File.Paths),
-			"otherwise": d.list(&f.File.Otherwise),
-			"program":   d.list(&f.File.Program),
-		}),
-		"container": d.section(fields{"stream": d.word(&f.Container.Stream)}),
-		"json": d.section(fields{
-			"address":   d.paths(&f.JSON.Address),
-			"user":      d.paths(&f.JSON.User),
-			"forwarded": d.paths(&f.JSON.Forwarded),
-			"unless":    d.word(&f.JSON.Unless),
-		}),
-		"script": d.script(&f.Script),
-		"rule":   d.rules(&rules),
+		{"description", d.word(&f.Description)},
+		{"ports", d.ports(&f.Ports)},
+		{"daemon", d.list(&f.Daemon)},
+		{"spoofable", d.flag(&f.Spoofable)},
+		{"ledger", d.flag(&f.Ledger)},
+		{"max_length", d.number(&f.MaxLength, 0)},
+		{"journal", d.section(fields{
+			{"match", d.terms(&f.Journal.Match)},
+			{"require", d.list(&f.Journal.Require)},
+		})},
+		{"file", d.section(fields{
+			{"paths", d.list(&f.File.Paths)},
+			{"otherwise", d.list(&f.File.Otherwise)},
+			{"program", d.list(&f.File.Program)},
+		})},
+		{"container", d.section(fields{{"stream", d.word(&f.Container.Stream)}})},
+		{"json", d.section(fields{
+			{"address", d.paths(&f.JSON.Address)},
+			{"user", d.paths(&f.JSON.User)},
+			{"forwarded", d.paths(&f.JSON.Forwarded)},
+			{"unless", d.word(&f.JSON.Unless)},
+		})},
+		{"script", d.script(&f.Script)},
+		{"rule", d.rules(&rules)},
 	})
 	for i := range rules {
 		if len(rules[i].Conditions) > 0 {
@@ -168,7 +176,12 @@ type decoder struct {
 // field sets one key's value; key is the whole path, for the error.
 type field func(key toml.Key, value any)
 
-type fields map[string]field
+// fields are those of a table. Every pass makes them for each filter, and in a map they would
+// take twice the memory.
+type fields []struct {
+	name string
+	set  field
+}
 
 func (d *decoder) fail(key toml.Key, format string, args ...any) {
 	line := max(1, KeyLine(d.text, key))
@@ -198,14 +211,21 @@ func typeName(value any) string {
 }
 
 func (d *decoder) table(at toml.Key, raw map[string]any, known fields) {
-	names := slices.Sorted(maps.Keys(known))
+next:
 	for name, value := range raw {
 		key := slices.Concat(at, toml.Key{name})
-		if set, ok := known[name]; ok {
-			set(key, value)
-		} else {
-			d.fail(key, "unknown key %q%s", name, DidYouMean(name, names))
+		for i := range known {
+			if known[i].name == name {
+				known[i].set(key, value)
+				continue next
+			}
 		}
+		names := make([]string, len(known))
+		for i := range known {
+			names[i] = known[i].name
+		}
+		slices.Sort(names)
+		d.fail(key, "unknown key %q%s", name, DidYouMean(name, names))
 	}
 }
 
@@ -319,21 +339,21 @@ func (d *decoder) rules(dst *[]Rule) field {
 			r := &(*dst)[i]
 			r.Kind, r.Weight = Failure, 1
 			d.table(slices.Concat(key, toml.Key{index(i)}), raw, fields{
-				"name":    d.word(&r.Name),
-				"kind":    d.kind(&r.Kind),
-				"modes":   d.modes(&r.Modes),
-				"pattern": d.word(&r.Pattern),
-				"reason":  d.word(&r.Reason),
-				"where":   d.where(&r.Conditions),
-				"like":    d.like(&r.Conditions),
-				"program": d.list(&r.Program),
-				"weight":  d.number(&r.Weight, 1),
-				"stage":   d.number(&r.Stage, 0),
-				"once":    d.flag(&r.Once),
-				"after":   d.word(&r.After),
-				"alone":   d.flag(&r.Alone),
-				"echo":    d.flag(&r.Echo),
-				"lingers": d.flag(&r.Lingers),
+				{"name", d.word(&r.Name)},
+				{"kind", d.kind(&r.Kind)},
+				{"modes", d.modes(&r.Modes)},
+				{"pattern", d.word(&r.Pattern)},
+				{"reason", d.word(&r.Reason)},
+				{"where", d.where(&r.Conditions)},
+				{"like", d.like(&r.Conditions)},
+				{"program", d.list(&r.Program)},
+				{"weight", d.number(&r.Weight, 1)},
+				{"stage", d.number(&r.Stage, 0)},
+				{"once", d.flag(&r.Once)},
+				{"after", d.word(&r.After)},
+				{"alone", d.flag(&r.Alone)},
+				{"echo", d.flag(&r.Echo)},
+				{"lingers", d.flag(&r.Lingers)},
 			})
 			if r.Modes == nil {
 				r.Modes = []Mode{Normal}

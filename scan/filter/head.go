@@ -1,19 +1,20 @@
 package filter
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Every pass reads the heads of the filters that its jails name, and reading one as
-// TOML costs as much as a tenth of an idle pass. What shipped filters need of TOML is
-// little: readHead reads that, and gives up at anything else.
+// Every pass reads the heads of the filters that its jails name, and the configuration;
+// reading one as TOML costs as much as a tenth of an idle pass. What shipped filters and most
+// configurations need of TOML is little: ReadPlain reads that, and gives up at anything else.
 
-// readHead reads keys, sections one deep, texts without escapes, whole numbers, true
-// and false, and lists. ok is false where text holds anything else: then it is one
-// for the TOML package. A test compares the two for every shipped filter.
-func readHead(text string) (root map[string]any, ok bool) {
+// ReadPlain reads keys, sections one or two deep ([journal], [jail.NAME]), texts without
+// escapes, whole numbers, true and false, and lists. ok is false where text holds anything
+// else: then it is one for the TOML package. A test compares the two for every shipped filter.
+func ReadPlain(text string) (root map[string]any, ok bool) {
 	odd := func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' || c == 0x7f || c == utf8.RuneError }
 	if strings.ContainsFunc(text, odd) {
 		return nil, false
@@ -21,13 +22,25 @@ func readHead(text string) (root map[string]any, ok bool) {
 	h := &head{rest: text}
 	root = map[string]any{}
 	table := root
+	var implied []string // sections that stand before a dot alone
 	for h.skip(); h.rest != "" && !h.bad; h.skip() {
 		if h.take("[") {
-			name := h.word()
-			if table = map[string]any{}; root[name] != nil || !h.take("]") {
+			name, in := h.word(), root
+			if h.take(".") {
+				if root[name] == nil {
+					implied = append(implied, name)
+					root[name] = map[string]any{}
+				}
+				if !slices.Contains(implied, name) { // it stands there itself
+					return nil, false
+				}
+				in = root[name].(map[string]any)
+				name = h.word()
+			}
+			if table = map[string]any{}; in[name] != nil || !h.take("]") {
 				return nil, false
 			}
-			root[name] = table
+			in[name] = table
 			if !h.ended() {
 				return nil, false
 			}
@@ -79,7 +92,7 @@ func (h *head) skip() {
 // word reads a bare key.
 func (h *head) word() string {
 	n := 0
-	for n < len(h.rest) && (h.rest[n] == '_' || h.rest[n] >= 'a' && h.rest[n] <= 'z') {
+	for n < len(h.rest) && (h.rest[n] == '_' || h.rest[n] == '-' || h.rest[n] >= 'a' && h.rest[n] <= 'z' || isDigit(h.rest[n])) {
 		n++
 	}
 	word := h.rest[:n]

@@ -19,9 +19,9 @@ func TestHeads(t *testing.T) {
 			t.Fatal(err)
 		}
 		head, _, _ := strings.Cut(string(text), "\n[[rule]]")
-		got, ok := readHead(head)
+		got, ok := ReadPlain(head)
 		if !ok {
-			t.Errorf("%s: its head holds more than readHead reads (a text with escapes, or an empty one?)", name)
+			t.Errorf("%s: its head holds more than ReadPlain reads (a text with escapes, or an empty one?)", name)
 			continue
 		}
 		var want map[string]any
@@ -31,12 +31,22 @@ func TestHeads(t *testing.T) {
 	}
 }
 
+// What most configurations are is read plainly.
+func TestPlainSections(t *testing.T) {
+	got, ok := ReadPlain("[defaults]\nbantime = \"1d\"\n[jail.sshd]\nenabled = true\n[jail.nginx-http-auth] # both\nmaxretry = 3\n")
+	want := map[string]any{"defaults": map[string]any{"bantime": "1d"}, "jail": map[string]any{"sshd": map[string]any{"enabled": true}, "nginx-http-auth": map[string]any{"maxretry": int64(3)}}}
+	if !ok || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v", got, ok)
+	}
+}
+
 func FuzzHead(f *testing.F) {
-	for _, text := range []string{"a = 1", "a = [\"b\", 'c',]\n[d] # e\nf = [[true], []]\n", "a = \"\"", "a = 01", "[a]\n[a]", "a=1 b=2", "a = \"\"\"x\"\"\"", "a = 'x\ny'"} {
+	for _, text := range []string{"a = 1", "a = [\"b\", 'c',]\n[d] # e\nf = [[true], []]\n", "a = \"\"", "a = 01", "[a]\n[a]", "a=1 b=2", "a = \"\"\"x\"\"\"", "a = 'x\ny'",
+		"[a.b-1]\nc = true\n[a.d]\n", "[a.b]\n[a]", "[a]\n[a.b]", "a = 1\n[a.b]", "[a.b]\n[a.b]", "[a.b.c]", "[a.b]\nc.d = 1", "[a.b]\n[c]\n[a.c]", "1-a = -1"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, ok := readHead(text)
+		got, ok := ReadPlain(text)
 		if !ok {
 			return
 		}
@@ -61,13 +71,13 @@ func TestHeadOf(t *testing.T) {
 		"":                                                 "",
 	} {
 		for first := range len(text) + 2 {
-			if got, err := headOf(strings.NewReader(text), first); got != want || err != nil {
+			if got, err := headOf(strings.NewReader(text), make([]byte, first)); got != want || err != nil {
 				t.Errorf("%q, at first %d: %q, %v", text, first, got, err)
 			}
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := headOf(io.MultiReader(strings.NewReader("ports"), iotest.ErrReader(broken)), 3); err != broken {
+	if _, err := headOf(io.MultiReader(strings.NewReader("ports"), iotest.ErrReader(broken)), make([]byte, 3)); err != broken {
 		t.Errorf("error %v", err)
 	}
 }

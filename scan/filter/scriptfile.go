@@ -16,12 +16,12 @@ func (d *decoder) script(dst **Script) field {
 		s := &Script{Lines: 1}
 		*dst = s
 		d.section(fields{
-			"prefix":     d.word(&s.Prefix),
-			"ignore":     d.list(&s.Ignore),
-			"lines":      d.number(&s.Lines, 1),
-			"dates":      d.list(&s.Dates),
-			"backtracks": d.list(&s.Backtracks),
-			"failure": func(key toml.Key, value any) {
+			{"prefix", d.word(&s.Prefix)},
+			{"ignore", d.list(&s.Ignore)},
+			{"lines", d.number(&s.Lines, 1)},
+			{"dates", d.list(&s.Dates)},
+			{"backtracks", d.list(&s.Backtracks)},
+			{"failure", func(key toml.Key, value any) {
 				tables, ok := value.([]map[string]any)
 				if !ok {
 					d.wrongType(key, "tables [[script.failure]]", value)
@@ -31,12 +31,12 @@ func (d *decoder) script(dst **Script) field {
 				for i, raw := range tables {
 					e := &s.Failures[i]
 					d.table(slices.Concat(key, toml.Key{index(i)}), raw, fields{
-						"name":       d.word(&e.Name),
-						"pattern":    d.word(&e.Pattern),
-						"backtracks": d.flag(&e.Backtracks),
+						{"name", d.word(&e.Name)},
+						{"pattern", d.word(&e.Pattern)},
+						{"backtracks", d.flag(&e.Backtracks)},
 					})
 				}
-			},
+			}},
 		})(key, value)
 	}
 }

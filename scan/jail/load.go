@@ -186,7 +186,9 @@ func (c *Config) dir() string { return filepath.Dir(cmp.Or(c.Path, usual)) }
 
 func parse(path, text string) (*file, error) {
 	f := &file{path: path, text: text, root: map[string]any{}, jail: map[string]any{}}
-	if _, err := toml.Decode(text, &f.root); err != nil {
+	if root, ok := filter.ReadPlain(text); ok {
+		f.root = root
+	} else if _, err := toml.Decode(text, &f.root); err != nil {
 		line, err := filter.Syntax(path, err)
 		return f, fmt.Errorf("%w%s", err, unquoted(text, line))
 	}

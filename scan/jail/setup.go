@@ -20,7 +20,7 @@ func (c *Config) Setup() pass.Setup { return c.setup(host.Self()) }
 
 // setup is Setup on a host with these addresses of its own, or whose own are not known.
 func (c *Config) setup(self map[string]state.Prefix, unknown error) pass.Setup {
-	s := pass.Setup{Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, Causes: maps.Clone(c.Broken),
+	s := pass.Setup{Watches: make([]scan.Watch, 0, len(c.Jails)), Rules: map[string]*state.Rules{}, Kept: map[string]bool{}, Off: map[string]bool{}, Causes: maps.Clone(c.Broken),
 		State: c.State, Kernel: c.Kernel, Deliver: c.Deliver, Metrics: c.Metrics, Notes: slices.Clone(c.Notes), Lists: c.Lists}
 	fail := func(errs ...error) {
 		for _, err := range errs {

@@ -1,11 +1,13 @@
 package journal
 
 import (
-	"errors"
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Exhausted is what a pass knows of the journal's files at its end: which of
@@ -41,9 +43,15 @@ func (f ExhaustedFile) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText reads what MarshalText gives.
-func (f *ExhaustedFile) UnmarshalText(text []byte) error {
-	fields := strings.Split(string(text), " ")
-	if len(fields) != 5 {
+func (f *ExhaustedFile) UnmarshalText(text []byte) error { return f.parse(string(text)) }
+
+func (f *ExhaustedFile) parse(text string) error {
+	var fields [5]string
+	rest := text
+	for i := range fields {
+		fields[i], rest, _ = strings.Cut(rest, " ")
+	}
+	if strings.Count(text, " ") != len(fields)-1 {
 		return fmt.Errorf("%q is no file of a journal", text)
 	}
 	f.ID, f.SeqnumID = fields[0], fields[2]
@@ -51,7 +59,40 @@ func (f *ExhaustedFile) UnmarshalText(text []byte) error {
 	f.Entries, errs[0] = strconv.ParseUint(fields[1], 10, 64)
 	f.Seqnum, errs[1] = strconv.ParseUint(fields[3], 10, 64)
 	f.Surveyed, errs[2] = strconv.ParseUint(fields[4], 10, 64)
-	return errors.Join(errs[:]...)
+	return cmp.Or(errs[:]...)
+}
+
+// ReadExhausted reads the JSON of an Exhausted. Every pass does, so what is as it mostly is,
+// a cursor and files alone, is read without encoding/json.
+func ReadExhausted(text []byte) (x *Exhausted, err error) {
+	if x = readPlain(string(text)); x == nil {
+		x = &Exhausted{}
+		err = json.Unmarshal(text, x)
+	}
+	return x, err
+}
+
+// readPlain gives nil for what is anything else.
+func readPlain(text string) *Exhausted {
+	text, begins := strings.CutPrefix(text, `{"cursor":"`)
+	cursor, list, _ := strings.Cut(text, `","files":["`)
+	list, ends := strings.CutSuffix(list, `"]}`)
+	if !begins || !ends || strings.Contains(cursor, `"`) || strings.Contains(text, `\`) || !utf8.ValidString(text) {
+		return nil
+	}
+	x := &Exhausted{Cursor: cursor, Files: make([]ExhaustedFile, strings.Count(list, `","`)+1)}
+	for i := range x.Files {
+		var item string
+		if item, list, _ = strings.Cut(list, `","`); strings.Contains(item, `"`) || x.Files[i].parse(item) != nil {
+			return nil
+		}
+	}
+	return x
+}
+
+// Same tells whether two say the same, of no damage.
+func (x *Exhausted) Same(y *Exhausted) bool {
+	return x.Cursor == y.Cursor && len(x.Damaged)+len(y.Damaged) == 0 && slices.Equal(x.Files, y.Files)
 }
 
 // file is what is known of file number i of the listing; zero: nothing. The
@@ -110,7 +151,7 @@ func (p *plan) isFresh(t int64) bool { return -settle < p.now-t && p.now-t < set
 // newExhausted describes the files as their headers were at Open. read holds, by seqnum id, the
 // last number that this pass is known to have read.
 func (p *plan) newExhausted(position string, read map[string]uint64) *Exhausted {
-	x := &Exhausted{Cursor: position}
+	x := &Exhausted{Cursor: position, Files: make([]ExhaustedFile, 0, len(p.files))}
 	for i, f := range p.files {
 		if p.known.exhausts(i, f) { // what is in the header was read then, and looked at
 			k := p.known.file(i, f)

@@ -117,6 +117,9 @@ func (l *listing) addDir(dir string) error {
 
 // addAll adds the journal files of what stands in the directory.
 func (l *listing) addAll(dir string, entries []fs.DirEntry) {
+	if l.files == nil {
+		l.files = make([]FileInfo, 0, len(entries))
+	}
 	for _, e := range entries {
 		// journald's own names: NAME.journal while written and when archived,
 		// NAME.journal~ when it was found unclean and put aside.

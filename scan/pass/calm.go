@@ -21,6 +21,7 @@ func (p *Pass) calm(ctx context.Context, memory *nftables.Memory) bool {
 	if untouched, err := nftables.Untouched(ctx, memory); err != nil || !untouched {
 		return false // it will be named, or mended
 	}
+	p.rests = true
 	p.Trace = append(p.Trace, "kernel: nothing to do: untouched, and nothing was decided")
 	p.leftOut(p.volatile.LeftOut)
 	return true
@@ -35,15 +36,21 @@ func (p *Pass) leftOut(n int) {
 
 // settled notes what the kernel was brought to, once that is saved.
 func (p *Pass) settled() {
+	if p.rests {
+		return
+	}
 	if p.volatile.Settled = ""; p.volatile.Kernel != nil {
 		p.volatile.Settled = p.mark(p.Ledger)
 	}
 }
 
-// stayed tells whether a ledger is that of the last pass, as far as is known, and was not put
-// back from a backup.
+// stayed tells whether the ledger, as it was loaded, is that of the last pass, as far as is
+// known, and was not put back from a backup.
 func (p *Pass) stayed(ledger *state.State) bool {
-	return p.volatile.Settled == "" || p.volatile.Settled == p.mark(ledger)
+	if p.volatile.Settled != "" && p.marked == "" { // asked twice
+		p.marked = p.mark(ledger)
+	}
+	return p.volatile.Settled == p.marked
 }
 
 // mark is another one where bans were decided or taken back, which the history counts, or

@@ -134,6 +134,7 @@ func (p *Pass) save() {
 		}
 		return
 	}
+	p.rests = false
 	p.volatile.Journal = nil // the state has it, for the position that it saves
 	p.fail(p.store.Tidy(p.Ledger, p.State, p.Now.Unix()))
 	if err := p.store.Commit(p.Ledger, append(p.Judge.Decisions, p.noted...), p.Now.Unix()); err != nil {

@@ -35,6 +35,7 @@ func (p *Pass) choose(ctx context.Context) {
 			jail.Recounted = 0
 		}
 	}
+	p.entered = make([]scan.Watch, 0, len(p.Watches))
 	chosen, named, paths := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, w := range p.Watches {
 		if w.Err != nil {

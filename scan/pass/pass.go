@@ -84,6 +84,8 @@ type Pass struct {
 	failed   map[string]string       // what keeps jails from their work
 	gaveUp   map[string]string       // what of their lines jails did not judge for want of time
 	store    *state.Store            // nil: there is no state directory yet
+	marked   string                  // the mark of the ledger as it was loaded; empty: nobody asked
+	rests    bool                    // that mark, of what the kernel was brought to, is still the ledger's
 	was      *state.State            // the ledger as it was loaded, which the kernel was brought to; nil: that is not known
 	volatile *state.Volatile
 	noted    []state.Decision       // warnings that are news
@@ -314,9 +316,11 @@ func (p *Pass) Read(ctx context.Context) {
 }
 
 func (p *Pass) readJournal(ctx context.Context) error {
+	matches := scan.Matches(p.entered)
+	asked := named(matches)
+	known, text := p.exhausted(asked)
 	from := journal.Options{Path: p.JournalPath, After: p.Ledger.Sources.Journal, Since: p.floor() * 1e6,
-		Now: p.Now.UnixMicro(), Fields: scan.Fields(p.entered), Exhausted: p.exhausted(),
-		Matches: scan.Matches(p.entered)}
+		Now: p.Now.UnixMicro(), Fields: scan.Fields(p.entered), Exhausted: known, Matches: matches}
 	if p.JournalPath != "" {
 		from.Since = 0
 	}
@@ -340,7 +344,11 @@ func (p *Pass) readJournal(ctx context.Context) error {
 	p.Ledger.Sources.Journal, p.Ledger.Sources.Path, p.Ledger.Sources.Streams = r.Position(), p.JournalPath, streams.Open()
 	// What was read is judged, so the position goes with it even where reading ended
 	// in an error.
-	p.remember(r.Exhausted())
+	now := r.Exhausted()
+	if now == nil || known == nil || !now.Same(known) {
+		text = nil
+	}
+	p.remember(now, text, asked)
 	if len(r.Gaps())+len(r.Warnings()) > 0 {
 		p.Ledger.SaveSoon() // told once
 	}
@@ -374,47 +382,52 @@ func (p *Pass) judge(f scan.Finding) {
 }
 
 // exhausted is what is known of the journal's files at the position on disk, or without any: by
-// the pass before, else by the one that saved the position.
-func (p *Pass) exhausted() *journal.Exhausted {
+// the pass before, else by the one that saved the position; and its text. It is for the matches
+// of that name.
+func (p *Pass) exhausted(asked string) (x *journal.Exhausted, text json.RawMessage) {
 	known, at := p.Ledger.Sources, ""
 	if p.saved != nil {
 		at = p.saved.Cursor
 	}
 	for _, from := range []state.Sources{{Files: p.volatile.Journal, Matches: p.volatile.Matches}, known} {
-		x := &journal.Exhausted{}
-		if from.Matches == p.matches() && json.Unmarshal(from.Files, x) == nil && x.Cursor == at {
-			return x
+		if from.Matches != asked {
+			continue
+		}
+		if x, err := journal.ReadExhausted(from.Files); err == nil && x.Cursor == at {
+			return x, from.Files
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// matches names what is asked of the journal: another question begins anew.
-func (p *Pass) matches() string {
+// named names what is asked of the journal: another question begins anew.
+func named(matches []journal.Match) string {
 	var lines []string
-	for _, term := range scan.Matches(p.entered) {
+	for _, term := range matches {
 		lines = append(lines, strings.Join(term, " "))
 	}
 	return state.Hash(strings.Join(lines, "\n"))
 }
 
-// remember keeps x, which belongs to the position of this pass, for the next one.
+// remember keeps x, which belongs to the position of this pass, for the next one; text is what
+// it is written as, nil: not known.
 // That begins at the position on disk: where this pass is not saved and read
 // nothing after that one, files that are exhausted now are so for it too.
-func (p *Pass) remember(x *journal.Exhausted) {
-	p.Ledger.Sources.Files, p.Ledger.Sources.Matches = nil, p.matches()
+func (p *Pass) remember(x *journal.Exhausted, text json.RawMessage, asked string) {
+	p.Ledger.Sources.Files, p.Ledger.Sources.Matches = nil, asked
 	if x == nil {
 		return
 	}
-	text, err := json.Marshal(x)
-	p.fail(err)
-	p.Ledger.Sources.Files = text
-	if p.Entries == 0 && p.saved != nil {
-		x.Cursor = p.saved.Cursor
-		text, err = json.Marshal(x)
-		p.fail(err)
+	write := func() (err error) { text, err = json.Marshal(x); return err }
+	if text == nil {
+		p.fail(write())
 	}
-	p.volatile.Journal, p.volatile.Matches = text, p.matches()
+	p.Ledger.Sources.Files = text
+	if p.Entries == 0 && p.saved != nil && x.Cursor != p.saved.Cursor {
+		x.Cursor = p.saved.Cursor
+		p.fail(write())
+	}
+	p.volatile.Journal, p.volatile.Matches = text, asked
 }
 
 // adopt takes over what the kernel holds and the rebuilt ledger does not.
