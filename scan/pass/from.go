@@ -3,7 +3,6 @@ package pass
 import (
 	"bytes"
 	"cmp"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,19 +143,29 @@ func fromJSON(text []byte, force bool) (list []Taken, err error) {
 	return list, nil
 }
 
+// fromCSV reads rows of which each is a line: what stands in one before its end holds neither
+// a comma nor a quote. (encoding/csv would add 10 KB to the binary.)
 func fromCSV(text []byte, force bool) (list []Taken, err error) {
-	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	until := slices.Index(rows[0], "until")
-	if until < 0 {
-		return nil, errors.New(`line 1: no column "until"`)
-	}
-	for i, row := range rows[1:] {
-		t, err := taken(row[0], row[until], force)
+	until, n := 0, 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), ",")
+		for i, cell := range cells {
+			cells[i] = strings.Trim(cell, `"`)
+		}
+		if n++; n == 1 {
+			until = slices.Index(cells, "until")
+		}
+		switch {
+		case n > 1 && len(cells) == 1 && cells[0] == "":
+			continue
+		case until < 0 || until >= len(cells):
+			return nil, fmt.Errorf(`line %d: no column "until"`, n)
+		case n == 1:
+			continue
+		}
+		t, err := taken(cells[0], cells[until], force)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", i+2, err)
+			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		list = append(list, t)
 	}
