@@ -449,7 +449,7 @@ func TestSpoofable(t *testing.T) {
 		if err == nil {
 			err = errors.Join(slices.Collect(maps.Values(c.Broken))...)
 		}
-		if err == nil || !strings.Contains(err.Error(), "write allow_spoofable = true") {
+		if err == nil || !strings.Contains(err.Error(), `"scan2ban filters `+name+` --toml" tells how; write allow_spoofable = true`) {
 			t.Errorf("%s: %v", name, err)
 		}
 		c, err = Load(write(t, map[string]string{"scan2ban.toml": text + "allow_spoofable = true\n"}))
