@@ -170,12 +170,18 @@ func (c *checker) askUnit(ctx context.Context, credential *syscall.Credential, a
 	child.Dir, child.Env = "/", []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	child.SysProcAttr = &syscall.SysProcAttr{Credential: credential, AmbientCaps: ambient, Setsid: true}
 	child.WaitDelay = time.Second
-	for fd := 3; fd < 1024; fd++ {
-		syscall.CloseOnExec(fd)
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range open {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
 	}
 	var out, complaint short
 	child.Stdout, child.Stderr = &out, &complaint
-	err := child.Run()
+	err = child.Run()
 	var answer struct{ Findings report.Findings }
 	if bad := json.Unmarshal(out.text, &answer); bad == nil {
 		return answer.Findings, nil // it may have found an error

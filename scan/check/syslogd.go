@@ -54,7 +54,7 @@ func hostNames(_ context.Context, c *checker, found *report.Findings) {
 	}) {
 		return
 	}
-	for _, glob := range []string{"/etc/apache2/*.conf", "/etc/apache2/*-enabled/*", "/etc/httpd/conf*/*.conf"} {
+	for _, glob := range []string{"/etc/apache2/*.conf", "/etc/apache2/*-enabled/*", "/etc/apache2/*.d/*.conf", "/etc/httpd/conf*/*.conf"} {
 		for _, path := range c.root.Glob(glob) {
 			if lookups().MatchString(c.root.Text(path)) {
 				found.Warn("httpd", path+": HostnameLookups On: a client is logged by its reverse name, which can read 8.8.8.8: who chooses his has anybody banned", "HostnameLookups Off")

@@ -43,6 +43,7 @@ func TestHostNames(t *testing.T) {
 		{"/etc/apache2/apache2.conf", "HostnameLookups Off\n", "/var/log/apache2/access.log", false},
 		{"/etc/apache2/apache2.conf", "# HostnameLookups On\nHostnameLookups Double\n", "/var/log/apache2/access.log", false},
 		{"/etc/apache2/sites-enabled/a.conf", "<Directory />\n\thostnamelookups on\n", "/var/log/apache2/access.log", true},
+		{"/etc/apache2/vhosts.d/a.conf", "HostnameLookups On\n", "/var/log/apache2/access_log", true},
 		{"/etc/httpd/conf.d/a.conf", "HostnameLookups \"On\"\n", "/var/log/httpd/access_log", true},
 		{"/etc/httpd/conf/httpd.conf", "HostnameLookups On\n", "/var/log/nginx/access.log", false},
 	} {

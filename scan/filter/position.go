@@ -16,8 +16,11 @@ func Syntax(file string, err error) (line int, placed error) {
 	if !errors.As(err, &bad) {
 		return 0, fmt.Errorf("%s: %w", file, err)
 	}
-	if line = bad.Position.Line; strings.Contains(bad.Message, `end table name, but got '\n'`) {
-		line-- // the package has counted that line feed
+	line = bad.Position.Line
+	for _, open := range []string{"to end table name", "table array name delimiter ']'"} {
+		if strings.Contains(bad.Message, open+`, but got '\n'`) {
+			line-- // the package has counted that line feed
+		}
 	}
 	return line, fmt.Errorf("%s:%d:%d: %s", file, line, bad.Position.Col, strings.TrimSuffix(bad.Message, "."))
 }
@@ -40,7 +43,7 @@ func KeyLine(text string, key toml.Key) int {
 		}
 		return depth == len(key)
 	}
-	s := scanner{rest: text, line: 1}
+	s := scanner{rest: strings.TrimPrefix(text, "\ufeff"), line: 1}
 	var table toml.Key
 	arrays := map[string]int{}
 	for s.skipBlank(); s.rest != ""; s.skipBlank() {

@@ -335,7 +335,7 @@ func (c *Config) finish(j *Jail, f *file) (errs []error) {
 		report("ports", `the filter names no ports (write ports = [...], or ports = "all")`)
 	}
 	if rules.Spoofable && !j.Allow {
-		report("allow_spoofable", "the source address of this protocol can be forged, so a stranger could have anybody banned (write allow_spoofable = true to ban all the same)")
+		report("allow_spoofable", "the source address can be forged, so a stranger could have anybody banned (\"scan2ban filters "+rules.Name+" --toml\" tells how; write allow_spoofable = true to ban all the same)")
 	}
 	j.Matcher = rules.Compile(j.Mode)
 	return errs

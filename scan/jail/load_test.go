@@ -156,6 +156,8 @@ func TestErrors(t *testing.T) {
 		{"unknown filter", "[jail.shd]\nenabled = true\n", false, []string{`shd`, `did you mean "sshd"?`}},
 		{"unknown section", "[default]\nmaxretry = 3\n", true, []string{`:1: unknown key "default" (did you mean "defaults"?)`}},
 		{"an open section", "[defaults]\n[jail.sshd\nenabled = true\n", true, []string{"scan2ban.toml:2:", "to end table name"}},
+		{"an open array", "[defaults]\n[[hook]\nenabled = true\n", true, []string{"scan2ban.toml:2:", "end of table array name"}},
+		{"behind a byte order mark", "\ufeff[defaults]\nmaxrety = 3\n", true, []string{`:2: unknown key "maxrety"`}},
 		{"a key twice", "[defaults]\nmaxretry = 3\nmaxretry = 4\n", true, []string{":3:", "'defaults.maxretry' has already been defined\n"}},
 		{"unknown section with a table in it", "[defaults]\nmaxretry = 3\n[jails.sshd]\nenabled = true\n", true, []string{`:3: unknown key "jails" (did you mean "jail"?)`}},
 		{"a jail's key at the top", "maxretry = 3\n", true, []string{":1:", "it belongs into [defaults] or [jail.NAME]"}},
@@ -447,7 +449,7 @@ func TestSpoofable(t *testing.T) {
 		if err == nil {
 			err = errors.Join(slices.Collect(maps.Values(c.Broken))...)
 		}
-		if err == nil || !strings.Contains(err.Error(), "write allow_spoofable = true") {
+		if err == nil || !strings.Contains(err.Error(), `"scan2ban filters `+name+` --toml" tells how; write allow_spoofable = true`) {
 			t.Errorf("%s: %v", name, err)
 		}
 		c, err = Load(write(t, map[string]string{"scan2ban.toml": text + "allow_spoofable = true\n"}))

@@ -65,12 +65,12 @@ func Expand(glob string) ([]string, error) {
 	}
 	dir := os.NewFile(uintptr(fd), fixed)
 	defer dir.Close()
-	paths, ok := list(dir, glob)
-	if !ok {
-		return nil, fmt.Errorf("log files %s: %s holds more than %d files: none is read (move away what is no log of the service)", glob, fixed, mostNames)
+	paths, err := list(dir, glob)
+	if err == nil && filepath.Dir(glob) != fixed { // what is looked for is deeper
+		paths, err = filepath.Glob(glob)
 	}
-	if filepath.Dir(glob) != fixed { // what is looked for is deeper
-		paths, _ = filepath.Glob(glob) // the glob is well-formed
+	if err != nil {
+		return nil, fmt.Errorf("log files %s: %w", glob, err)
 	}
 	if paths = slices.DeleteFunc(paths, isPacked); len(paths) > mostLogs {
 		return nil, fmt.Errorf("log files %s: there are %d, more than %d: none is read (take out of logpath what is no log of the service)", glob, len(paths), mostLogs)
@@ -85,23 +85,28 @@ var (
 	mostNames = 64 * mostFiles
 )
 
-// list gives the paths in a directory that match a glob, sorted; false where it holds more
-// names than mostNames.
-func list(dir *os.File, glob string) (paths []string, ok bool) {
+// list gives the paths in a directory that match a glob, sorted. It is an error where the
+// directory holds more names than mostNames, or the glob proves to be none: Match("a*[", "")
+// does not tell.
+func list(dir *os.File, glob string) (paths []string, err error) {
 	pattern := filepath.Base(glob)
 	for seen := 0; ; {
 		names, err := dir.Readdirnames(1024)
 		if seen += len(names); seen > mostNames {
-			return nil, false
+			return nil, fmt.Errorf("%s holds more than %d files: none is read (move away what is no log of the service)", dir.Name(), mostNames)
 		}
 		for _, name := range names {
-			if matches, _ := filepath.Match(pattern, name); matches { // the glob is well-formed
+			matches, err := filepath.Match(pattern, name)
+			if err != nil {
+				return nil, err
+			}
+			if matches {
 				paths = append(paths, filepath.Join(dir.Name(), name))
 			}
 		}
 		if err != nil { // io.EOF: all was read
 			slices.Sort(paths)
-			return paths, true
+			return paths, nil
 		}
 	}
 }

@@ -40,6 +40,8 @@ func TestExpand(t *testing.T) {
 		{"a/[", "", filepath.ErrBadPattern},
 		{"none/[", "", filepath.ErrBadPattern},
 		{"file/[", "", filepath.ErrBadPattern},
+		{"a/1*[", "", filepath.ErrBadPattern}, // Match("1*[", "") finds no fault
+		{"*/1*[", "", filepath.ErrBadPattern},
 	} {
 		h.asNobody(func() {
 			paths, err := Expand(h.path(test.glob))
