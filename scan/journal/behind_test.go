@@ -131,6 +131,30 @@ func TestLookedForOnce(t *testing.T) {
 	})
 }
 
+// Where a match does not find all, what libsystemd does not come to from its place in the file is looked
+// for from its beginning too.
+func TestLookedForWithoutMatches(t *testing.T) {
+	e := entries(30, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	eachReader(t, func(t *testing.T, kind string) {
+		for damaged := 14; damaged < 18; damaged++ { // libsystemd comes to it as it looks for its place
+			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:20])
+			o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+			p := read(t, o)
+			journaltest.Write(t, file, e[20:])
+			change(t, file, func(b []byte) {
+				b[objects(b, objectEntry)[damaged]] = 0
+				asked := uint64(bytes.Index(b, []byte("_UID=0"))) - dataPayload - 8
+				b[binary.LittleEndian.Uint64(b[asked+48:])] = 0 // its list
+			})
+			p = read(t, p.goOn(o))
+			same(t, p.entries, lines(e[20:]))
+		}
+	})
+}
+
 // What a header has not come to, by a number of its own that is damaged, waits until it has, and is read once.
 func TestHeaderCountsTooFew(t *testing.T) {
 	e := attack(20)

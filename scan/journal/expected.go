@@ -20,7 +20,7 @@ func (r *Reader) expect(c Cursor, path string) bool {
 	return len(r.expected) <= mostExpected
 }
 
-// lookAgain begins to read all, where entries that were expected have not been read: libsystemd, looking
+// lookAgain begins to read in another way, where entries that were expected have not been read: libsystemd, looking
 // for its place in a file, takes an entry that is damaged for the end. Clocks that went back may be
 // the cause as well, unless the files are read by their numbers alone: then a file is damaged only
 // if the entries are not found.
@@ -32,13 +32,14 @@ func (r *Reader) lookAgain() bool {
 	if r.again || !byClocks {
 		r.tellUnread()
 	}
-	if r.again {
+	if len(r.others) == 0 {
 		return false
 	}
 	r.warned, r.again = append(r.warned, r.src.warnings()...), true
 	err := r.src.close()
 	r.src = empty{}
-	src, openErr := r.reopen()
+	src, openErr := r.others[0]()
+	r.others = r.others[1:]
 	if err = errors.Join(err, openErr); err != nil {
 		r.fail(err)
 		return true

@@ -193,16 +193,18 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 		}
 		return src, nil
 	}
-	r.reopen = func() (reader, error) { // the other way than before
-		if q.seek = ""; p.unlinked {
-			q.terms = terms
-		} else {
-			readAll()
-		}
+	again := func() (reader, error) {
+		q.seek = ""
 		if apart := p.numberings(); len(apart) > 1 {
 			return mergeFiles(apart, open, p.later)
 		}
 		return open(p.open)
+	}
+	if !p.unlinked || q.seek != "" {
+		r.others = append(r.others, func() (reader, error) { readAll(); return again() })
+	}
+	if p.unlinked {
+		r.others = append(r.others, func() (reader, error) { q.terms = terms; return again() })
 	}
 	var err error
 	if apart := p.numberings(); len(apart) > 1 && (p.doubtful || p.wentBack()) {

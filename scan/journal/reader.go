@@ -86,9 +86,9 @@ type Reader struct {
 	kind string
 
 	question question
-	expected map[uint64]string      // by identity: new entries that were met in a file, and its path, until they are read
-	reopen   func() (reader, error) // to read all, or by matches where all was read
-	again    bool                   // they are looked for in all
+	expected map[uint64]string        // by identity: new entries that were met in a file, and its path, until they are read
+	others   []func() (reader, error) // other ways to read: all, and by matches where all was read
+	again    bool                     // they are looked for in one of these
 
 	comparing bool              // entries may still be before the position
 	near      int64             // µs; from here on an entry may be beyond the tail
