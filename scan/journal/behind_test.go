@@ -39,10 +39,7 @@ func TestMessageBehindDamage(t *testing.T) {
 // A pass looks at what was written since the one before, and not again at all that stands behind
 // such damage.
 func TestSurveyGoesOnBehindDamage(t *testing.T) {
-	e := entries(30, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(30)
 	eachReader(t, func(t *testing.T, kind string) {
 		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:10])
 		o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
@@ -85,10 +82,7 @@ func TestBehindDamageInASparseFile(t *testing.T) {
 
 // Of a file whose lists are damaged, that of all entries too, a first pass reads as much as any of them leads to.
 func TestFirstPassOverDamagedLists(t *testing.T) {
-	e := entries(40, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(40)
 	eachReader(t, func(t *testing.T, kind string) {
 		file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e)
 		want := 0
@@ -112,10 +106,7 @@ func TestFirstPassOverDamagedLists(t *testing.T) {
 // What was read is not read again where a list that leads nowhere has all looked through once more; nor
 // does that make the clock step back.
 func TestLookedForOnce(t *testing.T) {
-	e := entries(30, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(30)
 	eachReader(t, func(t *testing.T, kind string) {
 		for damaged := 11; damaged < 16; damaged++ { // whichever libsystemd comes to as it looks for its place
 			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:10])
@@ -134,10 +125,7 @@ func TestLookedForOnce(t *testing.T) {
 // Where a match does not find all, what libsystemd does not come to from its place in the file is looked
 // for from its beginning too.
 func TestLookedForWithoutMatches(t *testing.T) {
-	e := entries(30, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(30)
 	eachReader(t, func(t *testing.T, kind string) {
 		for damaged := 14; damaged < 18; damaged++ { // libsystemd comes to it as it looks for its place
 			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:20])
@@ -181,10 +169,7 @@ func TestHeaderCountsTooFew(t *testing.T) {
 
 // The last entry of a file is waited for behind damage too, though other objects stand behind it.
 func TestLastEntryBehindDamage(t *testing.T) {
-	e := entries(30, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(30)
 	eachReader(t, func(t *testing.T, kind string) {
 		for n := 14; n < 18; n++ {
 			dir := t.TempDir()

@@ -65,10 +65,7 @@ func TestUnreadableField(t *testing.T) {
 
 // Nor does it cost what the matches find in its own file.
 func TestUnreadableFieldOfOthers(t *testing.T) {
-	e := entries(9, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(9)
 	e[3].Fields = map[string]string{"EXTRA": "of another"}
 	want := append(lines(e[:3]), lines(e[4:])...)
 	eachReader(t, func(t *testing.T, kind string) {

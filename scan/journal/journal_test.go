@@ -307,4 +307,13 @@ func entries(n int, text string) []journaltest.Entry {
 	return out
 }
 
+// ofRoot are entries that a match for _UID=0 finds.
+func ofRoot(n int) []journaltest.Entry {
+	e := entries(n, "m")
+	for i := range e {
+		e[i].Fields = map[string]string{"_UID": "0"}
+	}
+	return e
+}
+
 const t0 = 1_700_000_000_000_000 // 2023-11-14T22:13:20Z in µs

@@ -206,10 +206,7 @@ func TestEntryLaterThanThePass(t *testing.T) {
 // died meanwhile, it is looked for in all that the file holds once a pass met it that was not the first to;
 // at once in a file that was put aside.
 func TestUnlistedEntryLaterThanThePass(t *testing.T) {
-	e := entries(3, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(3)
 	for name, want := range map[string][][]string{"system.journal": {nil, lines(e[2:]), nil}, "system@0006.journal~": {lines(e[2:]), nil, nil}} {
 		eachReader(t, func(t *testing.T, kind string) {
 			dir := t.TempDir()

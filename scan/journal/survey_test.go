@@ -111,10 +111,7 @@ func TestDamageIsTold(t *testing.T) {
 
 // Where a file that is being written is damaged before what a pass looks at, what can be read is, and it is told.
 func TestDamageBehindASurvey(t *testing.T) {
-	e := entries(40, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(40)
 	e[22].Message = e[2].Message // one field in the file
 	u64 := binary.LittleEndian.Uint64
 	find := func(b []byte, field string) uint64 { // the first that begins so
@@ -169,10 +166,7 @@ func TestDamageBehindASurvey(t *testing.T) {
 // Of a file that its writer lost, what an earlier pass found sound is looked at again, and what its
 // header does not count is told.
 func TestUncleanFile(t *testing.T) {
-	e := entries(6, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(6)
 	rows := []struct {
 		name, to, warning string
 		damage            func(b, older []byte)

@@ -26,10 +26,7 @@ func change(t *testing.T, file string, f func(b []byte)) {
 
 // Damage that is met at each pass over a file that grows is told once, and other damage of it once.
 func TestDamageIsToldOnce(t *testing.T) {
-	e := entries(40, "m")
-	for i := range e {
-		e[i].Fields = map[string]string{"_UID": "0"}
-	}
+	e := ofRoot(40)
 	uid := func(b []byte) uint64 { // the field that all entries hold
 		all := objects(b, objectData)
 		return all[slices.IndexFunc(all, func(at uint64) bool { return bytes.Contains(b[at:][:dataPayload+8+6], []byte("_UID=0")) })]
