@@ -236,17 +236,22 @@ func (n *node) match(text []byte, at int, groups []int) int {
 		}
 		return at + len(n.literal)
 	case opRepeat:
-		from := at
-		for at < len(text) && n.set[text[at]] && (n.max < 0 || at-from < n.max) {
-			at++
-		}
-		if at-from < n.min {
-			return -1
-		}
-		return at
+		return n.repeat(text, at)
 	case opConcat:
 		for _, sub := range n.subs {
-			if at = sub.match(text, at, groups); at < 0 {
+			switch sub.op { // the two that need no groups, without a call to here
+			case opLiteral:
+				if !bytes.HasPrefix(text[at:], sub.literal) {
+					return -1
+				}
+				at += len(sub.literal)
+				continue
+			case opRepeat:
+				at = sub.repeat(text, at)
+			default:
+				at = sub.match(text, at, groups)
+			}
+			if at < 0 {
 				return -1
 			}
 		}
@@ -259,8 +264,10 @@ func (n *node) match(text []byte, at int, groups []int) int {
 		}
 		return -1
 	case opMaybe:
-		if end := n.subs[0].match(text, at, groups); end >= 0 {
-			return end
+		if at < len(text) && n.first[text[at]] {
+			if end := n.subs[0].match(text, at, groups); end >= 0 {
+				return end
+			}
 		}
 		if groups != nil {
 			for _, group := range n.inside {
@@ -274,6 +281,21 @@ func (n *node) match(text []byte, at int, groups []int) int {
 		groups[2*n.group], groups[2*n.group+1] = at, end
 	}
 	return end
+}
+
+// repeat is match for opRepeat.
+func (n *node) repeat(text []byte, at int) int {
+	from, end := at, len(text)
+	if n.max >= 0 {
+		end = min(end, at+n.max)
+	}
+	for set := n.set; at < end && set[text[at]]; {
+		at++
+	}
+	if at-from < n.min {
+		return -1
+	}
+	return at
 }
 
 func (l *linear) match(message []byte) bool {
