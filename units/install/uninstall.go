@@ -46,16 +46,20 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	if found.By == cronFile || found.By == crontab {
 		in.awaitPasses()
 	}
-	if err := in.letGo(ctx); err != nil && how == (How{Purge: how.Purge}) {
+	err := in.letGo(ctx)
+	if err != nil && how == (How{Purge: how.Purge}) {
 		return errors.Join(append(errs, fmt.Errorf("%w\nthe passes are stopped, and nothing is taken away: without the ledger nobody could lift these bans; "+
 			"%srun it again, or leave them in force with [kernel] backend = \"nftables\"", err, deliver.Before(err)))...)
-	} else {
-		errs = append(errs, err)
 	}
-	errs = append(errs, in.removeBans(ctx))
+	errs = append(errs, err, in.removeBans(ctx))
 	if how.Stop {
 		return errors.Join(errs...)
 	}
+	return errors.Join(append(errs, in.takeAway(ctx, found, how))...)
+}
+
+// takeAway takes away the files, the user and, at the end, the program.
+func (in *Install) takeAway(ctx context.Context, found Found, how How) error {
 	// From here on it is finished, whoever wants it to end: without its unit file systemd takes
 	// the service of a trial for one that may last no longer than others.
 	ctx = context.WithoutCancel(ctx)
@@ -63,13 +67,47 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	if found.Package == "" && in.exists(packageUnitDir+"/scan2ban.timer") {
 		files = append(files, in.layout(true)...) // a package's files that no package knows
 	}
-	var programs []string
+	errs := []error{in.removeFiles(ctx, files, found)}
+	if in.note.User && (found.Package == "" || in.note.Trial != nil) { // else the package's
+		errs = append(errs, in.removeUser(ctx))
+	}
+	switch {
+	case how.Purge:
+		errs = append(errs, in.removeTree(path.Dir(configPath)))
+	case how.Unconfirmed:
+		errs = append(errs, in.takeConfigBack())
+	}
+	errs = append(errs, in.removeTree(stateDir), in.removeTree(runDir))
+	if found.Package == "" {
+		for _, name := range programs(files) {
+			errs = append(errs, in.remove(name))
+		}
+	}
+	errs = append(errs, in.removeEmpty(reverse(in.made(files))...))
+	if found.Package != "" {
+		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
+	}
+	if how == (How{}) && in.exists(configPath) {
+		in.say("the configuration stays: rm -r %s (uninstall --purge does that too)", path.Dir(configPath))
+	}
+	return errors.Join(errs...)
+}
+
+// programs are the paths of the program among files.
+func programs(files []file) (paths []string) {
 	for _, f := range files {
-		switch {
-		case found.Package != "" && !strings.HasPrefix(f.path, "/etc/"):
-		case f.text == nil:
-			programs = append(programs, f.path)
-		default:
+		if f.text == nil {
+			paths = append(paths, f.path)
+		}
+	}
+	return slices.Compact(paths)
+}
+
+// removeFiles takes away what an install lays down, but the program and what is a package's.
+func (in *Install) removeFiles(ctx context.Context, files []file, found Found) error {
+	var errs []error
+	for _, f := range files {
+		if f.text != nil && (found.Package == "" || strings.HasPrefix(f.path, "/etc/")) {
 			errs = append(errs, in.remove(f.path))
 		}
 	}
@@ -81,26 +119,6 @@ func (in *Install) Uninstall(ctx context.Context, how How) error {
 	if in.exists("/run/systemd/system") || in.Host.Systemd {
 		errs = append(errs, in.systemctl(ctx, "daemon-reload"))
 		_ = in.systemctl(ctx, "reset-failed", "scan2ban*") // fails where nothing of it is loaded
-	}
-	if in.note.User && (found.Package == "" || in.note.Trial != nil) { // else the package's
-		errs = append(errs, in.removeUser(ctx))
-	}
-	switch {
-	case how.Purge:
-		errs = append(errs, in.removeTree(path.Dir(configPath)))
-	case how.Unconfirmed:
-		errs = append(errs, in.takeConfigBack())
-	}
-	errs = append(errs, in.removeTree(stateDir), in.removeTree(runDir))
-	for _, name := range slices.Compact(programs) {
-		errs = append(errs, in.remove(name))
-	}
-	errs = append(errs, in.removeEmpty(reverse(in.made(files))...))
-	if found.Package != "" {
-		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
-	}
-	if how == (How{}) && in.exists(configPath) {
-		in.say("the configuration stays: rm -r %s (uninstall --purge does that too)", path.Dir(configPath))
 	}
 	return errors.Join(errs...)
 }
