@@ -50,6 +50,7 @@ func Complete(c *cobra.Command, jails, filters func() []string) {
 		}
 	case strings.Contains(c.Use, " [JAIL]"):
 		c.ValidArgsFunction = names
+	case strings.HasSuffix(c.Use, "[DIR]"): // files, as the shell does by itself
 	default:
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}
