@@ -81,7 +81,7 @@ func (d *Duration) UnmarshalSpan(text string) (err error) {
 }
 
 // ParseTime reads a moment: RFC 3339, a date (its local midnight), or a duration
-// back from now.
+// back from now, whose unit is not left out: 2026 is no such.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
@@ -89,7 +89,7 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
 		return t, nil
 	}
-	if d, err := ParseDuration(text); err == nil && d != Permanent {
+	if d, err := ParseDuration(text); err == nil && d != Permanent && strings.Trim(text, "0123456789") != "" {
 		return now.Add(-time.Duration(d)), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time (write 2026-11-20T18:00:00Z, 2026-11-20, or 30d for that long ago)", text)

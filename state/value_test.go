@@ -106,8 +106,10 @@ func TestParseTime(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
-	if _, err := ParseTime("yesterday", now); err == nil {
-		t.Error("yesterday is no time")
+	for _, text := range []string{"yesterday", "2030", "permanent", ""} {
+		if _, err := ParseTime(text, now); err == nil {
+			t.Errorf("%q is no time", text)
+		}
 	}
 }
 

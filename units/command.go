@@ -1,6 +1,7 @@
 package units
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,17 +14,24 @@ func Describe(c *cobra.Command, wrong func(error) error) *cobra.Command {
 	c.Long, c.Example = Help(c.Name())
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, list []string) error {
-			if err := args(c, list); err != nil {
-				return wrong(fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath()))
+			err := args(c, list)
+			if err != nil && c.HasParent() { // cobra's words count arguments and name none
+				err = errors.New("usage: " + c.UseLine())
 			}
-			return nil
+			if err != nil {
+				err = wrong(fmt.Errorf("%w (see \"%s --help\")", err, c.CommandPath()))
+			}
+			return err
 		}
 	}
 	return c
 }
 
-// Complete lets the shell complete names of jails, for [JAIL] and --jail, and of
-// filters, for FILTER.
+// choices are the values of flags that take one of a few.
+var choices = [...][2]string{{"form", "plain nft csv json"}, {"mode", "normal ddos extra aggressive"}, {"test", "mail hook"}}
+
+// Complete lets the shell complete names of jails, for [JAIL] and --jail, of filters, for
+// FILTER, and the choices.
 func Complete(c *cobra.Command, jails, filters func() []string) {
 	names := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return jails(), cobra.ShellCompDirectiveNoFileComp
@@ -42,10 +50,14 @@ func Complete(c *cobra.Command, jails, filters func() []string) {
 		}
 	case strings.Contains(c.Use, " [JAIL]"):
 		c.ValidArgsFunction = names
+	case strings.HasSuffix(c.Use, "[DIR]"): // files, as the shell does by itself
 	default:
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}
-	if c.Flags().Lookup("jail") != nil {
-		_ = c.RegisterFlagCompletionFunc("jail", names) // fails only where it is registered twice
+	_ = c.RegisterFlagCompletionFunc("jail", names) // fails only where there is no such flag
+	for _, flag := range choices {
+		_ = c.RegisterFlagCompletionFunc(flag[0], func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return strings.Fields(flag[1]), cobra.ShellCompDirectiveNoFileComp
+		})
 	}
 }

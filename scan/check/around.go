@@ -69,7 +69,7 @@ func fail2ban(_ context.Context, c *checker, found *report.Findings) {
 			found.Warn("Fail2Ban", detail+": both ban, and an address that one lets go may still be banned by the other",
 				switchOver+"\nor enforce = false in [defaults] while you compare")
 		} else {
-			found.Note("Fail2Ban", detail+": it bans, scan2ban observes. To switch over: "+switchOver+" and enforce = true")
+			found.Note("Fail2Ban", detail+": it bans, scan2ban observes. To switch over: "+switchOver+", and take enforce = false away (rm /etc/scan2ban/conf.d/observe.toml)")
 		}
 	}
 }

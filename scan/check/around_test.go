@@ -52,7 +52,7 @@ func TestFail2Ban(t *testing.T) {
 	c := healthy()
 	has(t, "none", look(fail2ban, c))
 	c.fail2ban = func() (bool, string) { return true, "fail2ban.service is active, jails: sshd" }
-	has(t, "observing", look(fail2ban, observing(c)), "note Fail2Ban: fail2ban.service is active, jails: sshd: it bans, scan2ban observes")
+	has(t, "observing", look(fail2ban, observing(c)), "note Fail2Ban: fail2ban.service is active, jails: sshd: it bans, scan2ban observes. To switch over: systemctl disable --now fail2ban, and take enforce = false away (rm /etc/scan2ban/conf.d/observe.toml)")
 	c.Rules["sshd"].Enforce = true
 	has(t, "both", look(fail2ban, c), "warning Fail2Ban: fail2ban.service is active, jails: sshd: both ban", "systemctl disable --now fail2ban")
 }

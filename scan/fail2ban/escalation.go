@@ -2,7 +2,6 @@ package fail2ban
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -134,7 +133,7 @@ func (j *jail) ignored() {
 			j.left("ignoreip", "ignoreip %s: it is no address, and names are not resolved (write its addresses, or have a job of yours keep them in an ignorefile)", word)
 		}
 		for _, one := range own {
-			if !slices.Contains(list, one) {
+			if !has(list, one) {
 				list = append(list, one)
 			}
 		}

@@ -78,7 +78,7 @@ func together(list []Left) []Left {
 		if of.Jail != "" && of.Jail != l.Jail {
 			of.Jail, of.Jails = "", []string{of.Jail}
 		}
-		if len(of.Jails) > 0 && !slices.Contains(of.Jails, l.Jail) {
+		if len(of.Jails) > 0 && !has(of.Jails, l.Jail) {
 			of.Jails = append(of.Jails, l.Jail)
 		}
 	}
@@ -186,7 +186,7 @@ func (o Options) Read() (*Result, error) {
 	fmt.Fprintf(&b, "# From %s, by scan2ban import.\n\n", report.Clean(o.Dir))
 	b.WriteString("[defaults]\nipv6_prefix = 128 # as Fail2Ban counts; 64, the default here, takes the addresses of one client together\n")
 	for _, name := range slices.Sorted(maps.Keys(t.sections)) {
-		if name == defaults || name == "INCLUDES" || len(o.Jails) > 0 && !slices.Contains(o.Jails, name) {
+		if name == defaults || name == "INCLUDES" || len(o.Jails) > 0 && !has(o.Jails, name) {
 			continue
 		}
 		j := &jail{name: name, tree: t, dir: o.Dir, keep: o.KeepFilters, result: r}
@@ -261,4 +261,4 @@ func (r *Result) write(dir string) error {
 	return nil
 }
 
-func shipped(name string) bool { return slices.Contains(filter.Names(), name) }
+func shipped(name string) bool { return has(filter.Names(), name) }

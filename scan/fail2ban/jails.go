@@ -59,8 +59,13 @@ func (j *jail) leftAt(v value, format string, args ...any) {
 //go:noinline
 func (j *jail) set(key, value string) { fmt.Fprintf(&j.b, "%s = %s\n", key, value) }
 
+// has is slices.Contains, which would be inlined in each of its places.
+//
+//go:noinline
+func has(list []string, word string) bool { return slices.Contains(list, word) }
+
 func isTrue(text string) bool {
-	return slices.Contains([]string{"1", "on", "true", "yes"}, strings.ToLower(text))
+	return has([]string{"1", "on", "true", "yes"}, strings.ToLower(text))
 }
 
 func tomlList(words []string) string {
@@ -145,11 +150,14 @@ func (j *jail) filter() error {
 		j.set("filter", quote(name))
 		for _, option := range slices.Sorted(maps.Keys(options)) {
 			switch v := options[option]; {
-			case option == "mode" && slices.Contains([]string{"normal", "ddos", "extra", "aggressive"}, v):
+			case option == "mode" && has([]string{"normal", "ddos", "extra", "aggressive"}, v):
 				j.set("mode", quote(v))
 			case v != "" && option != "logtype":
-				j.left("filter", "the filter's option %s = %s", option, v)
+				j.left("filter", "an option that scan2ban's filter has not (--keep-filters converts Fail2Ban's): %s = %s", option, v)
 			}
+		}
+		if j.own.Spoofable {
+			j.left("filter", "filter %s: the jail is broken until you write allow_spoofable = true (\"scan2ban filters %[1]s --toml\" tells why)", name)
 		}
 		j.result.Jails = append(j.result.Jails, Imported{jailName(j.name), name, false})
 		return j.changed(name)
@@ -179,9 +187,12 @@ func (j *jail) filter() error {
 
 // changed tells what the admin wrote over a filter of Fail2Ban's that is not converted.
 func (j *jail) changed(name string) error {
-	t, _, err := readTree(filepath.Join(j.dir, "filter.d"), name)
+	t, found, err := readTree(filepath.Join(j.dir, "filter.d"), name)
 	if err != nil {
 		return err
+	}
+	if _, known := forgeries()[name]; found && !known {
+		j.left("filter", "filter %s: it is not one of Fail2Ban's; scan2ban's of that name is taken (--keep-filters converts yours)", name)
 	}
 	for _, section := range slices.Sorted(maps.Keys(t.sections)) {
 		for _, option := range slices.Sorted(maps.Keys(t.sections[section])) {
@@ -317,7 +328,9 @@ func (j *jail) actions() error {
 	}
 	if !closes {
 		j.set("ports", closedPorts(j.text("port"))) // a converted filter names none
-		j.set("enforce", "false # none of its actions closes a port")
+		const bansNobody = "false # none of its actions closes a port"
+		j.set("enforce", bansNobody)
+		j.left("action", "enforce = "+bansNobody)
 	}
 	return nil
 }

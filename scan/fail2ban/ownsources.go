@@ -87,7 +87,7 @@ func (j *jail) chosen(option string) (at value, ok bool) {
 // admin's, who has edited that file.
 func (j *jail) stock(v value) bool {
 	return !slices.ContainsFunc(words(v.text), func(path string) bool {
-		return !j.own.Ledger && !reference().MatchString(path) && !slices.Contains(j.own.File.Paths, path) && anotherLog(j.own, path) == ""
+		return !j.own.Ledger && !reference().MatchString(path) && !has(j.own.File.Paths, path) && anotherLog(j.own, path) == ""
 	})
 }
 

@@ -127,7 +127,7 @@ func (t *tree) tags(option string, all map[string]string) (string, error) {
 				v, there, err := t.get(section, inner, nil)
 				put, ok = v.text, there && err == nil
 			}
-			if !ok || name == option || slices.Contains([]string{"HOST", "ADDR", "F-ID"}, name) {
+			if !ok || name == option || has([]string{"HOST", "ADDR", "F-ID"}, name) {
 				return whole
 			}
 			changed = true

@@ -42,7 +42,7 @@ func readTree(dir, name string) (t *tree, found bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		found = found || s != nil && slices.Contains(files, file)
+		found = found || s != nil && has(files, file)
 		t.merge(s)
 	}
 	return t, found, nil
@@ -90,7 +90,7 @@ func withIncludes(files, seen []string, left *int) (all []string, err error) {
 				if !filepath.IsAbs(name) {
 					name = filepath.Join(filepath.Dir(file), name)
 				}
-				if slices.Contains(seen, name) || name == file {
+				if has(seen, name) || name == file {
 					continue
 				}
 				more, err := withIncludes([]string{name}, append(slices.Clone(seen), file), left)
@@ -110,7 +110,7 @@ func expandLocal(files []string) (all []string) {
 	for _, file := range files {
 		all = append(all, file)
 		local := strings.TrimSuffix(file, filepath.Ext(file)) + ".local"
-		if !slices.Contains(files, local) {
+		if !has(files, local) {
 			all = append(all, local)
 		}
 	}

@@ -21,10 +21,11 @@ var catalogue embed.FS
 type UnknownError struct {
 	Name  string
 	Valid []string // the names that there are
+	hint  string   // where others may be
 }
 
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("no such filter %q%s", e.Name, DidYouMean(e.Name, e.Valid))
+	return fmt.Sprintf("no such filter %q%s", e.Name, DidYouMean(e.Name, e.Valid)+e.hint)
 }
 
 // Names are the filters that Load finds, sorted: the shipped ones and those of dirs.
@@ -48,7 +49,11 @@ func Names(dirs ...string) []string {
 // slash or ".toml".
 func Open(nameOrPath string, dirs ...string) (*Filter, error) {
 	if !strings.ContainsRune(nameOrPath, filepath.Separator) && !strings.HasSuffix(nameOrPath, ".toml") {
-		return Load(nameOrPath, dirs...)
+		f, err := Load(nameOrPath, dirs...)
+		if unknown, ok := err.(*UnknownError); ok {
+			unknown.hint = "; one of your own lies in filters/ beside scan2ban.toml, or is named as a file: ./NAME.toml"
+		}
+		return f, err
 	}
 	text, err := os.ReadFile(nameOrPath)
 	if err != nil {
@@ -63,7 +68,7 @@ func Open(nameOrPath string, dirs ...string) (*Filter, error) {
 func Load(name string, dirs ...string) (*Filter, error) {
 	base := name + ".toml"
 	if name == "" || filepath.Base(base) != base {
-		return nil, &UnknownError{name, Names(dirs...)}
+		return nil, &UnknownError{Name: name, Valid: Names(dirs...)}
 	}
 	for _, dir := range slices.Backward(dirs) {
 		path := filepath.Join(dir, base)
@@ -78,7 +83,7 @@ func Load(name string, dirs ...string) (*Filter, error) {
 	}
 	f, err := parseShipped(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &UnknownError{name, Names(dirs...)}
+		return nil, &UnknownError{Name: name, Valid: Names(dirs...)}
 	}
 	return f, err
 }
@@ -98,7 +103,7 @@ func Own(name string, dirs ...string) string {
 // an *UnknownError or that of reading it.
 func fileText(name string, dirs ...string) (string, error) {
 	if !slices.Contains(Names(dirs...), name) {
-		return "", &UnknownError{name, Names(dirs...)}
+		return "", &UnknownError{Name: name, Valid: Names(dirs...)}
 	}
 	if path := Own(name, dirs...); path != "" {
 		text, err := os.ReadFile(path)

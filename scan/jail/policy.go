@@ -89,7 +89,11 @@ func (c *Config) policy(rules map[string]*state.Rules, text string, only []strin
 		own := j.clone()
 		md, err := toml.Decode(lines, &own.Policy)
 		if err != nil {
-			return nil, errors.New(strings.TrimPrefix(err.Error(), "toml: "))
+			text := err.Error()
+			if _, of, ok := strings.Cut(text, `last key "`); ok { // behind the number of a line that nobody wrote
+				text = strings.Replace(of, `")`, "", 1)
+			}
+			return nil, errors.New(strings.TrimPrefix(text, "toml: "))
 		}
 		for _, key := range md.Undecoded() {
 			return nil, fmt.Errorf("unknown key %q%s", key, filter.DidYouMean(key.String(), policyKeys))

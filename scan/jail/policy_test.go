@@ -31,6 +31,7 @@ func TestPolicyKeys(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"maxrety=3": `(did you mean "maxretry"?)`, "escalation.jiter=1m": `(did you mean "escalation.jitter"?)`, "mode=extra": "unknown key", "instant=x": "",
+		"findtime=5x": `--policy "findtime=5x": findtime: "5x" is not a duration`, "findtime=2h,maxretry=x": `": maxretry: incompatible types`, "a..b=3": "unexpected '.'",
 		"ignoreip=192.0.2.1": "whom to ignore", "maxretry=3,ignoreip=192.0.2.0/24": "whom to ignore", "ignorefile=/etc/hosts": "whom to ignore", "ignoreself=false": "whom to ignore",
 	} {
 		if _, err := c.Policies(rules, []string{text}, nil); err == nil || !strings.Contains(err.Error(), want) {

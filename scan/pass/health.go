@@ -92,6 +92,7 @@ func (p *Pass) condition(name string) report.Condition {
 // units that its filter names is running, which their control groups show.
 func (p *Pass) quiet(name string) string {
 	var units, running []string
+	last := "" // of units: a filter may have several terms of one
 	for _, w := range p.Watches {
 		if w.Jail == name && w.Missing != "" {
 			return w.Missing
@@ -100,8 +101,8 @@ func (p *Pass) quiet(name string) string {
 	for _, w := range p.entered {
 		for _, term := range w.Terms {
 			for _, match := range term {
-				if unit, ok := strings.CutPrefix(match, "_SYSTEMD_UNIT="); ok && w.Jail == name {
-					units = append(units, unit)
+				if unit, ok := strings.CutPrefix(match, "_SYSTEMD_UNIT="); ok && w.Jail == name && unit != last {
+					units, last = append(units, unit), unit
 				}
 			}
 		}
@@ -117,7 +118,7 @@ func (p *Pass) quiet(name string) string {
 	case p.JournalPath != "" || len(units) == 0:
 		return ""
 	case len(running) == 0:
-		return strings.Join(units, " and ") + " are not running, or not under systemd"
+		return "not running, or not under systemd: " + strings.Join(units, ", ")
 	}
 	return running[0] + " is running: does it log to the journal, and at what level?"
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"scan2ban/scan"
 	"scan2ban/scan/journal/journaltest"
 	"scan2ban/state"
 	"scan2ban/state/report"
@@ -106,6 +107,15 @@ func TestSilentSince(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(begin+9*86400, "since "+report.Local(begin+9*86400-span))
+}
+
+// A unit that several terms of a filter name is named once.
+func TestQuiet(t *testing.T) {
+	p := &Pass{entered: []scan.Watch{{Jail: "mine", Terms: [][]string{{"_SYSTEMD_UNIT=no-such-a.service", "_EXE=/a"}, {"_SYSTEMD_UNIT=no-such-a.service", "_EXE=/b"}, {"_SYSTEMD_UNIT=no-such-b.service"}}},
+		{Jail: "other", Terms: [][]string{{"_SYSTEMD_UNIT=no-such-c.service"}}}}}
+	if got, want := p.quiet("mine"), "not running, or not under systemd: no-such-a.service, no-such-b.service"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }
 
 // What kept a pass from its work is told until one goes well.

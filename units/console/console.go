@@ -48,7 +48,10 @@ func ExitCode(err error, w io.Writer) int {
 
 type usage struct{ error }
 
-// Usage marks an error as one of usage or configuration: exit code 2.
+// Usage marks an error as one of usage or configuration: exit code 2. It is called in many
+// places, and not inlined there.
+//
+//go:noinline
 func Usage(err error) error { return usage{err} }
 
 // Wrong is Usage of an error, and nil of none; a file that takes no more is no such error.
