@@ -145,8 +145,8 @@ func reportCommand(o *options) *cobra.Command {
 	var ask past.Flags
 	c := &cobra.Command{Use: "report", Short: "What happened, and what a policy would have done", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		options, err := jail.Report(o.config, &ask)
-		if html := ask.HTML != ""; ask.CSV && o.JSON || html && (ask.CSV || o.JSON) {
-			err = errors.New("--csv, --html and --json: one of them alone")
+		if ask.CSV && o.JSON {
+			err = errors.New("--csv and --json: one of them")
 		}
 		if err != nil {
 			return console.Usage(err)

@@ -35,16 +35,18 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.Jails, "jail", nil, "only this `JAIL`; may be repeated (default: all)")
 	flags.StringArrayVar(&f.Files, "file", nil, "read this log `FILE`, plain or .gz, instead; may be repeated, in any order")
 	flags.StringArrayVar(&f.Policies, "policy", nil, "compare with this `POLICY`: maxretry=3,findtime=1h or a file; may be repeated")
-	flags.StringVar(&f.HTML, "html", "", "write a page to this `FILE` instead")
+	flags.StringVar(&f.HTML, "html", "", "write a page to this `FILE` instead, or beside --json or --csv")
 	flags.BoolVar(&f.CSV, "csv", false, "print the addresses as CSV")
 }
 
 // Print writes the report in the form that was asked for.
 func (f *Flags) Print(w io.Writer, found *report.Past, asJSON bool) error {
-	switch {
-	case f.HTML != "":
-		return found.WriteHTML(f.HTML)
-	case f.CSV:
+	if f.HTML != "" {
+		if err := found.WriteHTML(f.HTML); err != nil || !f.CSV && !asJSON {
+			return err
+		}
+	}
+	if f.CSV {
 		return found.CSV(w)
 	}
 	return report.Show(w, found, asJSON)

@@ -53,6 +53,9 @@ func exitCode(err error) int {
 	return -1
 }
 
+// systemctl runs it. It is called in many places, and not inlined there.
+//
+//go:noinline
 func (in *Install) systemctl(ctx context.Context, args ...string) error {
 	_, err := in.Runner.Run(ctx, "", "systemctl", args...)
 	return err

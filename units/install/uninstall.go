@@ -67,40 +67,21 @@ func (in *Install) takeAway(ctx context.Context, found Found, how How) error {
 	if found.Package == "" && in.exists(packageUnitDir+"/scan2ban.timer") {
 		files = append(files, in.layout(true)...) // a package's files that no package knows
 	}
-	errs := []error{in.removeFiles(ctx, files, found)}
-	if in.note.User && (found.Package == "" || in.note.Trial != nil) { // else the package's
-		errs = append(errs, in.removeUser(ctx))
-	}
-	switch {
-	case how.Purge:
-		errs = append(errs, in.removeTree(path.Dir(configPath)))
-	case how.Unconfirmed:
-		errs = append(errs, in.takeConfigBack())
-	}
-	errs = append(errs, in.removeTree(stateDir), in.removeTree(runDir))
-	if found.Package == "" {
-		for _, name := range programs(files) {
-			errs = append(errs, in.remove(name))
-		}
-	}
-	errs = append(errs, in.removeEmpty(reverse(in.made(files))...))
+	err := errors.Join(
+		in.removeFiles(ctx, files, found),
+		in.removeAccount(ctx, found),
+		in.removeConfig(how),
+		in.removeTree(stateDir),
+		in.removeTree(runDir),
+		in.removeProgram(files, found),
+		in.removeEmpty(reverse(in.made(files))...))
 	if found.Package != "" {
 		in.say("the files belong to the package %s: %s", found.Package, found.Remove)
 	}
 	if how == (How{}) && in.exists(configPath) {
 		in.say("the configuration stays: rm -r %s (uninstall --purge does that too)", path.Dir(configPath))
 	}
-	return errors.Join(errs...)
-}
-
-// programs are the paths of the program among files.
-func programs(files []file) (paths []string) {
-	for _, f := range files {
-		if f.text == nil {
-			paths = append(paths, f.path)
-		}
-	}
-	return slices.Compact(paths)
+	return err
 }
 
 // removeFiles takes away what an install lays down, but the program and what is a package's.
@@ -121,6 +102,35 @@ func (in *Install) removeFiles(ctx context.Context, files []file, found Found) e
 		_ = in.systemctl(ctx, "reset-failed", "scan2ban*") // fails where nothing of it is loaded
 	}
 	return errors.Join(errs...)
+}
+
+// removeAccount takes away the user, unless that is a package's.
+func (in *Install) removeAccount(ctx context.Context, found Found) error {
+	if in.note.User && (found.Package == "" || in.note.Trial != nil) {
+		return in.removeUser(ctx)
+	}
+	return nil
+}
+
+func (in *Install) removeConfig(how How) error {
+	switch {
+	case how.Purge:
+		return in.removeTree(path.Dir(configPath))
+	case how.Unconfirmed:
+		return in.takeConfigBack()
+	}
+	return nil
+}
+
+// removeProgram takes away the program, unless that is a package's.
+func (in *Install) removeProgram(files []file, found Found) (err error) {
+	last := ""
+	for _, f := range files {
+		if f.text == nil && found.Package == "" && f.path != last {
+			err, last = errors.Join(err, in.remove(f.path)), f.path
+		}
+	}
+	return err
 }
 
 // anything tells whether there is something to take away.
