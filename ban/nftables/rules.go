@@ -186,6 +186,9 @@ func equal(data ...byte) *expr.Cmp {
 	return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data}
 }
 
+// port is a port as the packet has it. It is called in many places, and not inlined there.
+//
+//go:noinline
 func port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func mask(bits, full int) netip.Addr {

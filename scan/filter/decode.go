@@ -239,6 +239,9 @@ func (d *decoder) section(known fields) field {
 	}
 }
 
+// word takes a string. It is called in many places, and not inlined there, as list.
+//
+//go:noinline
 func (d *decoder) word(dst *string) field {
 	return func(key toml.Key, value any) {
 		var ok bool
@@ -269,6 +272,9 @@ func (d *decoder) number(dst *int, least int) field {
 	}
 }
 
+// list takes strings.
+//
+//go:noinline
 func (d *decoder) list(dst *[]string) field {
 	return func(key toml.Key, value any) { *dst = d.strings(key, value) }
 }

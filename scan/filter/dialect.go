@@ -75,6 +75,9 @@ func (t *translator) fail(format string, args ...any) error {
 	return fmt.Errorf("at %d of the expression: %s", t.at, fmt.Sprintf(format, args...))
 }
 
+// rest is what is not translated yet. It is called in many places, and not inlined there.
+//
+//go:noinline
 func (t *translator) rest() string { return t.in[t.at:] }
 
 func (t *translator) run() error {
