@@ -32,6 +32,20 @@ func (s *survey) behind(at uint64) error {
 	return nil
 }
 
+// isOutgrown tells whether objects stand at the offset, behind the last one of the header, that it has
+// not come to: its writer names each before it makes the next one.
+func (s *survey) isOutgrown(at uint64) bool {
+	for range 2 {
+		b, err := s.bytes(at, objectHead)
+		if err != nil || b[0] == 0 || b[0] > objectTag {
+			return false
+		}
+		at += (binary.LittleEndian.Uint64(b[8:]) + 7) &^ 7
+	}
+	now, err := readInfo(s.info.Path)
+	return err == nil && now.tailObject == s.info.tailObject
+}
+
 // uncounted is the offset of an object behind the last one that the header names: the header is
 // older than the rest, which libsystemd does not read. There may be a hole between them. 0: there is none.
 func uncounted(f FileInfo) uint64 {

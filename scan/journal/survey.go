@@ -146,11 +146,13 @@ func (s *survey) walk() (end uint64, err error) {
 	if err != nil || at != info.tailObject || b[0] == 0 || b[0] > objectTag {
 		return 0, fmt.Errorf("%w: its last object is none", errDamaged)
 	}
-	switch _, err := s.object(at); {
+	switch size, err := s.object(at); {
 	case isRefused(err):
 		return 0, err
 	case err != nil && info.State == Archived:
 		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+	case err == nil && info.State != Archived && !info.isUnclean() && s.isOutgrown(at+(size+7)&^7):
+		return s.offset, fmt.Errorf("%w at byte %d: its header is older than what stands behind", errDamaged, at)
 	}
 	if err := s.compare(s.from == 0); err != nil {
 		return s.offset, err
