@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -88,9 +87,14 @@ func surveyFile(info *FileInfo, from uint64, q question) (spoiled []uint64, err 
 	}
 	switch l := s.links; {
 	case isRefused(err):
-	case s.from == 0 && l.spoilt > l.sound: // it is not the fields
+	case s.from > 0 && l.spoilt > l.sound: // of few fields that says little
+		return surveyFile(info, 0, q)
+	case l.spoilt > l.sound: // it is not the fields
 		s.spoiled = nil
-		err = unlinked{cmp.Or(err, damaged(fault("its fields are filed under another file's id")))}
+		if err == nil {
+			err = damaged(fault("its fields are filed under another file's id"))
+		}
+		err = unlinked{err}
 	case err == nil && l.spoilt > 0:
 		err = spoilt{damagedAt(s.links.first, fault("a field that is not what was written"))}
 	}
@@ -115,7 +119,9 @@ func (s *survey) walk() (end uint64, err error) {
 			return 0, err
 		}
 		if err != nil {
-			first = cmp.Or(first, damagedAt(at, err))
+			if first == nil {
+				first = damagedAt(at, err)
+			}
 			if s.broken > 0 {
 				s.spoiled, s.broken = append(s.spoiled, s.broken), 0
 			}
