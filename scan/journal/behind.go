@@ -40,7 +40,11 @@ func (s *survey) isOutgrown(at uint64) bool {
 		if err != nil || b[0] == 0 || b[0] > objectTag {
 			return false
 		}
-		at += (binary.LittleEndian.Uint64(b[8:]) + 7) &^ 7
+		size := binary.LittleEndian.Uint64(b[8:])
+		if size < objectHead { // it is being made
+			return false
+		}
+		at += (size + 7) &^ 7
 	}
 	now, err := readInfo(s.info.Path)
 	return err == nil && now.tailObject == s.info.tailObject
