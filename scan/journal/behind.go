@@ -32,6 +32,24 @@ func (s *survey) behind(at uint64) error {
 	return nil
 }
 
+// isOutgrown tells whether objects stand at the offset, behind the last one of the header, that it has
+// not come to: its writer names each before it makes the next one.
+func (s *survey) isOutgrown(at uint64) bool {
+	for range 2 {
+		b, err := s.bytes(at, objectHead)
+		if err != nil || b[0] == 0 || b[0] > objectTag {
+			return false
+		}
+		size := binary.LittleEndian.Uint64(b[8:])
+		if size < objectHead { // it is being made
+			return false
+		}
+		at += (size + 7) &^ 7
+	}
+	now, err := readInfo(s.info.Path)
+	return err == nil && now.tailObject == s.info.tailObject
+}
+
 // uncounted is the offset of an object behind the last one that the header names: the header is
 // older than the rest, which libsystemd does not read. There may be a hole between them. 0: there is none.
 func uncounted(f FileInfo) uint64 {

@@ -242,3 +242,25 @@ func TestFieldWithinText(t *testing.T) {
 		warned(t, p.warnings, file, "fields that are none")
 	})
 }
+
+// What stands behind a header that is older than the rest waits until the header has come to it, and is
+// read once, whatever another file holds.
+func TestHeaderIsOlder(t *testing.T) {
+	e := ofRoot(30)
+	later := boot(2, t0+1e9, ofRoot(1))
+	eachReader(t, func(t *testing.T, kind string) {
+		dir := t.TempDir()
+		file := journaltest.Write(t, filepath.Join(dir, "system.journal"), e[:10])
+		journaltest.Write(t, filepath.Join(dir, "user-1000.journal"), later)
+		var older, newer []byte
+		change(t, file, func(b []byte) { older = bytes.Clone(b[:headerSize]) })
+		journaltest.Write(t, file, e[10:])
+		change(t, file, func(b []byte) { newer = bytes.Clone(b[:headerSize]); copy(b, older) })
+		o := Options{Path: dir, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+		p := read(t, o)
+		same(t, p.entries, lines(e[:10], later))
+		warned(t, p.warnings, file, "its header is older")
+		change(t, file, func(b []byte) { copy(b, newer) })
+		same(t, read(t, p.goOn(o)).entries, lines(e[10:]))
+	})
+}

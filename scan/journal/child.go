@@ -290,14 +290,14 @@ func (c *child) field(name string) ([]byte, bool) { return c.parser.value(name) 
 
 func (c *child) cursor() (string, error) {
 	if c.here == "" {
-		return "", errors.New("no entry")
+		return "", errNoEntry
 	}
 	return c.here, nil
 }
 
 func (c *child) previousCursor() (string, error) {
 	if c.before == "" {
-		return "", errors.New("no entry before this one")
+		return "", errNoneBefore
 	}
 	return c.before, nil
 }

@@ -79,9 +79,7 @@ func list(path string) (*listing, error) {
 		dirs = machineDirs(path, entries)
 	}
 	for _, dir := range dirs {
-		if err := l.addDir(dir); err != nil {
-			return nil, fmt.Errorf("open journal: %w", err)
-		}
+		l.addDir(dir)
 	}
 	return l, l.verdict(where)
 }
@@ -100,19 +98,16 @@ func machineDirs(path string, entries []fs.DirEntry) (dirs []string) {
 	return dirs
 }
 
-func (l *listing) addDir(dir string) error {
+func (l *listing) addDir(dir string) {
 	entries, err := os.ReadDir(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
+	case err == nil, errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, fs.ErrPermission):
 		l.denied = append(l.denied, dir)
-		return nil
-	case err != nil:
-		return err
+	default: // its file system is damaged, say: the others are read
+		l.bad, l.errs[dir] = append(l.bad, FileInfo{Path: dir}), damaged(err)
 	}
 	l.addAll(dir, entries)
-	return nil
 }
 
 // addAll adds the journal files of what stands in the directory.

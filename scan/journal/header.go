@@ -90,6 +90,19 @@ const (
 // errDamaged is the cause of every file that is passed over for what it holds.
 var errDamaged = errors.New("damaged")
 
+// fault says what is wrong with an object or a header.
+type fault string
+
+func (f fault) Error() string { return string(f) }
+
+// damaged is the error of a file for its cause.
+func damaged(cause error) error { return fmt.Errorf("%w: %w", errDamaged, cause) }
+
+// damagedAt is the error of a file that goes wrong at the offset.
+func damagedAt(at uint64, err error) error {
+	return fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+}
+
 // errUnbegun is the cause, beside errDamaged, of a file without a header: it may be in the making.
 var errUnbegun = errors.New("no header")
 
@@ -101,13 +114,13 @@ func parseHeader(b []byte, size int64) (FileInfo, error) {
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	id := func(at int) string { return hex.EncodeToString(b[at : at+16]) }
 	if string(b[atSignature:atSignature+8]) != signature {
-		return FileInfo{}, fmt.Errorf("%w: it does not begin like a journal", errDamaged)
+		return FileInfo{}, damaged(fault("it does not begin like a journal"))
 	}
 	head, arena := u64(atHeaderSize), u64(atArenaSize)
 	switch {
 	case b[atState] > uint8(Archived), head < headerSize, head > 1<<20,
 		u64(atHeadRealtime) >= plausibleRealtime, u64(atTailRealtime) >= plausibleRealtime:
-		return FileInfo{}, fmt.Errorf("%w: impossible header", errDamaged)
+		return FileInfo{}, damaged(fault("impossible header"))
 	case arena > uint64(size) || head+arena > uint64(size):
 		return FileInfo{}, fmt.Errorf("%w: truncated, %d bytes of %d", errDamaged, size, head+arena)
 	}
@@ -143,12 +156,12 @@ func readInfo(path string) (FileInfo, error) {
 		}
 		info.inode, info.written = st.Ino, st.Mtim.Nano()/1e3
 		if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
-			return info, fmt.Errorf("%w: not a file", errDamaged)
+			return info, damaged(fault("not a file"))
 		}
 		var b [headerSize]byte
 		n, err := syscall.Pread(fd, b[:], 0)
 		if err != nil {
-			return info, fmt.Errorf("%w: %w", errDamaged, err)
+			return info, damaged(err)
 		}
 		parsed, err := parseHeader(b[:n], st.Size)
 		if err == nil || tries > 1 && st.Size == was || tries == mostTries { // else it may have grown meanwhile

@@ -66,6 +66,30 @@ func TestNoPermission(t *testing.T) {
 	})
 }
 
+// A directory that cannot be listed, of a file system that is damaged, say, costs a warning, told once.
+func TestDirectoryIsDamaged(t *testing.T) {
+	const id = "00112233445566778899aabbccddeeff"
+	hostRoot = t.TempDir()
+	defer func() { hostRoot = "" }()
+	for _, dir := range []string{"etc", "var/log/journal", "run/log/journal/" + id} {
+		if err := os.MkdirAll(filepath.Join(hostRoot, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damaged := filepath.Join(hostRoot, "var/log/journal", id) // no directory
+	for _, path := range []string{damaged, filepath.Join(hostRoot, "etc/machine-id")} {
+		if err := os.WriteFile(path, []byte(id+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := entries(2, "m")
+	journaltest.Write(t, filepath.Join(hostRoot, "run/log/journal", id, "system.journal"), e)
+	p := read(t, Options{})
+	same(t, p.entries, lines(e))
+	warned(t, p.warnings, damaged, "not a directory")
+	warned(t, read(t, p.goOn(Options{})).warnings)
+}
+
 // What is written after Open is the next pass's, though libsystemd sees it.
 func TestWrittenWhileRead(t *testing.T) {
 	eachReader(t, func(t *testing.T, kind string) {

@@ -215,7 +215,7 @@ func (l *library) previousCursor() (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("go back to the entry before this one: %w", err)
 	case n == 0:
-		return "", errors.New("no entry before this one")
+		return "", errNoneBefore
 	}
 	text, err := l.j.GetCursor()
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"maps"
 	"math/bits"
 	"slices"
@@ -184,13 +182,13 @@ func (s *survey) compareLinks() error {
 			err = s.compareList(tally{}, binary.LittleEndian.Uint64(b[atEntryArray:]), binary.LittleEndian.Uint64(b[atEntries:]), l.all)
 		}
 		if err != nil {
-			return fmt.Errorf("%w at byte %d: %w", errDamaged, atEntryArray, err)
+			return damagedAt(atEntryArray, err)
 		}
 		return nil
 	}
 	for _, at := range slices.Sorted(maps.Keys(l.lists)) {
 		if err := s.compareField(at, *l.lists[at]); err != nil {
-			return unlinked{fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)}
+			return unlinked{damagedAt(at, err)}
 		}
 	}
 	return nil
@@ -203,26 +201,26 @@ func (s *survey) compareField(at uint64, held tally) error {
 		return err
 	}
 	if b[1] != 0 {
-		return errors.New("a field that would be packed")
+		return fault("a field that would be packed")
 	}
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	hash, first, array, n := u64(16), u64(40), u64(48), u64(56)
 	table := s.info.dataTable
 	if table.size < 16 {
-		return errors.New("a field without a hash table")
+		return fault("a field without a hash table")
 	}
 	if b, err = s.read(table.offset+hash%(table.size/16)*16, 8); err != nil {
 		return err
 	}
 	for next, before := u64(0), uint64(0); next != at; before, next = next, u64(24) { // next_hash_offset
 		if next <= before || next > at { // what is later stands behind
-			return errors.New("a field that its hash table does not lead to")
+			return fault("a field that its hash table does not lead to")
 		}
 		if b, err = s.read(next, dataPayload); err != nil {
 			return err
 		}
 		if b[0] != objectData || b[1]&^compressions != 0 {
-			return errors.New("a hash table that leads to what is no field")
+			return fault("a hash table that leads to what is no field")
 		}
 	}
 	listed := tally{}
@@ -243,7 +241,7 @@ func (s *survey) compareList(listed tally, array, n uint64, held tally) error {
 		}
 		size, next := binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
 		if b[0] != objectArray || size <= arrayItems || next != 0 && next <= array {
-			return errors.New("a list of entries that is none")
+			return fault("a list of entries that is none")
 		}
 		k := min(n, (size-arrayItems)/item)
 		n -= k
@@ -268,7 +266,7 @@ func (s *survey) compareList(listed tally, array, n uint64, held tally) error {
 	}
 	unlisted := tally{listed.n + 1, listed.sum + s.offset, s.offset}
 	if listed != held && (s.info.State == Archived || unlisted != held) {
-		return errors.New("a list of entries that lacks some, or has others")
+		return fault("a list of entries that lacks some, or has others")
 	}
 	return nil
 }
@@ -322,7 +320,7 @@ func (s *survey) listedBefore(at, k, item uint64) (n uint64, err error) {
 	if n > 0 && err == nil {
 		b, err := s.read(entry(n-1), entryItems)
 		if err != nil || b[0] != objectEntry || binary.LittleEndian.Uint64(b[16:]) == 0 {
-			return 0, errors.New("a list of what are no entries")
+			return 0, fault("a list of what are no entries")
 		}
 	}
 	return n, err
@@ -340,7 +338,7 @@ func offset(b []byte, item uint64) uint64 {
 func (s *survey) read(at, n uint64) ([]byte, error) {
 	b := make([]byte, n)
 	if at > uint64(s.info.Size) {
-		return nil, errors.New("an object goes beyond the end")
+		return nil, fault("an object goes beyond the end")
 	}
 	_, err := s.file.ReadAt(b, int64(at))
 	return b, err

@@ -123,14 +123,14 @@ func (m *merged) next() (bool, error) {
 
 func (m *merged) cursor() (string, error) {
 	if m.here == "" {
-		return "", errors.New("no entry")
+		return "", errNoEntry
 	}
 	return m.here, nil
 }
 
 func (m *merged) previousCursor() (string, error) {
 	if m.before == "" {
-		return "", errors.New("no entry before this one")
+		return "", errNoneBefore
 	}
 	return m.before, nil
 }

@@ -20,6 +20,12 @@ type reader interface {
 	close() error
 }
 
+// The errors of a reader that is asked where it stands.
+const (
+	errNoEntry    = fault("no entry")
+	errNoneBefore = fault("no entry before this one")
+)
+
 // query is what a reader is asked for.
 type query struct {
 	files  []FileInfo

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"cmp"
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -102,7 +101,7 @@ func (s *staged) previousCursor() (string, error) {
 // last is where the stages before ended.
 func (s *staged) last() (string, error) {
 	if s.before == "" {
-		return "", errors.New("no entry before")
+		return "", errNoneBefore
 	}
 	return s.before, nil
 }

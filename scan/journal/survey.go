@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -88,11 +87,16 @@ func surveyFile(info *FileInfo, from uint64, q question) (spoiled []uint64, err 
 	}
 	switch l := s.links; {
 	case isRefused(err):
-	case s.from == 0 && l.spoilt > l.sound: // it is not the fields
+	case s.from > 0 && l.spoilt > l.sound: // of few fields that says little
+		return surveyFile(info, 0, q)
+	case l.spoilt > l.sound: // it is not the fields
 		s.spoiled = nil
-		err = unlinked{cmp.Or(err, fmt.Errorf("%w: its fields are filed under another file's id", errDamaged))}
+		if err == nil {
+			err = damaged(fault("its fields are filed under another file's id"))
+		}
+		err = unlinked{err}
 	case err == nil && l.spoilt > 0:
-		err = spoilt{fmt.Errorf("%w at byte %d: a field that is not what was written", errDamaged, s.links.first)}
+		err = spoilt{damagedAt(s.links.first, fault("a field that is not what was written"))}
 	}
 	return s.spoiled, err
 }
@@ -115,7 +119,9 @@ func (s *survey) walk() (end uint64, err error) {
 			return 0, err
 		}
 		if err != nil {
-			first = cmp.Or(first, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err))
+			if first == nil {
+				first = damagedAt(at, err)
+			}
 			if s.broken > 0 {
 				s.spoiled, s.broken = append(s.spoiled, s.broken), 0
 			}
@@ -144,13 +150,15 @@ func (s *survey) walk() (end uint64, err error) {
 	}
 	b, err := s.bytes(at, objectHead)
 	if err != nil || at != info.tailObject || b[0] == 0 || b[0] > objectTag {
-		return 0, fmt.Errorf("%w: its last object is none", errDamaged)
+		return 0, damaged(fault("its last object is none"))
 	}
-	switch _, err := s.object(at); {
+	switch size, err := s.object(at); {
 	case isRefused(err):
 		return 0, err
 	case err != nil && info.State == Archived:
-		return s.offset, fmt.Errorf("%w at byte %d: %w", errDamaged, at, err)
+		return s.offset, damagedAt(at, err)
+	case err == nil && info.State != Archived && !info.isUnclean() && s.isOutgrown(at+(size+7)&^7):
+		return s.offset, damagedAt(at, fault("its header is older than what stands behind"))
 	}
 	if err := s.compare(s.from == 0); err != nil {
 		return s.offset, err
@@ -178,7 +186,7 @@ func (s *survey) compare(all bool) error {
 	if s.entries > 0 && !agrees {
 		i.TailSeqnum, i.TailRealtime, i.TailMono = min(i.TailSeqnum, s.last.seqnum), min(i.TailRealtime, int64(s.last.realtime)), min(i.TailMono, s.last.mono)
 	}
-	return fmt.Errorf("%w: its header contradicts its entries", errDamaged)
+	return damaged(fault("its header contradicts its entries"))
 }
 
 // expect tells of the entry before, if it is asked for: the last one may be in the making.
@@ -210,13 +218,13 @@ func (s *survey) expectLast() {
 // bytes reads n bytes of the file at the offset.
 func (s *survey) bytes(at, n uint64) ([]byte, error) {
 	if at > uint64(s.info.Size) || n > uint64(s.info.Size)-at {
-		return nil, errors.New("an object goes beyond the end")
+		return nil, fault("an object goes beyond the end")
 	}
 	if at >= s.at && at+n <= s.at+uint64(len(s.buf)) {
 		return s.buf[at-s.at:][:n], nil
 	}
 	if n > surveyedBytes {
-		return nil, errors.New("an object is too large")
+		return nil, fault("an object is too large")
 	}
 	if cap(s.buf) == 0 {
 		s.buf = make([]byte, surveyedBytes)
@@ -241,18 +249,18 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 	fixed, item := s.shape(kind)
 	switch {
 	case fixed == 0:
-		return 0, errors.New("no object")
+		return 0, fault("no object")
 	case size <= fixed-1 || size > uint64(s.info.Size) || at > uint64(s.info.Size)-size:
-		return 0, errors.New("an object of an impossible size")
+		return 0, fault("an object of an impossible size")
 	case item > 0 && (size == fixed || (size-fixed)%item != 0):
-		return 0, errors.New("an object of an impossible size")
+		return 0, fault("an object of an impossible size")
 	case flags&^compressions != 0 || bits.OnesCount8(flags) > 1 || flags != 0 && kind != objectData:
-		return 0, errors.New("an object of an unknown kind")
+		return 0, fault("an object of an unknown kind")
 	}
 	if kind == objectDataTable || kind == objectFieldTable {
 		table := map[byte]table{objectDataTable: s.info.dataTable, objectFieldTable: s.info.fieldTable}[kind]
 		if table.offset != at+fixed || table.size != size-fixed {
-			return 0, errors.New("a hash table where the header names another")
+			return 0, fault("a hash table where the header names another")
 		}
 		return size, s.table(at+fixed, size-fixed)
 	}
@@ -263,12 +271,12 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 	switch kind {
 	case objectData: // hash, next_hash_offset, next_field_offset, entry_offset, entry_array_offset, n_entries
 		if size == fixed {
-			return 0, errors.New("a field that is none")
+			return 0, fault("a field that is none")
 		}
 		hash, leads := u64(16), isOffset(u64(24), u64(32), u64(40), u64(48)) && (u64(40) == 0) == (u64(56) == 0)
 		switch n, most := s.unpacked(at+fixed, size-fixed, flags); {
 		case n > most:
-			return 0, errors.New("a field that is none")
+			return 0, fault("a field that is none")
 		case n > maxField:
 			return 0, fmt.Errorf("%w: %d bytes", errTooLarge, n)
 		case flags == 1<<2 && !s.isWhole(at+fixed, size-fixed):
@@ -282,16 +290,16 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 			s.links.field(at, hash, flags, b)
 		}
 		if !leads {
-			return size, errors.New("a field that is none")
+			return size, fault("a field that is none")
 		}
 	case objectField: // hash, next_hash_offset, head_data_offset
 		if size == fixed || !isOffset(u64(24), u64(32)) {
-			return 0, errors.New("a field that is none")
+			return 0, fault("a field that is none")
 		}
 	case objectEntry: // seqnum, realtime, monotonic
 		e, boot := entryHead{u64(16), u64(24), u64(32)}, [16]byte(b[40:])
 		if e.realtime == 0 || e.realtime >= possibleTime || e.mono >= possibleTime || e.seqnum < max(1, s.info.HeadSeqnum) || e.seqnum <= s.last.seqnum || e.seqnum-1 > s.info.TailSeqnum {
-			return 0, errors.New("an entry that is none")
+			return 0, fault("an entry that is none")
 		}
 		here := Cursor{Seqnum: e.seqnum, Monotonic: e.mono, Realtime: e.realtime, XorHash: u64(56)}
 		s.broken = e.seqnum
@@ -309,7 +317,7 @@ func (s *survey) object(at uint64) (size uint64, err error) {
 		return size, missing
 	case objectArray: // next_entry_array_offset
 		if next := u64(16); !isOffset(next) || next != 0 && next <= at {
-			return size, errors.New("a list of entries that leads back")
+			return size, fault("a list of entries that leads back")
 		}
 		return size, s.array(at+fixed, size-fixed, item)
 	}
@@ -372,7 +380,7 @@ func (s *survey) table(at, n uint64) error {
 			first, last := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 			beyond := last > uint64(s.info.Size) && s.info.State == Archived // another may have grown meanwhile
 			if !isOffset(first, last) || first > last || (first == 0) != (last == 0) || beyond {
-				return errors.New("a hash table with items that are none")
+				return fault("a hash table with items that are none")
 			}
 		}
 	}
@@ -441,7 +449,7 @@ func (s *survey) array(at, n, item uint64) error {
 				continue
 			}
 			if ended || next <= previous || next&7 != 0 || next > beyond {
-				return errors.New("a list of entries with holes")
+				return fault("a list of entries with holes")
 			}
 			previous = next
 		}

@@ -140,6 +140,7 @@ func TestDamageBehindASurvey(t *testing.T) {
 			}
 		}, e[20:]},
 		{"the id of the file", "another file's id", func(b []byte) { b[atFileID] ^= 1 }, e[20:]},
+		{"the kind of its hashes", "another file's id", func(b []byte) { b[atIncompatible] ^= incompatKeyed }, e[20:]},
 		{"the id of its numbering", "another numbering", func(b []byte) { b[atSeqnumID] ^= 1 }, e[20:]},
 		{"a message that is in two entries", "not what was written", func(b []byte) { b[in(b, "MESSAGE=m 2")+10] ^= 1 }, slices.Concat(e[20:22], e[23:])},
 	}

@@ -93,9 +93,10 @@ func (f FileInfo) tail() Cursor {
 // one, which it finds and hands out; A's, older, is then skipped by libsystemd
 // and lies before our position: lost. An entry not later than the tail has no
 // such neighbour: all that was written before it was there before the reading
-// began. Nor has one of files that nobody writes to, whatever their headers count.
+// began. Nor has one of files that nobody writes to, whatever their headers count. What no header has
+// come to even now is behind one that is damaged: to the next pass it would be new.
 func (p *plan) beyond(e Cursor) bool {
-	return !p.over[e.SeqnumID] && e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail))
+	return !p.over[e.SeqnumID] && e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail) || !p.counted(e))
 }
 
 // safeTail is a position at the tail of the journal: where a pass may go on

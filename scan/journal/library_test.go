@@ -1,0 +1,36 @@
+//go:build cgo
+
+package journal
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"scan2ban/scan/journal/journaltest"
+)
+
+// A page that cannot be read, here of a file that is cut while it is mapped, costs what stands there, not the pass.
+func TestPagesThatCannotBeRead(t *testing.T) {
+	file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), entries(3000, "m"))
+	info, err := readInfo(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := openLibrary(query{files: []FileInfo{info}})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer r.close()
+	n := 0
+	for ok := true; ok; n++ {
+		if ok, err = r.next(); n == 10 {
+			if err := os.Truncate(file, int64(info.tailObject)/2&^4095); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n < 10 || n > 3000 {
+		t.Errorf("%d of 3000 entries, %v", n, err)
+	}
+}
