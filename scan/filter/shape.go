@@ -103,8 +103,9 @@ func surroundings(path []*syntax.Regexp) (delimited, freeLeft, freeRight bool) {
 			freeLeft = freeLeft || free(sub)
 			if touching {
 				runsOn, empty := tail(sub)
-				delimited = delimited && !runsOn
-				touching = empty && sub.Op != syntax.OpBeginText
+				named := scheme(sub)
+				delimited = delimited && (named || !runsOn)
+				touching = (named || empty) && sub.Op != syntax.OpBeginText
 			}
 		}
 		for _, sub := range path[i].Sub[at+1:] {
@@ -112,6 +113,28 @@ func surroundings(path []*syntax.Regexp) (delimited, freeLeft, freeRight bool) {
 		}
 	}
 	return delimited, freeLeft, freeRight
+}
+
+// scheme tells whether re is text, or nothing, that begins as no address does and ends at
+// its only colon, as in "udp4:192.0.2.1": no part of it can be taken for one of the address.
+func scheme(re *syntax.Regexp) bool {
+	if re.Op == syntax.OpQuest {
+		re = re.Sub[0]
+	}
+	if re.Op != syntax.OpConcat || re.Sub[0].Op != syntax.OpCharClass || string(ending(re)) != ":" {
+		return false
+	}
+	for c := '.'; c <= 'f'; c++ {
+		if canBe(re.Sub[0], c) {
+			return false
+		}
+	}
+	for _, sub := range re.Sub[:len(re.Sub)-1] {
+		if canBe(sub, ':') {
+			return false
+		}
+	}
+	return true
 }
 
 // parted tells whether what stands before the end of path ends, where there is anything,
