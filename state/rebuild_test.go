@@ -248,6 +248,43 @@ func TestRebuildTellsNothingOld(t *testing.T) {
 	}
 }
 
+// TestRebuildTellsWhatIsNew: of what the history does not know it is told what began since it
+// remembers, and what is in force.
+func TestRebuildTellsWhatIsNew(t *testing.T) {
+	o := DefaultOptions()
+	o.Memory = Duration(3000 * time.Second)
+	const now = T + 6000
+	for _, test := range []struct {
+		name    string
+		second  int64
+		bantime Duration
+		told    int
+	}{
+		{"before, and over", 1000, Duration(time.Minute), 0},
+		{"before, and in force", 1000, Permanent, 1},
+		{"since, and over", 4000, Duration(time.Minute), 1},
+		{"since, and in force", 4000, Permanent, 1},
+	} {
+		store, first := openStore(t, t.TempDir()), New()
+		if err := store.Commit(first, []Decision{Warning(T, "sshd", "text")}, T); err != nil {
+			t.Fatal(err)
+		}
+		state, recorded, err := store.Recall(now, T)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(func(r *Rules) { r.BanTime = test.bantime })
+		j := NewJudge(state, map[string]*Rules{"sshd": b.rules}, o, b.prior)
+		j.Replay(recorded)
+		for range 3 {
+			j.Event(fail("203.0.113.1", test.second))
+		}
+		if got := outcomes(j.Decisions); len(got) != test.told {
+			t.Errorf("%s: told of %v, want %d", test.name, got, test.told)
+		}
+	}
+}
+
 // A history with any one bit flipped tells of no ban that was not decided.
 func TestRebuildOverDamage(t *testing.T) {
 	dir, now := t.TempDir(), int64(T+100)
