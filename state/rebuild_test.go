@@ -130,6 +130,9 @@ func TestAdoptMany(t *testing.T) {
 			if !b.Adopt(name, key, T, time.Minute) {
 				t.Fatalf("%s: %s is not taken over", name, key)
 			}
+			if got := b.state.Jail(name).Bans()[key].ByHand; got != (name == ByHand) {
+				t.Fatalf("%s: %s is by hand: %t", name, key, got)
+			}
 		}
 		runtime.ReadMemStats(&after)
 		if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 16<<10 {
@@ -245,6 +248,19 @@ func TestRebuildTellsNothingOld(t *testing.T) {
 		if fresh := outcomes(judge(store, state, recorded, test.from)); len(fresh) > 0 {
 			t.Errorf("bans of %d s, log from %d on: told again: %v", test.length, test.from, fresh)
 		}
+	}
+}
+
+// TestRebuildCountsOnce: what is left in the log of the failures that led to a recorded ban
+// leads to no other, though they alone are too few to tell of it.
+func TestRebuildCountsOnce(t *testing.T) {
+	b := newBench(func(r *Rules) { r.BanTime = Duration(time.Minute) })
+	b.Replay(&Recorded{bans: []*Ban{{Jail: "sshd", Key: Key(must("203.0.113.1")), Addr: addr("203.0.113.1"), Since: T + 2, Until: T + 62, N: 1}}})
+	for _, second := range []int64{1, 2, 100} {
+		b.Event(fail("203.0.113.1", second))
+	}
+	if got := b.told(); len(got) > 0 {
+		t.Errorf("%q", got)
 	}
 }
 

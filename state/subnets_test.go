@@ -274,11 +274,13 @@ func TestAdoptNetworks(t *testing.T) {
 	for i := range int64(3) {
 		b.Event(fail(fmt.Sprint("203.0.112.", 1+i), 0))
 		b.Event(fail(fmt.Sprint("203.0.113.", 1+i), 0))
+		b.Event(fail(fmt.Sprint("203.0.116.", 1+i), 0))
+		b.Event(fail(fmt.Sprint("203.0.118.", 1+i), 0))
 	}
 	for _, test := range []struct {
 		key  string
 		want bool
-	}{{"203.0.112.0/23", false}, {"203.0.113.0/24", false}, {"203.0.113.0/25", false}, {"203.0.112.0/22", true}, {"192.0.2.0/24", true}, {"192.0.2.1", true}, {"203.0.113.77", true}} {
+	}{{"203.0.112.0/23", false}, {"203.0.116.0/22", true}, {"203.0.113.0/24", false}, {"203.0.113.0/25", false}, {"203.0.112.0/22", true}, {"192.0.2.0/24", true}, {"192.0.2.1", true}, {"203.0.113.77", true}} {
 		if got := b.Adopt("sshd", Key(must(test.key)), T+1, time.Hour); got != test.want {
 			t.Errorf("%s is taken over: %v", test.key, got)
 		}
