@@ -181,6 +181,11 @@ func TestEchoes(t *testing.T) {
 		e.Session, e.Stage, e.Echoed = pid, stage, true
 		return e
 	}
+	plain := func(pid string, stage int) Event {
+		e := direct(pid, stage)
+		e.Echoed = false
+		return e
+	}
 	echo := func(weight int) Event {
 		e := fail("203.0.113.1", 0)
 		e.Echo, e.Weight = true, weight
@@ -193,6 +198,8 @@ func TestEchoes(t *testing.T) {
 	}{
 		{"alone they count", []Event{echo(1), echo(2)}, 3},
 		{"before the service speaks, once", []Event{echo(1), direct("b/1", 3), echo(1), direct("b/1", 3)}, 2},
+		{"what the session has counted already is heard too", []Event{plain("b/1", 1), direct("b/1", 3), echo(1)}, 1},
+		{"a service without echoes silences none", []Event{plain("b/1", 1), echo(1)}, 2},
 		{"after it, not at all", []Event{direct("b/1", 1), echo(1), direct("b/1", 3)}, 1},
 	}
 	for _, test := range tests {

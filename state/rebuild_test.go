@@ -264,6 +264,32 @@ func TestRebuildCountsOnce(t *testing.T) {
 	}
 }
 
+// TestRebuildRecidive: of the recorded bans those count that the jail itself decided, and those
+// of keys.
+func TestRebuildRecidive(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		ban   Ban
+		count int
+	}{
+		{"its own", Ban{Rule: "r"}, 1},
+		{"by hand", Ban{ByHand: true}, 0},
+		{"found in the kernel", Ban{Rule: adopted}, 0},
+		{"of a network", Ban{Rule: "subnets", Members: []Key{Key(must("203.0.113.1"))}}, 0},
+	} {
+		b := test.ban
+		b.Jail, b.Key, b.Addr, b.Since, b.N = "sshd", Key(must("203.0.113.1")), addr("203.0.113.1"), T, 1
+		policy := DefaultPolicy()
+		rules := map[string]*Rules{"sshd": {Policy: policy, Reach: DefaultReach()}, "recidive": {Policy: policy, Reach: DefaultReach(), Ledger: true}}
+		j := NewJudge(New(), rules, DefaultOptions(), func() (*Prior, error) { return NewPrior(), nil })
+		j.Replay(&Recorded{bans: []*Ban{&b}})
+		j.Finish(T+10, nil)
+		if n := j.state.Jail("recidive").Tracked(); n != test.count {
+			t.Errorf("%s: recidive tracks %d keys, want %d", test.name, n, test.count)
+		}
+	}
+}
+
 // TestRebuildTellsWhatIsNew: of what the history does not know it is told what began since it
 // remembers, and what is in force.
 func TestRebuildTellsWhatIsNew(t *testing.T) {

@@ -38,6 +38,7 @@ func TestSubnets(t *testing.T) {
 		{"neighbours are another network", nets, from(0, "203.0.113.1", "203.0.113.2", "203.0.112.3", "203.0.114.3"), nil},
 		{"an address counts once", with(func(r *Rules) { r.BanTime = Duration(time.Minute) }), slices.Concat(from(0, "203.0.113.1"), from(100, "203.0.113.1"), from(200, "203.0.113.1", "203.0.113.2")), nil},
 		{"by its latest ban", with(func(r *Rules) { r.BanTime = Duration(time.Minute) }), slices.Concat(from(0, "203.0.113.1"), from(500, "203.0.113.1"), from(650, "203.0.113.2", "203.0.113.3")), []string{"ban 203.0.113.0/24 651 711 n=1"}},
+		{"whichever of its bans is read first", with(func(r *Rules) { r.BanTime = Duration(time.Minute) }), slices.Concat(from(500, "203.0.113.1"), from(0, "203.0.113.1"), from(650, "203.0.113.2", "203.0.113.3")), []string{"ban 203.0.113.0/24 651 711 n=1"}},
 		{"the window is findtime, open at its old end", nets, append(from(0, "203.0.113.1"), from(599, "203.0.113.2", "203.0.113.3")...), nil},
 		{"and slides", nets, append(from(0, "203.0.113.1"), from(599, "203.0.113.2", "203.0.113.3", "203.0.113.4")...), []string{"ban 203.0.113.0/24 601 4201 n=1"}},
 		{"an IPv6 network", nets, from(0, "2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:0:3::1"), []string{"ban 2001:db8::/48 2 3602 n=1"}},
