@@ -37,7 +37,7 @@ func TestMarks(t *testing.T) {
 		{"after a line that was not written", []Event{after("b/1", 0)}, nil},
 		{"after one that was", []Event{mark("b/1", "seen", 0), after("b/1", 1)}, []string{"203.0.113.1"}},
 		{"after one of another session", []Event{mark("b/2", "seen", 0), after("b/1", 1)}, nil},
-		{"after one of another rule", []Event{mark("b/1", "seen-too", 0), mark("b/1", "see", 0), after("b/1", 1)}, nil},
+		{"after one of another rule", []Event{mark("b/1", "see", 0), mark("b/1", "seen-too", 0), after("b/1", 1)}, nil},
 		{"ten minutes after", []Event{mark("b/1", "seen", 0), after("b/1", sessionSpan)}, []string{"203.0.113.1"}},
 		{"and more", []Event{mark("b/1", "seen", 0), after("b/1", sessionSpan+1)}, nil},
 		{"after one, of no session", []Event{mark("", "seen", 0), after("", 1)}, nil},
