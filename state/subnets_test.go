@@ -290,3 +290,16 @@ func TestAdoptNetworks(t *testing.T) {
 		}
 	}
 }
+
+// TestSubnetsForgotten: a ban is remembered for its network for as long as it may count.
+func TestSubnetsForgotten(t *testing.T) {
+	for second, kept := range map[int64]int{599: 1, 600: 0} {
+		b := newBench(nets)
+		b.Event(fail("203.0.113.1", 0))
+		b.state.Sources.Journal = &JournalPosition{Time: (T + second) * 1e6}
+		b.Finish(T+second, nil)
+		if n := len(b.state.Jail("sshd").networks.get()); n != kept {
+			t.Errorf("%d s later %d networks are known, want %d", second, n, kept)
+		}
+	}
+}
