@@ -304,6 +304,7 @@ func TestFinish(t *testing.T) {
 			{4602, []string{"expiry 203.0.113.3 1002 4602 n=1"}},
 		} {
 			n = reread(n.state, nil)
+			n.state.Sources.Journal = &JournalPosition{Time: (T + step.now) * 1e6}
 			n.Finish(T+step.now, nil)
 			if got := n.told(); !slices.Equal(got, step.want) {
 				t.Errorf("at %d decided %q, want %q", step.now, got, step.want)
