@@ -78,6 +78,19 @@ func TestNewestStays(t *testing.T) {
 	}
 }
 
+// TestFull: bans by hand take no room, and without a limit there is always some.
+func TestFull(t *testing.T) {
+	b := newBench(func(r *Rules) { r.MaxRetry = 1 })
+	b.Event(fail("203.0.113.1", 0))
+	b.Event(fail("203.0.113.2", 0))
+	b.BanByHand("sshd", Key(must("203.0.113.3")), T, 0, false)
+	for most, want := range map[int]bool{0: false, 1: true, 2: true, 3: false, 4: false} {
+		if got := b.state.Jail("sshd").Full(most); got != want {
+			t.Errorf("of %d: %t", most, got)
+		}
+	}
+}
+
 // TestMaxNames: of the names that were tried a ban keeps a few, and of each its beginning.
 func TestMaxNames(t *testing.T) {
 	rules := map[string]*Rules{"a": {Policy: DefaultPolicy(), Reach: DefaultReach(), Ignored: NewIgnored()}}
@@ -126,6 +139,9 @@ func TestMaxHistory(t *testing.T) {
 	}
 	if o.MaxHistory /= 2; !o.Outgrown(state.History, 0) || o.Outgrown(state.History, state.History.Length) {
 		t.Error("it has twice the size")
+	}
+	if (Options{}).Outgrown(state.History, 0) {
+		t.Error("it may be of any size")
 	}
 	if err := s.Shrink(state, o, T); err != nil || state.History.Length > int64(o.MaxHistory)*3/4+300 || state.History.Length < int64(o.MaxHistory)/2 {
 		t.Fatalf("%v, %d bytes of %d", err, state.History.Length, o.MaxHistory)

@@ -316,7 +316,6 @@ func (j *Judge) record(jail *Jail, b *Ban) {
 		}
 		jail.setBan(b)
 	}
-	jail.changed = true
 	jail.Seen.Add(b.Since, Tally{Bans: 1})
 	if j.rebuilding && b.Since <= j.dropped && b.Over(j.dropped+j.memory) {
 		return

@@ -88,12 +88,14 @@ func TestJudge(t *testing.T) {
 		{"a prefix that holds an ignored address is banned address by address", func(r *Rules) { r.Ignored.Add(must("2001:db8::9"), "ignoreip") },
 			[]Event{fail("2001:db8::1", 0), fail("2001:db8::1", 1), fail("2001:db8::2", 1), fail("2001:db8::1", 2), fail("2001:db8::9", 2), fail("2001:db8::9", 2), fail("2001:db8::9", 2)},
 			[]string{"ban 2001:db8::1 2 3602 n=1"}},
+		{"and so one of IPv4", func(r *Rules) { r.IPv4Prefix = 24; r.Ignored.Add(must("203.0.113.9"), "ignoreip") }, at("203.0.113.1", 0, 1, 2), []string{"ban 203.0.113.1 2 3602 n=1"}},
 		{"weights add up", nil, func() []Event { e := at("203.0.113.1", 0, 1); e[1].Weight = 2; return e }(), []string{"ban 203.0.113.1 1 3601 n=1"}},
 		{"an instant rule bans at its first failure", func(r *Rules) { r.Instant = []string{"probe"} },
 			func() []Event { e := at("203.0.113.1", 0, 1, 2); e[1].Rule = "probe"; return e }(), []string{"ban 203.0.113.1 1 3601 n=1"}},
 		{"forgive clears the window", func(r *Rules) { r.Forgive = true }, append(at("203.0.113.1", 0, 1), login("203.0.113.1", 2), fail("203.0.113.1", 3)), nil},
 		{"without forgive a log-in changes nothing", nil, append(at("203.0.113.1", 0, 1), login("203.0.113.1", 2), fail("203.0.113.1", 3)), []string{"ban 203.0.113.1 3 3603 n=1"}},
 		{"spare bans nobody who logged in of late", func(r *Rules) { r.Spare = Duration(time.Hour) }, append([]Event{login("203.0.113.1", 0)}, at("203.0.113.1", 1, 2, 3)...), []string{"spare 203.0.113.1 3 n=0"}},
+		{"who did so in the same second is spared", func(r *Rules) { r.Spare = Duration(time.Hour) }, append(at("203.0.113.1", 1, 2), login("203.0.113.1", 3), fail("203.0.113.1", 3)), []string{"spare 203.0.113.1 3 n=0"}},
 		{"but later on", func(r *Rules) { r.Spare = Duration(time.Hour) }, append([]Event{login("203.0.113.1", 0)}, at("203.0.113.1", 3600, 3600, 3600)...), []string{"ban 203.0.113.1 3600 7200 n=1"}},
 	}
 	for _, test := range tests {
@@ -125,6 +127,21 @@ func TestLateFailuresAreCountedOnTheBan(t *testing.T) {
 	ban := b.state.Jail("sshd").Live(T + 5)[0]
 	if ban.Failures != 3 || ban.Late != 2 || b.state.Jail("sshd").Tracked() != 0 {
 		t.Errorf("failures %d, late %d, tracked %d; want 3, 2, 0", ban.Failures, ban.Late, b.state.Jail("sshd").Tracked())
+	}
+}
+
+// TestReadBeforeTheLateOne: what follows the failure that decides, but was read before it, is
+// late on the ban too.
+func TestReadBeforeTheLateOne(t *testing.T) {
+	b := newBench(nil)
+	decides := fail("203.0.113.1", 10)
+	decides.Weight = 2
+	for _, e := range []Event{fail("203.0.113.1", 0), fail("203.0.113.1", 500), decides} {
+		b.Event(e)
+	}
+	ban := b.state.Jail("sshd").Live(T + 501)[0]
+	if ban.Since != T+10 || ban.Failures != 3 || ban.Late != 1 {
+		t.Errorf("since %d, failures %d, late %d; want 10, 3, 1", ban.Since-T, ban.Failures, ban.Late)
 	}
 }
 
@@ -164,6 +181,11 @@ func TestEchoes(t *testing.T) {
 		e.Session, e.Stage, e.Echoed = pid, stage, true
 		return e
 	}
+	plain := func(pid string, stage int) Event {
+		e := direct(pid, stage)
+		e.Echoed = false
+		return e
+	}
 	echo := func(weight int) Event {
 		e := fail("203.0.113.1", 0)
 		e.Echo, e.Weight = true, weight
@@ -176,6 +198,8 @@ func TestEchoes(t *testing.T) {
 	}{
 		{"alone they count", []Event{echo(1), echo(2)}, 3},
 		{"before the service speaks, once", []Event{echo(1), direct("b/1", 3), echo(1), direct("b/1", 3)}, 2},
+		{"what the session has counted already is heard too", []Event{plain("b/1", 1), direct("b/1", 3), echo(1)}, 1},
+		{"a service without echoes silences none", []Event{plain("b/1", 1), echo(1)}, 2},
 		{"after it, not at all", []Event{direct("b/1", 1), echo(1), direct("b/1", 3)}, 1},
 	}
 	for _, test := range tests {
@@ -236,8 +260,8 @@ func TestFinish(t *testing.T) {
 	}
 	b.state.Sources.Journal = &JournalPosition{Time: (T + 3) * 1e6}
 	b.Finish(T+10, nil)
-	next := func(change func(*Rules)) *bench {
-		state, err := Decode(b.state.Encode())
+	reread := func(s *State, change func(*Rules)) *bench {
+		state, err := Decode(s.Encode())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,6 +270,7 @@ func TestFinish(t *testing.T) {
 		n.state = state
 		return n
 	}
+	next := func(change func(*Rules)) *bench { return reread(b.state, change) }
 	t.Run("expiry is told once, and the ban stays until the log has passed it", func(t *testing.T) {
 		n := next(nil)
 		n.Finish(T+3602, nil)
@@ -263,6 +288,27 @@ func TestFinish(t *testing.T) {
 		n.Event(fail("203.0.113.1", 100)) // read late: inside the ban
 		if n.state.Jail("sshd").Tracked() != 0 {
 			t.Error("a failure inside an ended ban opened a window")
+		}
+	})
+	t.Run("each ends in its own time", func(t *testing.T) {
+		n := next(nil)
+		for s := range int64(3) {
+			n.Event(fail("203.0.113.3", 1000+s))
+		}
+		for _, step := range []struct {
+			now  int64
+			want []string
+		}{
+			{3602, []string{"expiry 203.0.113.1 2 3602 n=1", "expiry 203.0.113.2 2 3602 n=1"}},
+			{4601, nil},
+			{4602, []string{"expiry 203.0.113.3 1002 4602 n=1"}},
+		} {
+			n = reread(n.state, nil)
+			n.state.Sources.Journal = &JournalPosition{Time: (T + step.now) * 1e6}
+			n.Finish(T+step.now, nil)
+			if got := n.told(); !slices.Equal(got, step.want) {
+				t.Errorf("at %d decided %q, want %q", step.now, got, step.want)
+			}
 		}
 	})
 	t.Run("what is ignored now is released", func(t *testing.T) {
@@ -296,6 +342,24 @@ func TestFinish(t *testing.T) {
 			t.Errorf("decided %q, want %q", got, want)
 		}
 	})
+}
+
+// TestLoginsAreForgotten: a log-in is kept for as long as it may spare somebody.
+func TestLoginsAreForgotten(t *testing.T) {
+	b := newBench(func(r *Rules) { r.Spare = Duration(time.Hour) })
+	e := fail("203.0.113.1", 0)
+	e.Kind = KindSuccess
+	for _, step := range []struct {
+		second int64
+		kept   int
+	}{{3599, 1}, {3600, 0}} {
+		b.Event(e)
+		b.state.Sources.Journal = &JournalPosition{Time: (T + step.second) * 1e6}
+		b.Finish(T+step.second, nil)
+		if n := len(b.state.Jail("sshd").Successes); n != step.kept {
+			t.Errorf("%d s later %d log-ins are known, want %d", step.second, n, step.kept)
+		}
+	}
 }
 
 // TestBehind: what a source that could not be read may still tell of is kept, pardons, bans and

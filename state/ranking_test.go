@@ -167,3 +167,34 @@ func TestOrderOfStandings(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// numbered knows its place in a heap.
+type numbered struct{ number, place *int }
+
+func (n *numbered) before(other *numbered) bool { return *n.number < *other.number }
+
+func (n *numbered) at(place int) { *n.place = place }
+
+// TestHeap: none stands before the one above it, and each knows where it stands.
+func TestHeap(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var h heap4[numbered, *numbered]
+	for step := range 20_000 {
+		switch n := len(h.items); {
+		case n == 0 || n < 200 && random.IntN(5) < 2:
+			number, place := random.IntN(100), -1
+			h.add(numbered{&number, &place})
+		case random.IntN(2) == 0:
+			h.remove(random.IntN(n))
+		default:
+			i := random.IntN(n)
+			*h.items[i].number = random.IntN(100)
+			h.settle(i)
+		}
+		for i, x := range h.items {
+			if *x.place != i || i > 0 && h.before(i, (i-1)/4) {
+				t.Fatalf("step %d: the %d. of %d, %d, stands below %d and says that it is the %d.", step, i, len(h.items), *x.number, *h.items[max(0, i-1)/4].number, *x.place)
+			}
+		}
+	}
+}

@@ -130,6 +130,9 @@ func TestAdoptMany(t *testing.T) {
 			if !b.Adopt(name, key, T, time.Minute) {
 				t.Fatalf("%s: %s is not taken over", name, key)
 			}
+			if got := b.state.Jail(name).Bans()[key].ByHand; got != (name == ByHand) {
+				t.Fatalf("%s: %s is by hand: %t", name, key, got)
+			}
 		}
 		runtime.ReadMemStats(&after)
 		if each := (after.TotalAlloc - before.TotalAlloc) / n; each > 16<<10 {
@@ -244,6 +247,82 @@ func TestRebuildTellsNothingOld(t *testing.T) {
 		}
 		if fresh := outcomes(judge(store, state, recorded, test.from)); len(fresh) > 0 {
 			t.Errorf("bans of %d s, log from %d on: told again: %v", test.length, test.from, fresh)
+		}
+	}
+}
+
+// TestRebuildCountsOnce: what is left in the log of the failures that led to a recorded ban
+// leads to no other, though they alone are too few to tell of it.
+func TestRebuildCountsOnce(t *testing.T) {
+	b := newBench(func(r *Rules) { r.BanTime = Duration(time.Minute) })
+	b.Replay(&Recorded{bans: []*Ban{{Jail: "sshd", Key: Key(must("203.0.113.1")), Addr: addr("203.0.113.1"), Since: T + 2, Until: T + 62, N: 1}}})
+	for _, second := range []int64{1, 2, 100} {
+		b.Event(fail("203.0.113.1", second))
+	}
+	if got := b.told(); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestRebuildRecidive: of the recorded bans those count that the jail itself decided, and those
+// of keys.
+func TestRebuildRecidive(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		ban   Ban
+		count int
+	}{
+		{"its own", Ban{Rule: "r"}, 1},
+		{"by hand", Ban{ByHand: true}, 0},
+		{"found in the kernel", Ban{Rule: adopted}, 0},
+		{"of a network", Ban{Rule: "subnets", Members: []Key{Key(must("203.0.113.1"))}}, 0},
+	} {
+		b := test.ban
+		b.Jail, b.Key, b.Addr, b.Since, b.N = "sshd", Key(must("203.0.113.1")), addr("203.0.113.1"), T, 1
+		policy := DefaultPolicy()
+		rules := map[string]*Rules{"sshd": {Policy: policy, Reach: DefaultReach()}, "recidive": {Policy: policy, Reach: DefaultReach(), Ledger: true}}
+		j := NewJudge(New(), rules, DefaultOptions(), func() (*Prior, error) { return NewPrior(), nil })
+		j.Replay(&Recorded{bans: []*Ban{&b}})
+		j.Finish(T+10, nil)
+		if n := j.state.Jail("recidive").Tracked(); n != test.count {
+			t.Errorf("%s: recidive tracks %d keys, want %d", test.name, n, test.count)
+		}
+	}
+}
+
+// TestRebuildTellsWhatIsNew: of what the history does not know it is told what began since it
+// remembers, and what is in force.
+func TestRebuildTellsWhatIsNew(t *testing.T) {
+	o := DefaultOptions()
+	o.Memory = Duration(3000 * time.Second)
+	const now = T + 6000
+	for _, test := range []struct {
+		name    string
+		second  int64
+		bantime Duration
+		told    int
+	}{
+		{"before, and over", 1000, Duration(time.Minute), 0},
+		{"before, and in force", 1000, Permanent, 1},
+		{"since, and over", 4000, Duration(time.Minute), 1},
+		{"since, and in force", 4000, Permanent, 1},
+	} {
+		store, first := openStore(t, t.TempDir()), New()
+		if err := store.Commit(first, []Decision{Warning(T, "sshd", "text")}, T); err != nil {
+			t.Fatal(err)
+		}
+		state, recorded, err := store.Recall(now, T)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(func(r *Rules) { r.BanTime = test.bantime })
+		j := NewJudge(state, map[string]*Rules{"sshd": b.rules}, o, b.prior)
+		j.Replay(recorded)
+		for range 3 {
+			j.Event(fail("203.0.113.1", test.second))
+		}
+		if got := outcomes(j.Decisions); len(got) != test.told {
+			t.Errorf("%s: told of %v, want %d", test.name, got, test.told)
 		}
 	}
 }

@@ -290,3 +290,19 @@ func TestRecountForgiven(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestRecountUnbanned: what an unban has forgiven, as only the history knows any more, counts
+// not even once.
+func TestRecountUnbanned(t *testing.T) {
+	b := newBench(nil)
+	b.Settled = func() (*Settled, error) {
+		return &Settled{pardons: map[priorKey]int64{{"sshd", Key(must("203.0.113.1"))}: T + 5}}, nil
+	}
+	b.Recount("sshd", 0, T+50, false)
+	for _, second := range []int64{4, 10, 11} {
+		b.Event(fail("203.0.113.1", second))
+	}
+	if got := b.told(); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}

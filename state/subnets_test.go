@@ -38,6 +38,7 @@ func TestSubnets(t *testing.T) {
 		{"neighbours are another network", nets, from(0, "203.0.113.1", "203.0.113.2", "203.0.112.3", "203.0.114.3"), nil},
 		{"an address counts once", with(func(r *Rules) { r.BanTime = Duration(time.Minute) }), slices.Concat(from(0, "203.0.113.1"), from(100, "203.0.113.1"), from(200, "203.0.113.1", "203.0.113.2")), nil},
 		{"by its latest ban", with(func(r *Rules) { r.BanTime = Duration(time.Minute) }), slices.Concat(from(0, "203.0.113.1"), from(500, "203.0.113.1"), from(650, "203.0.113.2", "203.0.113.3")), []string{"ban 203.0.113.0/24 651 711 n=1"}},
+		{"whichever of its bans is read first", with(func(r *Rules) { r.BanTime = Duration(time.Minute) }), slices.Concat(from(500, "203.0.113.1"), from(0, "203.0.113.1"), from(650, "203.0.113.2", "203.0.113.3")), []string{"ban 203.0.113.0/24 651 711 n=1"}},
 		{"the window is findtime, open at its old end", nets, append(from(0, "203.0.113.1"), from(599, "203.0.113.2", "203.0.113.3")...), nil},
 		{"and slides", nets, append(from(0, "203.0.113.1"), from(599, "203.0.113.2", "203.0.113.3", "203.0.113.4")...), []string{"ban 203.0.113.0/24 601 4201 n=1"}},
 		{"an IPv6 network", nets, from(0, "2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:0:3::1"), []string{"ban 2001:db8::/48 2 3602 n=1"}},
@@ -274,16 +275,31 @@ func TestAdoptNetworks(t *testing.T) {
 	for i := range int64(3) {
 		b.Event(fail(fmt.Sprint("203.0.112.", 1+i), 0))
 		b.Event(fail(fmt.Sprint("203.0.113.", 1+i), 0))
+		b.Event(fail(fmt.Sprint("203.0.116.", 1+i), 0))
+		b.Event(fail(fmt.Sprint("203.0.118.", 1+i), 0))
 	}
 	for _, test := range []struct {
 		key  string
 		want bool
-	}{{"203.0.112.0/23", false}, {"203.0.113.0/24", false}, {"203.0.113.0/25", false}, {"203.0.112.0/22", true}, {"192.0.2.0/24", true}, {"192.0.2.1", true}, {"203.0.113.77", true}} {
+	}{{"203.0.112.0/23", false}, {"203.0.116.0/22", true}, {"203.0.113.0/24", false}, {"203.0.113.0/25", false}, {"203.0.112.0/22", true}, {"192.0.2.0/24", true}, {"192.0.2.1", true}, {"203.0.113.77", true}} {
 		if got := b.Adopt("sshd", Key(must(test.key)), T+1, time.Hour); got != test.want {
 			t.Errorf("%s is taken over: %v", test.key, got)
 		}
 		if test.want {
 			b.state.Jail("sshd").dropBan(Key(must(test.key)))
+		}
+	}
+}
+
+// TestSubnetsForgotten: a ban is remembered for its network for as long as it may count.
+func TestSubnetsForgotten(t *testing.T) {
+	for second, kept := range map[int64]int{599: 1, 600: 0} {
+		b := newBench(nets)
+		b.Event(fail("203.0.113.1", 0))
+		b.state.Sources.Journal = &JournalPosition{Time: (T + second) * 1e6}
+		b.Finish(T+second, nil)
+		if n := len(b.state.Jail("sshd").networks.get()); n != kept {
+			t.Errorf("%d s later %d networks are known, want %d", second, n, kept)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package nftables
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -59,6 +60,38 @@ func TestMaxBans(t *testing.T) {
 	}
 	if r, err := (Options{MaxBans: 3}).Sync(t.Context(), groups, groups, r.Memory); err != nil || r.LeftOut != 1 || count(t, "web4") != 1 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Of bans that end together the choice does not hang on the order in which they come.
+func TestMaxBansEndingTogether(t *testing.T) {
+	a := []Group{{Name: "a", Elements: elements(time.Hour, "192.0.2.1", "192.0.2.3")}, {Name: "b", Elements: elements(time.Hour, "192.0.2.2", "192.0.2.4")}}
+	b := []Group{{Name: "b", Elements: elements(time.Hour, "192.0.2.4", "192.0.2.2")}, {Name: "a", Elements: elements(time.Hour, "192.0.2.3", "192.0.2.1")}}
+	for limit := 1; limit < 4; limit++ {
+		first, second := latest(a, limit), latest(b, limit)
+		for i, g := range a {
+			for _, e := range g.Elements {
+				if first.keeps(i, e) != second.keeps(1-i, e) {
+					t.Errorf("at most %d: %s of %s is once in and once out", limit, e.Key, g.Name)
+				}
+			}
+		}
+	}
+}
+
+// A range is written as the fewest prefixes.
+func TestPrefixes(t *testing.T) {
+	for _, c := range []struct{ from, to, want string }{
+		{"192.0.2.1", "192.0.2.6", "[192.0.2.1/32 192.0.2.2/31 192.0.2.4/31 192.0.2.6/32]"},
+		{"192.0.2.0", "192.0.2.255", "[192.0.2.0/24]"},
+		{"255.255.255.254", "255.255.255.255", "[255.255.255.254/31]"},
+		{"0.0.0.0", "255.255.255.255", "[0.0.0.0/0]"},
+		{"192.0.2.2", "192.0.2.1", "[]"},
+		{"2001:db8::", "2001:db8:0:2:ffff:ffff:ffff:ffff", "[2001:db8::/63 2001:db8:0:2::/64]"},
+	} {
+		if got := fmt.Sprint(prefixes(netip.MustParseAddr(c.from), netip.MustParseAddr(c.to))); got != c.want {
+			t.Fatalf("%s to %s: %s, want %s", c.from, c.to, got, c.want)
+		}
 	}
 }
 

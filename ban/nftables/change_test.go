@@ -109,6 +109,27 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// What a Memory says is that of this boot, this namespace and these clocks.
+func TestIdentify(t *testing.T) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Skip(err)
+	}
+	var monotonic unix.Timespec
+	var net unix.Stat_t
+	if err := errors.Join(unix.ClockGettime(unix.CLOCK_MONOTONIC, &monotonic), unix.Stat("/proc/thread-self/ns/net", &net)); err != nil {
+		t.Fatal(err)
+	}
+	offset := time.Now().UnixNano() - monotonic.Nano()
+	m := identify(7, "x")
+	if m.Generation != 7 || m.Structure != "x" || m.Boot != strings.TrimSpace(string(boot)) {
+		t.Errorf("%+v, boot %s", m, boot)
+	}
+	if apart := time.Duration(m.Offset - offset); apart.Abs() > time.Second || m.Netns != net.Ino {
+		t.Errorf("%+v: the offset is off by %v, the namespace is %d", m, apart, net.Ino)
+	}
+}
+
 // A foreign commit between our last one and the reading of the generation must
 // not be taken for ours.
 func TestForeignCommitInBetween(t *testing.T) {

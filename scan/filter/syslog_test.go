@@ -3,6 +3,7 @@ package filter
 import (
 	"bytes"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -72,6 +73,35 @@ func TestFullSyslog(t *testing.T) {
 		got := string(prefix.Program) + " " + string(prefix.PID) + " " + string(message)
 		if ok != (want != "") || ok && got != want {
 			t.Errorf("%s: %v, %q, want %q", line, ok, got, want)
+		}
+	}
+}
+
+// TestUsualTime: the short way says what the layout does, for every byte of a time.
+func TestUsualTime(t *testing.T) {
+	for _, time := range []string{"Nov 22 08:14:01", "Feb  2 23:59:60"} {
+		for i := range len(time) {
+			for c := range 256 {
+				line := []byte(time)
+				line[i] = byte(c)
+				if got, want := usualTime(line), fits(line, "Aaa _0 00:00:00"); got != want {
+					t.Errorf("%q: %t", line, got)
+				}
+			}
+		}
+	}
+}
+
+// TestCut: a line without a host may lack its end when tag and message have the length at
+// which busybox cuts.
+func TestCut(t *testing.T) {
+	const tag = "sshd[12]: "
+	for before, may := range map[string]bool{"Nov 22 08:14:01 ": true, "Nov 22 08:14:01 host ": false, "Nov 22 08:14:01 host auth.info ": true} {
+		for _, length := range []int{busyboxLeaves - 1, busyboxLeaves} {
+			prefix, _, ok := CutSyslog([]byte(before + tag + strings.Repeat("x", length-len(tag))))
+			if want := may && length == busyboxLeaves; !ok || prefix.Cut != want {
+				t.Errorf("%d bytes after %q: %t, %t, want %t", length, before, ok, prefix.Cut, want)
+			}
 		}
 	}
 }

@@ -253,3 +253,13 @@ func TestLacking(t *testing.T) {
 		}
 	}
 }
+
+// TestValidField: what a match may name is what the journal may hold.
+func TestValidField(t *testing.T) {
+	for name, want := range map[string]bool{"_PID": true, "A": true, "Z9": true, "X_0": true, strings.Repeat("A", 64): true,
+		"": false, "9A": false, "0": false, "a": false, "A-B": false, "A/": false, "A:": false, "A@": false, "A[": false, "A=": false, strings.Repeat("A", 65): false} {
+		if got := validField(name); got != want {
+			t.Errorf("%q: %t", name, got)
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package logfile
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,5 +52,32 @@ func TestStreamOfAnotherPacker(t *testing.T) {
 	defer f.Close()
 	if _, err := NewStream(Until(context.Background(), f), path, nil, 0); err == nil {
 		t.Error("what xz has packed is taken for text")
+	}
+}
+
+// Of a hole so much is read as makes a line too long, and no more; what stands behind it is read.
+func TestUntilHole(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, at := range []int64{0, 1 << 30, 1 << 31} {
+		if _, err := f.WriteAt([]byte("line\n"), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Truncate(1 << 32); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := unix.Seek(int(f.Fd()), 1<<20, unix.SEEK_DATA); err != nil || at < 1<<29 {
+		t.Skip("the file system knows of no holes")
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(io.LimitReader(Until(context.Background(), f), 64*MaxLine))
+	if n := bytes.Count(text, []byte("line\n")); err != nil || n != 3 || len(text) <= 2*MaxLine || len(text) > 16*MaxLine {
+		t.Errorf("%d lines in %d bytes, %v", n, len(text), err)
 	}
 }
