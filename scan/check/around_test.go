@@ -287,8 +287,8 @@ func TestUnguarded(t *testing.T) {
 	c := healthy()
 	c.root = plant(t, map[string]string{"/usr/sbin/sshd": "", "/usr/sbin/nginx": "", "/usr/sbin/vsftpd": "", "/usr/sbin/named": ""})
 	has(t, "two", look(unguarded, c),
-		"note not guarded: nginx is installed and no jail reads its log: [jail.nginx-bad-request], [jail.nginx-botsearch], ",
-		"note not guarded: vsftpd is installed")
+		"note not guarded: /usr/sbin/nginx is installed and no jail reads its log: [jail.nginx-bad-request], [jail.nginx-botsearch], ",
+		"note not guarded: /usr/sbin/vsftpd is installed")
 	c.Jails = append(c.Jails, Jail{Name: "web", Filter: "nginx-botsearch"})
 	c.Off = map[string]bool{"vsftpd": true}
 	has(t, "one jail of nginx, one that is switched off", look(unguarded, c))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -113,7 +112,7 @@ func unguarded(_ context.Context, c *checker, found *report.Findings) {
 	for _, program := range programs {
 		if !guarded[program] {
 			found.Note("not guarded", fmt.Sprintf("%s is installed and no jail reads its log: [jail.%s] with enabled = true does",
-				filepath.Base(program), strings.Join(filters[program], "], [jail.")))
+				program, strings.Join(filters[program], "], [jail.")))
 		}
 	}
 }
