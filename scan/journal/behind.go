@@ -47,7 +47,7 @@ func (s *survey) isOutgrown(at uint64) bool {
 		at += (size + 7) &^ 7
 	}
 	now, err := readInfo(s.info.Path)
-	return err == nil && now.tailObject == s.info.tailObject
+	return err == nil && now.inode == s.info.inode && now.tailObject == s.info.tailObject
 }
 
 // uncounted is the offset of an object behind the last one that the header names: the header is

@@ -264,3 +264,59 @@ func TestHeaderIsOlder(t *testing.T) {
 		same(t, read(t, p.goOn(o)).entries, lines(e[10:]))
 	})
 }
+
+// An entry of a file that is rotated while it is read, whose header is not at hand then, is read at once
+// where another machine's file ended later: the position would go past it.
+func TestWrittenWhileRotated(t *testing.T) {
+	dir := t.TempDir()
+	file := journaltest.Write(t, filepath.Join(dir, "system.journal"), ofRoot(3))
+	info, err := readInfo(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := info.tail()
+	tail := Cursor{SeqnumID: "other", Seqnum: 9, Realtime: e.Realtime + 1e9, HasRealtime: true}
+	e.Seqnum++
+	p := &plan{open: []FileInfo{info}, tails: map[string]uint64{e.SeqnumID: info.TailSeqnum}, tail: &tail}
+	if !p.beyond(e) {
+		t.Error("what no header has come to does not wait")
+	}
+	if err := os.Rename(file, filepath.Join(dir, "system@1.journal")); err != nil {
+		t.Fatal(err)
+	}
+	if p.beyond(e) {
+		t.Error("what was written before a rotation waits")
+	}
+}
+
+// The header of another file, which stands at the path since a rotation, does not tell that the first is older.
+func TestOutgrownIsNotRotated(t *testing.T) {
+	dir := t.TempDir()
+	path := journaltest.Write(t, filepath.Join(dir, "system.journal"), ofRoot(3))
+	info, err := readInfo(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	s := &survey{file: file, info: &info}
+	if !s.isOutgrown(info.headerSize) {
+		t.Error("objects that the header has not come to are none")
+	}
+	if err := os.Rename(path, path+"~"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s.isOutgrown(info.headerSize) {
+		t.Error("another file's header was taken")
+	}
+}

@@ -94,9 +94,10 @@ func (f FileInfo) tail() Cursor {
 // and lies before our position: lost. An entry not later than the tail has no
 // such neighbour: all that was written before it was there before the reading
 // began. Nor has one of files that nobody writes to, whatever their headers count. What no header has
-// come to even now is behind one that is damaged: to the next pass it would be new.
+// come to even now is behind one that is damaged: to the next pass it would be new. Of a file that was
+// rotated meanwhile the header is not read, and says nothing.
 func (p *plan) beyond(e Cursor) bool {
-	return !p.over[e.SeqnumID] && e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail) || !p.counted(e))
+	return !p.over[e.SeqnumID] && e.Seqnum > p.tails[e.SeqnumID] && (p.tail == nil || p.later(e, *p.tail) || !p.counted(e) && !isMoved(p.open))
 }
 
 // safeTail is a position at the tail of the journal: where a pass may go on
