@@ -77,30 +77,6 @@ func TestShape(t *testing.T) {
 	}
 }
 
-// Text before an address that could be a part of it is found, and no other.
-func TestDelimited(t *testing.T) {
-	for pattern, want := range map[string]bool{
-		`^x <ADDR>$`:                            true,
-		`^x<ADDR>$`:                             false,
-		`^(?:[tu][cd]p[46]:)?<ADDR>$`:           true,
-		`^(?:[tu][cd]p[46]:)?\[?<ADDR>\]?$`:     true,
-		`^<USER>/(?:[tu][cd]p[46]:)?<ADDR>$`:    true,
-		`^(?P<user>[0-9]*)(?:[tu]dp4:)?<ADDR>$`: false,
-		`^(?:[a-z][cd]p[46]:)?<ADDR>$`:          false, // may begin as an address does
-		`^(?:[tu]dp[46]?)?<ADDR>$`:              false, // "udp41.2.3.4"
-		`^(?:[tu].*:)?<ADDR>$`:                  false,
-		`^(?:[tu]dp(?::\d)?:)?<ADDR>$`:          false,
-	} {
-		tree, err := syntax.Parse(expand(pattern), syntax.Perl)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := shapeOf(tree).delimited; got != want {
-			t.Errorf("%s: %t", pattern, got)
-		}
-	}
-}
-
 // FuzzEngine: no pattern has an engine that differs from Go's regexp.
 func FuzzEngine(f *testing.F) {
 	f.Add(`^a(?:b )?<USER> b <ADDR>$`, "a b x b 1.2.3.4")

@@ -22,6 +22,15 @@ func TestDelimited(t *testing.T) {
 		`^by(?: |)<ADDR>$`:        false,
 		`^by ?<ADDR>$`:            false,
 		`^from \S*<ADDR>$`:        false,
+		// With a scheme before the address.
+		`^(?:[tu][cd]p[46]:)?<ADDR>$`:           true,
+		`^(?:[tu][cd]p[46]:)?\[?<ADDR>\]?$`:     true,
+		`^<USER>/(?:[tu][cd]p[46]:)?<ADDR>$`:    true,
+		`^(?P<user>[0-9]*)(?:[tu]dp4:)?<ADDR>$`: false,
+		`^(?:[a-z][cd]p[46]:)?<ADDR>$`:          false, // may begin as an address does
+		`^(?:[tu]dp[46]?)?<ADDR>$`:              false, // "udp41.2.3.4"
+		`^(?:[tu].*:)?<ADDR>$`:                  false,
+		`^(?:[tu]dp(?::\d)?:)?<ADDR>$`:          false,
 	} {
 		said := ""
 		s, ok := checkPattern(pattern, syntax.Perl, func(problem string) { said = problem })
