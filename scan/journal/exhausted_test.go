@@ -47,3 +47,26 @@ func FuzzReadExhausted(f *testing.F) {
 		}
 	})
 }
+
+// A file counts as read to its end once its last entry is old enough, and where no entry stands
+// behind what a damaged header has come to.
+func TestIsSettled(t *testing.T) {
+	const now = 1e12
+	for name, c := range map[string]struct {
+		tail int64
+		p    plan
+		f    FileInfo
+		want bool
+	}{
+		"old":       {now - settle, plan{}, FileInfo{}, true},
+		"young":     {now - settle + 1, plan{}, FileInfo{}, false},
+		"uncounted": {now - settle, plan{uncounted: true}, FileInfo{}, false},
+		"archived":  {now, plan{uncounted: true}, FileInfo{State: Archived}, true},
+		"ahead":     {now + settle, plan{}, FileInfo{}, false},
+	} {
+		c.p.now, c.f.TailRealtime = now, c.tail
+		if got := c.p.isSettled(0, c.f); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -258,3 +258,23 @@ func TestAbsentFiles(t *testing.T) {
 		}
 	}
 }
+
+// A gap ends with the oldest entry that is left, whichever file holds it.
+func TestGapEndsWithTheOldest(t *testing.T) {
+	files := []FileInfo{{Entries: 1, HeadRealtime: 20e6}, {Entries: 1, HeadRealtime: 10e6}, {Entries: 1, HeadRealtime: 30e6}}
+	for at, want := range map[uint64]int64{5e6: 10e6, 15e6: 0} {
+		p := plan{files: files}
+		if p.findGap(Cursor{SeqnumID: idA, Seqnum: 1, Realtime: at, HasRealtime: true}); want == 0 && len(p.gaps) > 0 || want > 0 && (len(p.gaps) != 1 || p.gaps[0].To != want) {
+			t.Errorf("from %d: %+v, want %d", at, p.gaps, want)
+		}
+	}
+}
+
+// Where one of two entries names no boot, that of the other says nothing of their order.
+func TestUnknownBoot(t *testing.T) {
+	p := plan{boot: idA}
+	old, last := Cursor{BootID: idA, Realtime: 1, HasRealtime: true}, Cursor{Realtime: 2, HasRealtime: true}
+	if p.later(old, last) || !p.later(last, old) {
+		t.Error("an entry of the running boot is later than one of no boot")
+	}
+}

@@ -101,3 +101,25 @@ func TestClockOfCenturies(t *testing.T) {
 		warned(t, read(t, Options{Path: file, Reader: kind}).warnings, "stepped back by 2540400h0m0s")
 	})
 }
+
+// The time of day goes back from one file of a numbering to the next.
+func TestClockBetweenFiles(t *testing.T) {
+	file := func(id string, head, tail uint64, from, to int64) FileInfo {
+		return FileInfo{SeqnumID: id, HeadSeqnum: head, TailSeqnum: tail, HeadRealtime: from, TailRealtime: to}
+	}
+	for name, c := range map[string]struct {
+		a, b FileInfo
+		want bool
+	}{
+		"on":                {file("x", 1, 4, 10, 40), file("x", 5, 9, 41, 90), false},
+		"back":              {file("x", 1, 4, 10, 40), file("x", 5, 9, 39, 90), true},
+		"another numbering": {file("x", 1, 4, 10, 40), file("y", 5, 9, 39, 90), false},
+		"beside each other": {file("x", 1, 6, 10, 40), file("x", 5, 9, 39, 90), false},
+	} {
+		for _, open := range [][]FileInfo{{c.a, c.b}, {c.b, c.a}} {
+			if p := (plan{open: open}); p.wentBack() != c.want {
+				t.Errorf("%s: %v, want %v", name, !c.want, c.want)
+			}
+		}
+	}
+}

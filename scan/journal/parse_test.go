@@ -30,6 +30,7 @@ func TestOrderOfTwoEntries(t *testing.T) {
 		{"nothing shared: the wall clock", "s=" + idA + ";i=5;b=" + idA + ";m=1;t=9", "s=" + idB + ";i=6;b=" + idB + ";m=2;t=1", 1},
 		{"flushed: another number, the same entry", "s=" + idA + ";i=5;b=" + idA + ";m=1;t=9;x=7", "s=" + idB + ";i=6;b=" + idA + ";m=1;t=9;x=7", 0},
 		{"one microsecond, two entries", "s=" + idA + ";i=5;b=" + idA + ";m=1;t=9;x=7", "s=" + idB + ";i=6;b=" + idA + ";m=1;t=9;x=8", -1},
+		{"alike in two boots", "s=" + idA + ";i=5;b=" + idA + ";m=1;t=9;x=7", "s=" + idB + ";i=6;b=" + idB + ";m=1;t=8;x=7", 1},
 		{"x missing", "s=" + idA + ";i=5;b=" + idA + ";m=1;t=9", "s=" + idB + ";i=6;b=" + idA + ";m=1;t=9;x=8", 0},
 		{"a boot without its clock says nothing", "b=" + idA + ";t=9", "b=" + idA + ";m=1;t=8", 1},
 	}

@@ -87,6 +87,10 @@ func TestHindered(t *testing.T) {
 			t.Errorf("pass %d: %d failures", i, p.Failures)
 		}
 	}
+	w.Err = errors.New("it logs where nothing can be read")
+	if p := h.tried(begin + 5); len(p.Errs) != 1 || !errors.Is(p.Errs[0], w.Err) {
+		t.Errorf("whatever is in the journal: %v", p.Errs)
+	}
 }
 
 // A jail whose container is not there says so.

@@ -156,7 +156,7 @@ func fromCSV(text []byte, force bool) (list []Taken, err error) {
 			until = slices.Index(cells, "until")
 		}
 		switch {
-		case n > 1 && len(cells) == 1 && cells[0] == "":
+		case len(cells) == 1 && cells[0] == "":
 			continue
 		case until < 0 || until >= len(cells):
 			return nil, fmt.Errorf(`line %d: no column "until"`, n)

@@ -93,7 +93,7 @@ func (p *Pass) closes(name string) error {
 	if _, err := p.Jails([]string{name}); err != nil {
 		return err
 	}
-	if p.Off[name] || p.Kept[name] && p.Ledger.Jails[name] == nil {
+	if j := p.Ledger.Jails[name]; p.Off[name] || j == nil || len(j.Reach.Ports) == 0 {
 		return fmt.Errorf("jail %q is switched off or broken: nothing says which ports it closes", name)
 	}
 	return nil

@@ -113,6 +113,7 @@ func TestSilentSince(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	p := &Pass{entered: []scan.Watch{{Jail: "mine", Terms: [][]string{{"_SYSTEMD_UNIT=no-such-a.service", "_EXE=/a"}, {"_SYSTEMD_UNIT=no-such-a.service", "_EXE=/b"}, {"_SYSTEMD_UNIT=no-such-b.service"}}},
 		{Jail: "other", Terms: [][]string{{"_SYSTEMD_UNIT=no-such-c.service"}}}}}
+	p.Watches = append([]scan.Watch{{Jail: "third", Missing: "no container is called third"}}, p.entered...)
 	if got, want := p.quiet("mine"), "not running, or not under systemd: no-such-a.service, no-such-b.service"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -144,6 +145,11 @@ func TestTrouble(t *testing.T) {
 	if got, message := h.health(begin + 130); got != report.Error || !strings.Contains(message, "the last pass: the bans are decided and not enforced") {
 		t.Errorf("%s: %s", got, message)
 	}
+	h.setup.Watches[0].Err = errors.New("this one: no")
+	if got, message := h.health(begin + 130); got != report.Error || !strings.Contains(message, "this one: no") {
+		t.Errorf("%s: %s", got, message)
+	}
+	h.setup.Watches[0].Err = nil
 	h.pass(begin + 180)
 	if got, message := h.health(begin + 180); got != report.OK {
 		t.Errorf("%s: %s", got, message)

@@ -20,9 +20,7 @@ func (p *Pass) measure(run *state.LastRun) {
 }
 
 func (p *Pass) measured(run *state.LastRun) *metrics.Pass {
-	before := p.LastRun
 	p.LastRun = run // whose troubles are those of now
-	defer func() { p.LastRun = before }()
 	m := &metrics.Pass{Version: p.Version, Time: run.Time, Good: p.volatile.Good, Seconds: run.Seconds, Entries: run.Entries,
 		Repaired: p.Repaired, Errors: len(p.Errs), Warnings: len(p.Warnings), Gaps: len(p.Gaps)}
 	if info, err := os.Stat(p.StatePath); err == nil {

@@ -18,6 +18,7 @@ func TestMetrics(t *testing.T) {
 	h := newHost(t)
 	h.setup.Metrics.Textfile = filepath.Join(t.TempDir(), "scan2ban.prom")
 	h.setup.Rules["sshd"].MaxRetry = 1 // so that somebody is banned
+	h.setup.Off = map[string]bool{"other": true}
 	expect := func(lines ...string) {
 		t.Helper()
 		text, err := os.ReadFile(h.setup.Metrics.Textfile)
@@ -25,6 +26,12 @@ func TestMetrics(t *testing.T) {
 			if !strings.Contains(string(text), line+"\n") {
 				t.Errorf("%v, no line %q in\n%s", err, line, text)
 			}
+		}
+		if info, err := os.Stat(h.setup.StatePath); err != nil || !strings.Contains(string(text), fmt.Sprintf("scan2ban_state_size_bytes %d\n", info.Size())) {
+			t.Errorf("%v, not the size of the state in\n%s", err, text)
+		}
+		if strings.Contains(string(text), `"other"`) {
+			t.Errorf("they tell of a jail that is off:\n%s", text)
 		}
 		// They are for all to read: who came is not.
 		for _, secret := range []string{"203.0.113.", "2001:db8:"} {
@@ -48,6 +55,15 @@ func TestMetrics(t *testing.T) {
 	h.setup.Errs = []error{errors.New("scan2ban.toml:3: no")}
 	h.tried(begin + 3720)
 	expect("scan2ban_last_pass_errors 1", fmt.Sprint("scan2ban_last_pass_timestamp_seconds ", begin+3720), fmt.Sprint("scan2ban_last_good_pass_timestamp_seconds ", begin+61+3600))
+
+	// The trouble of the pass before is over.
+	healthy := h.setup.Watches[0]
+	h.setup.Watches[0].Err = errors.New("no")
+	h.tried(begin + 3730)
+	expect(`scan2ban_jail_health{jail="sshd",health="error"} 1`)
+	h.setup.Errs, h.setup.Watches[0] = nil, healthy
+	h.pass(begin + 3740)
+	expect(`scan2ban_jail_health{jail="sshd",health="error"} 0`)
 
 	h.setup.Errs, h.setup.Metrics.Textfile = nil, filepath.Join(t.TempDir(), "none", "scan2ban.prom")
 	if p := h.pass(begin + 3780); !strings.Contains(strings.Join(p.Warnings, "\n"), "metrics are not written") || p.volatile.Good != begin+3780 {

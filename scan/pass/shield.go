@@ -30,13 +30,14 @@ func (p *Pass) shield() {
 
 // spares tells whether only the shield kept a failure from counting.
 func (p *Pass) spares(f scan.Finding) bool {
-	if p.Shield == nil || f.Verdict.Kind != filter.Failure || !f.Verdict.Addr.IsValid() {
+	bare := p.bare[f.Jail] // nil: there is no shield, or the jail is not judged
+	if bare == nil || f.Verdict.Kind != filter.Failure || !f.Verdict.Addr.IsValid() {
 		return false
 	}
 	if _, _, ok := p.Shield.Covers(f.Verdict.Addr); !ok {
 		return false
 	}
-	_, _, ignored := p.bare[f.Jail].Ignored.Covers(f.Verdict.Addr)
+	_, _, ignored := bare.Ignored.Covers(f.Verdict.Addr)
 	return !ignored
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"scan2ban/ban/nftables"
 	"scan2ban/scan/journal/journaltest"
@@ -58,4 +59,20 @@ func TestNoneInTheKernel(t *testing.T) {
 	h.pass(begin + 432)
 	h.setup.Write = false
 	shown("only observed", false)
+}
+
+// TestGuards: what an install says of each jail.
+func TestGuards(t *testing.T) {
+	rules := func(ledger, enforce bool, last state.Duration) *state.Rules {
+		r := &state.Rules{Policy: state.DefaultPolicy(), Reach: reach(), Ledger: ledger}
+		r.MaxRetry, r.FindTime, r.BanTime, r.Enforce, r.Subnets.Count = 5, state.Duration(time.Hour), last, enforce, 0
+		return r
+	}
+	p := &Pass{Setup: Setup{Rules: map[string]*state.Rules{
+		"a": rules(false, true, state.Duration(24*time.Hour)), "b": rules(true, true, state.Permanent), "c": rules(false, false, state.Duration(24*time.Hour))}}}
+	want := []string{"a guards port 22: 5 failures within 1h ban for 1d", "b guards port 22: 5 bans by other jails within 1h ban for ever",
+		"c watches, without banning, port 22: 5 failures within 1h ban for 1d"}
+	if got := p.Guards(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
