@@ -168,9 +168,9 @@ func (p *plan) newExhausted(position string, read map[string]uint64) *Exhausted 
 		switch {
 		case f.Entries == 0: // its header may name the last number of the file before it
 			k.Seqnum = 0
-		case p.isSettled(i, f):
+		case !f.passed && p.isSettled(i, f):
 			k.Entries = f.Entries
-		case n >= f.TailSeqnum:
+		case n >= f.TailSeqnum, f.passed:
 			k.Seqnum = n
 		default: // see safeTail
 			k.Seqnum -= min(k.Seqnum, 1)

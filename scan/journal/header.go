@@ -45,6 +45,7 @@ type FileInfo struct {
 	dataTable  table  // by which matches find entries
 	fieldTable table
 	surveyed   uint64 // see surveyFile; of an unclean file that was looked at behind its last object, its size
+	passed     bool   // libsystemd could not open it
 	wentBack   bool   // a clock, between two entries that were surveyed
 	newBoot    string // of the first of these that is new; "": not known
 	inode      uint64

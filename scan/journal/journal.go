@@ -186,6 +186,7 @@ func (p *plan) begin(ctx context.Context, o Options, terms []Match, l *listing) 
 		for _, b := range bad {
 			if !isVanished(b.err) && !isMoved([]FileInfo{b.file}) { // else it is the next pass's
 				r.passed(b.file, b.err)
+				p.passOver(b.file)
 			}
 		}
 		if err != nil {

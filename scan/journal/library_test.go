@@ -4,8 +4,11 @@ package journal
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"scan2ban/scan/journal/journaltest"
 )
@@ -32,5 +35,19 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 	}
 	if n < 10 || n > 3000 {
 		t.Errorf("%d of 3000 entries, %v", n, err)
+	}
+}
+
+// A SIGBUS that is sent ends the program, as any other does.
+func TestSentSIGBUS(t *testing.T) {
+	if os.Getenv("SENT_SIGBUS") != "" {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGBUS)
+		time.Sleep(time.Second)
+		os.Exit(0)
+	}
+	c := exec.Command(os.Args[0], "-test.run=^TestSentSIGBUS$")
+	c.Env = append(os.Environ(), "SENT_SIGBUS=1")
+	if err := c.Run(); err == nil || !c.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+		t.Errorf("%v, want the signal", err)
 	}
 }

@@ -48,6 +48,18 @@ func (p *plan) spoil(seqnumID string, seqnums []uint64) {
 	p.spoiled[seqnumID] = all
 }
 
+// passOver takes note of a file that libsystemd could not open: what is in it has not been read.
+func (p *plan) passOver(f FileInfo) {
+	for i := range p.files {
+		if p.files[i].Path == f.Path {
+			p.files[i].passed = true
+		}
+	}
+	if p.tail != nil && holder([]FileInfo{f}, *p.tail) == 0 {
+		p.tail = nil
+	}
+}
+
 // newPlan reads the position and chooses the files.
 func newPlan(o *Options, l *listing) *plan {
 	p := &plan{since: o.Since, boot: o.Boot, now: o.Now, files: l.files}
@@ -249,7 +261,7 @@ func (p *plan) isNew(e Cursor) bool {
 		return false
 	case c.sameSeqnums(e) || c.sameBoot(e):
 		return e.Compare(c) > 0
-	case p.known != nil && c.BootID != e.BootID:
+	case p.known != nil && c.BootID != e.BootID && c.SeqnumID != "": // a time alone names no boot
 		return true
 	}
 	return p.later(e, c)

@@ -12,8 +12,10 @@ static uintptr_t page;
 
 static void zeros(int sig, siginfo_t *info, void *context) {
 	void *at = (void *)((uintptr_t)info->si_addr & -page);
-	if (info->si_code != BUS_ADRERR || mmap(at, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (info->si_code != BUS_ADRERR || mmap(at, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
 		signal(sig, SIG_DFL);
+		raise(sig); // for one that was sent
+	}
 }
 
 static void readZeros(void) {
