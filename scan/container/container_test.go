@@ -227,8 +227,8 @@ func TestStream(t *testing.T) {
 	}{
 		{"the end of something", false, " 0 false false"}, {"of it", true, " 0 false false"}, {"whole", true, "whole 5 false true"},
 		{"a", false, " 0 false false"}, {"b", false, " 0 false false"}, {"c", true, "abc 3 false true"},
-		{strings.Repeat("x", MaxLine), false, " 0 false false"}, {"y", false, " 0 false false"},
-		{"z", true, fmt.Sprintf("xxxxxxxxx %d true true", MaxLine)}, {"next", true, "next 4 false true"},
+		{strings.Repeat("o", MaxLine), false, " 0 false false"}, {"y", false, " 0 false false"},
+		{"z", true, fmt.Sprintf("ooooooooo %d true true", MaxLine)}, {"next", true, "next 4 false true"},
 	} {
 		if got := add(step.part, step.last); got != step.want {
 			t.Errorf("%.9s: %s, want %s", step.part, got, step.want)

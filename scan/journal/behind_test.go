@@ -103,18 +103,26 @@ func TestFirstPassOverDamagedLists(t *testing.T) {
 	})
 }
 
+// readOn is the pass over a file with e that is damaged after a pass has read the first n of it.
+func readOn(t *testing.T, kind string, e []journaltest.Entry, n int, damage func(b []byte)) (file string, p pass) {
+	t.Helper()
+	file = journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:n])
+	o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
+	p = read(t, o)
+	journaltest.Write(t, file, e[n:])
+	change(t, file, damage)
+	return file, read(t, p.goOn(o))
+}
+
 // What was read is not read again where a list that leads nowhere has all looked through once more; nor
 // does that make the clock step back.
 func TestLookedForOnce(t *testing.T) {
 	e := ofRoot(30)
 	eachReader(t, func(t *testing.T, kind string) {
 		for damaged := 11; damaged < 16; damaged++ { // whichever libsystemd comes to as it looks for its place
-			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:10])
-			o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
-			p := read(t, o)
-			journaltest.Write(t, file, e[10:])
-			change(t, file, func(b []byte) { binary.LittleEndian.PutUint64(b[objects(b, objectEntry)[damaged]+16:], 1) }) // its number
-			p = read(t, p.goOn(o))
+			file, p := readOn(t, kind, e, 10, func(b []byte) {
+				binary.LittleEndian.PutUint64(b[objects(b, objectEntry)[damaged]+16:], 1) // its number
+			})
 			slices.Sort(p.entries)
 			same(t, p.entries, slices.Concat(lines(e[10:damaged]), lines(e[damaged+1:])))
 			warned(t, p.warnings, file, "an entry that is none")
@@ -128,16 +136,11 @@ func TestLookedForWithoutMatches(t *testing.T) {
 	e := ofRoot(30)
 	eachReader(t, func(t *testing.T, kind string) {
 		for damaged := 14; damaged < 18; damaged++ { // libsystemd comes to it as it looks for its place
-			file := journaltest.Write(t, filepath.Join(t.TempDir(), "system.journal"), e[:20])
-			o := Options{Path: file, Reader: kind, Matches: []Match{{"_UID=0"}}, Now: t0 + 1e12}
-			p := read(t, o)
-			journaltest.Write(t, file, e[20:])
-			change(t, file, func(b []byte) {
+			_, p := readOn(t, kind, e, 20, func(b []byte) {
 				b[objects(b, objectEntry)[damaged]] = 0
 				asked := uint64(bytes.Index(b, []byte("_UID=0"))) - dataPayload - 8
 				b[binary.LittleEndian.Uint64(b[asked+48:])] = 0 // its list
 			})
-			p = read(t, p.goOn(o))
 			same(t, p.entries, lines(e[20:]))
 		}
 	})

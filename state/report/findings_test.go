@@ -13,7 +13,7 @@ func findings() Findings {
 	var f Findings
 	f.Fail("jail sshd: ports", "a ban closes 22, and sshd listens on 2222 too: who is banned goes on there", `in [jail.sshd] of /etc/scan2ban/scan2ban.toml write ports = ["ssh", 2222]`)
 	f.OK("configuration", "/etc/scan2ban/scan2ban.toml, 1 jail")
-	f.Warn("jail sshd", "few lines are understood", "scan2ban match sshd", "Failed \x1b[31mpassword "+strings.Repeat("x", 100), "second")
+	f.Warn("jail sshd", "few lines are understood", "scan2ban match sshd", "Failed \x1b[31mpassword "+strings.Repeat("o", 100), "second")
 	f.Note("journal namespace audit-of-a-long-name", "has a journal of its own, which is not read")
 	f.OK("nftables", "")
 	f.Fail("state", "open /var/lib/scan2ban: permission denied\nand another", "run as root")
@@ -32,7 +32,7 @@ note     journal namespace audit-of-a-long-name
                                      has a journal of its own, which is not read
 
 warning  jail sshd                   few lines are understood
-                                     | Failed \x1b[31mpassword xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+                                     | Failed \x1b[31mpassword oooooooooooooooooooooooooooooooooooo…
                                      | second
                                      -> scan2ban match sshd
 
